@@ -135,3 +135,176 @@ const ActivationKind activation_selu = {
              .equation = "y = 1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))",
              .source = "Klambauer et al., NIPS 2017, eq. 2"},
     .apply = selu_apply, .gain = selu_gain, .reference = selu_value};
+
+typedef struct Celu {
+  Activation activation;
+  double alpha;
+} Celu;
+
+static double alpha_of(A *self) { return ((const Celu *)self)->alpha; }
+
+static Node *celu_apply(Graph *g, A *self, Node *x) {
+  double alpha = alpha_of(self);
+  Node *zero = graph_scalar(g, 0), *above = op_gt(g, x, zero);
+  Node *below = op_scale(g, op_where(g, above, zero, x), 1 / alpha);
+  return op_where(g, above, x, op_scale(g, op_expm1(g, below), alpha));
+}
+
+static long double celu_value(A *self, long double x) {
+  return x > 0 ? x : alpha_of(self) * expm1l(x / alpha_of(self));
+}
+
+static const Option celu_options[] = {
+    {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(Celu, alpha), .value = "1",
+     .position = 1, .lo = 0.1, .hi = 1e6, .doc = "minus the limit for x -> -inf"},
+    {0}};
+
+const ActivationKind activation_celu = {
+    .kind = {.name = "celu", .alias = "CELU", .family = &activation_family,
+             .size = sizeof(Celu), .options = celu_options,
+             .doc = "Exponential linear unit with a slope of 1 at 0 for every alpha.",
+             .equation = "y = x if x > 0 else alpha (exp(x / alpha) - 1)",
+             .source = "Barron, arXiv:1704.07483, eq. 2"},
+    .apply = celu_apply, .reference = celu_value};
+
+/* -- between two bounds ------------------------------------------------------------ */
+
+static Node *hard_tanh_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_clip(g, x, -1, 1);
+}
+static long double bounded(long double x, long double lo, long double hi) {
+  return x < lo ? lo : x > hi ? hi : x;
+}
+static long double hard_tanh_value(A *self, long double x) {
+  (void)self;
+  return bounded(x, -1, 1);
+}
+
+const ActivationKind activation_hard_tanh = {
+    .kind = {.name = "hard_tanh", .alias = "hardtanh Hardtanh",
+             .family = &activation_family, .size = sizeof(Activation),
+             .doc = "Tanh of straight lines.", .equation = "y = min(1, max(-1, x))",
+             .source = "Collobert, thesis, Paris 6, 2004"},
+    .apply = hard_tanh_apply, .reference = hard_tanh_value};
+
+static Node *relu6_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_clip(g, x, 0, 6);
+}
+static long double relu6_value(A *self, long double x) {
+  (void)self;
+  return bounded(x, 0, 6);
+}
+
+const ActivationKind activation_relu6 = {
+    .kind = {.name = "relu6", .alias = "ReLU6", .family = &activation_family,
+             .size = sizeof(Activation), .doc = "Rectifier that ends at 6.",
+             .equation = "y = min(6, max(0, x))",
+             .source = "Krizhevsky, Convolutional deep belief networks, 2010"},
+    .apply = relu6_apply, .gain = relu_gain, .reference = relu6_value};
+
+/* x + 3 is exact near -3. */
+static Node *hard_sigmoid_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  Node *raised = op_add(g, x, graph_scalar(g, 3));
+  return op_scale(g, op_clip(g, raised, 0, 6), 1.0 / 6);
+}
+static long double hard_sigmoid_value(A *self, long double x) {
+  (void)self;
+  return bounded(x + 3, 0, 6) / 6;
+}
+
+const ActivationKind activation_hard_sigmoid = {
+    .kind = {.name = "hard_sigmoid", .alias = "hardsigmoid Hardsigmoid",
+             .family = &activation_family, .size = sizeof(Activation),
+             .doc = "Logistic function of straight lines.",
+             .equation = "y = min(6, max(0, x + 3)) / 6",
+             .source = "Howard et al., ICCV 2019, section 5.2"},
+    .apply = hard_sigmoid_apply, .reference = hard_sigmoid_value};
+
+/* Below -3 it is 0: -infinity times 0 is not. */
+static Node *hard_swish_apply(Graph *g, A *self, Node *x) {
+  Node *b = op_maximum(g, x, graph_scalar(g, -3));
+  return op_mul(g, b, hard_sigmoid_apply(g, self, b));
+}
+static long double hard_swish_value(A *self, long double x) {
+  return x <= -3 ? -0.0L : x * hard_sigmoid_value(self, x);
+}
+
+const ActivationKind activation_hard_swish = {
+    .kind = {.name = "hard_swish", .alias = "hardswish Hardswish hard_silu",
+             .family = &activation_family, .size = sizeof(Activation),
+             .doc = "Input times its hard_sigmoid.",
+             .equation = "y = x min(6, max(0, x + 3)) / 6",
+             .source = "Howard et al., ICCV 2019, section 5.2"},
+    .apply = hard_swish_apply, .reference = hard_swish_value};
+
+/* -- shrinking --------------------------------------------------------------------- */
+
+typedef struct Shrink {
+  Activation activation;
+  double lambda;
+} Shrink;
+
+static double lambda_of(A *self) { return ((const Shrink *)self)->lambda; }
+
+static Node *soft_shrink_apply(Graph *g, A *self, Node *x) {
+  double lambda = lambda_of(self);
+  return lambda == 0 ? x : op_sub(g, x, op_clip(g, x, -lambda, lambda));
+}
+static long double soft_shrink_value(A *self, long double x) {
+  return x - bounded(x, -(real)lambda_of(self), (real)lambda_of(self));
+}
+
+static Node *hard_shrink_apply(Graph *g, A *self, Node *x) {
+  double lambda = lambda_of(self);
+  Node *within = op_le(g, op_abs(g, x), graph_scalar(g, lambda));
+  return lambda == 0 ? x : op_where(g, within, graph_scalar(g, 0), x);
+}
+static long double hard_shrink_value(A *self, long double x) {
+  return fabsl(x) <= (real)lambda_of(self) ? 0 : x;
+}
+
+static const Option shrink_options[] = {
+    {.name = "lambda", .kind = OPT_REAL, .offset = offsetof(Shrink, lambda),
+     .value = "0.5", .alias = "lambd threshold", .position = 1, .lo = 0, .hi = 1e6,
+     .doc = "what lies within becomes 0"},
+    {0}};
+
+const ActivationKind activation_soft_shrink = {
+    .kind = {.name = "soft_shrink", .alias = "softshrink Softshrink",
+             .family = &activation_family, .size = sizeof(Shrink),
+             .options = shrink_options,
+             .doc = "Takes lambda off each size, down to 0.",
+             .equation = "y = x - min(lambda, max(-lambda, x))",
+             .source = "Donoho, IEEE Trans. Information Theory 41, 1995"},
+    .apply = soft_shrink_apply, .reference = soft_shrink_value};
+
+const ActivationKind activation_hard_shrink = {
+    .kind = {.name = "hard_shrink", .alias = "hardshrink Hardshrink",
+             .family = &activation_family, .size = sizeof(Shrink),
+             .options = shrink_options, .doc = "Sets what is small to 0.",
+             .equation = "y = x if |x| > lambda else 0"},
+    .apply = hard_shrink_apply, .reference = hard_shrink_value};
+
+/* -- step -------------------------------------------------------------------------- */
+
+/* sign keeps NaN, and has no gradient. */
+static Node *step_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_relu(g, op_sign(g, x));
+}
+static long double step_value(A *self, long double x) {
+  (void)self;
+  return x > 0 ? 1 : isnan(x) ? x : 0;
+}
+
+const ActivationKind activation_step = {
+    .kind = {.name = "step", .alias = "heaviside threshold",
+             .family = &activation_family, .size = sizeof(Activation),
+             .doc = "Heaviside's step, the unit of the first perceptrons. Its gradient "
+                    "is 0 everywhere: layers below it learn nothing.",
+             .equation = "y = 1 if x > 0 else 0",
+             .source = "Rosenblatt, Psychological Review 65, 1958"},
+    .apply = step_apply, .reference = step_value};

@@ -116,3 +116,92 @@ const ActivationKind activation_gelu = {
              .equation = "y = x/2 (1 + erf(x / sqrt 2))",
              .source = "Hendrycks & Gimpel, arXiv:1606.08415, section 2"},
     .apply = gelu_apply, .reference = gelu_value};
+
+/* -- log_sigmoid, log_softmax ------------------------------------------------------ */
+
+static Node *log_sigmoid_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_neg(g, op_softplus(g, op_neg(g, x)));
+}
+
+static long double log_sigmoid_value(A *self, long double x) {
+  return -softplus_value(self, -x);
+}
+
+const ActivationKind activation_log_sigmoid = {
+    .kind = {.name = "log_sigmoid", .alias = "logsigmoid LogSigmoid",
+             .family = &activation_family, .size = sizeof(Activation),
+             .doc = "Logarithm of the logistic function.",
+             .equation = "y = -log(1 + exp(-x))"},
+    .apply = log_sigmoid_apply, .reference = log_sigmoid_value};
+
+static Node *log_softmax_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return x ? op_log_softmax(g, x, x->shape.rank - 1) : NULL;
+}
+
+const ActivationKind activation_log_softmax = {
+    .kind = {.name = "log_softmax", .alias = "LogSoftmax", .family = &activation_family,
+             .size = sizeof(Activation),
+             .doc = "Logarithm of softmax, without loss of digits.",
+             .equation = "y_i = x_i - log sum_j exp(x_j)",
+             .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
+    .apply = log_softmax_apply};
+
+/* -- softsign, tanh_shrink, mish --------------------------------------------------- */
+
+/* Beyond 1e30 it is 1: infinity over infinity is not. */
+static Node *softsign_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  Node *b = op_clip(g, x, -1e30, 1e30);
+  return op_div(g, b, op_add(g, op_abs(g, b), graph_scalar(g, 1)));
+}
+
+static long double softsign_value(A *self, long double x) {
+  (void)self;
+  return isinf(x) ? (x > 0 ? 1 : -1) : x / (1 + fabsl(x));
+}
+
+const ActivationKind activation_softsign = {
+    .kind = {.name = "softsign", .alias = "Softsign", .family = &activation_family,
+             .size = sizeof(Activation),
+             .doc = "As tanh, but it comes near its limits slowly.",
+             .equation = "y = x / (1 + |x|)",
+             .source = "Glorot & Bengio, AISTATS 2010, section 2"},
+    .apply = softsign_apply, .gain = sigmoid_gain, .reference = softsign_value};
+
+static Node *tanh_shrink_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_tanh_shrink(g, x);
+}
+
+static long double tanh_shrink_value(A *self, long double x) {
+  (void)self;
+  long double z = x * x, k = 0;
+  for (int n = 61; n >= 3; n -= 2) k = z / (n + k);
+  return fabsl(x) < 4 ? x * (k / (1 + k)) : x - tanhl(x);
+}
+
+const ActivationKind activation_tanh_shrink = {
+    .kind = {.name = "tanh_shrink", .alias = "tanhshrink Tanhshrink",
+             .family = &activation_family, .size = sizeof(Activation),
+             .doc = "Input less its hyperbolic tangent: flat around 0.",
+             .equation = "y = x - tanh(x)"},
+    .apply = tanh_shrink_apply, .reference = tanh_shrink_value};
+
+static Node *mish_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_mish(g, x);
+}
+
+static long double mish_value(A *self, long double x) {
+  return isinf(x) && x < 0 ? -0.0L : x * tanhl(softplus_value(self, x));
+}
+
+const ActivationKind activation_mish = {
+    .kind = {.name = "mish", .alias = "Mish", .family = &activation_family,
+             .size = sizeof(Activation),
+             .doc = "Input times the tanh of its softplus.",
+             .equation = "y = x tanh(log(1 + exp(x)))",
+             .source = "Misra, BMVC 2020"},
+    .apply = mish_apply, .reference = mish_value};

@@ -63,13 +63,17 @@ static bool right_value(Reference *f, const Activation *a, double x, double got)
   return near_value(got, f(a, x)) || (denormal && near_value(got, f(a, 0)));
 }
 
-/* Where differences of f are taken: beyond 200 an activation is a straight line. */
-static long double place(double x) { return x > 200 ? 200 : x < -200 ? -200 : x; }
+/* Where differences of f are taken, and how far apart, so that they keep their digits.
+ */
+static long double place(double x) { return fmaxl(-LARGEST, fminl(LARGEST, x)); }
+static long double scaled(long double h, long double x) {
+  return h * fmaxl(1, fabsl(x));
+}
 
 /* The slopes to either side of x. */
 static void slopes(long double out[2], Reference *f, const Activation *a,
                    long double x) {
-  const long double h = 1e-6L;
+  const long double h = scaled(1e-6L, x);
   out[0] = (f(a, x) - f(a, x - h)) / h;
   out[1] = (f(a, x + h) - f(a, x)) / h;
 }
@@ -81,15 +85,19 @@ static bool has_kink(Reference *f, const Activation *a, long double x) {
 }
 
 static long double second_difference(Reference *f, const Activation *a, long double x) {
-  const long double h = 1e-4L;
+  const long double h = scaled(2e-5L, x);
   return (f(a, x + h) - 2 * f(a, x) + f(a, x - h)) / (h * h);
 }
 
-/* The curvature below and above x. */
+/* The curvature below and above x, as it follows from that at two places to the side.
+ */
 static bool curvature_jumps(long double out[2], Reference *f, const Activation *a,
                             long double x) {
-  out[0] = second_difference(f, a, x - 2e-4L);
-  out[1] = second_difference(f, a, x + 2e-4L);
+  for (int side = 0; side < 2; side++) {
+    const long double away = scaled(side ? 2e-4L : -2e-4L, x);
+    out[side] = 2 * second_difference(f, a, x + away) -
+                second_difference(f, a, x + 2 * away);
+  }
   return fabsl(out[1] - out[0]) > 0.01L;
 }
 
