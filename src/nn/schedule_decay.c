@@ -48,6 +48,111 @@ const ScheduleKind schedule_step = {
              .equation = "rate = lr gamma^floor(t / every)"},
     .factor = step_factor};
 
+/* -- multi_step -------------------------------------------------------------------- */
+
+typedef struct Milestones {
+  Schedule schedule;
+  RealList at;  /* epochs or steps at which a stair ends, ascending */
+  double gamma; /* factor from stair to stair */
+} Milestones;
+
+static double multi_step_factor(S *self, double t) {
+  const Milestones *m = (const Milestones *)self;
+  double factor = 1;
+  for (int i = 0; i < m->at.n && m->at.v[i] <= t; i++) factor *= m->gamma;
+  return factor;
+}
+
+static Err multi_step_check(Object *object, Fault *fault) {
+  const Milestones *m = (const Milestones *)object;
+  if (m->at.n == 0)
+    return fault_set(fault, ERR_VALUE,
+                     "optim.multi_step: option \"milestones\" is missing: a list of "
+                     "epochs or steps");
+  for (int i = 1; i < m->at.n; i++)
+    if (m->at.v[i] <= m->at.v[i - 1])
+      return fault_set(fault, ERR_VALUE,
+                       "optim.multi_step: option \"milestones\": got %g after %g, "
+                       "allowed: ascending numbers",
+                       m->at.v[i], m->at.v[i - 1]);
+  return ERR_OK;
+}
+
+static const Option multi_step_options[] = {
+    {.name = "milestones", .kind = OPT_REALS, .offset = offsetof(Milestones, at),
+     .position = 1, .lo = 0, .hi = 1e9, .alias = "boundaries",
+     .doc = "epochs or steps, from 0, at which the rate falls"},
+    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Milestones, gamma),
+     .value = "0.1", .position = 2, .lo = 0, .hi = 1e9,
+     .doc = "factor from stair to stair"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_multi_step = {
+    .kind = {.name = "multi_step", .alias = "MultiStepLR piecewise_constant",
+             .family = &schedule_family, .size = sizeof(Milestones),
+             .options = multi_step_options, .check = multi_step_check,
+             .doc = "Falls at the times that are given.",
+             .equation = "rate = lr gamma^n, n: milestones <= t"},
+    .factor = multi_step_factor};
+
+/* -- polynomial, inverse_time ------------------------------------------------------ */
+
+typedef struct Polynomial {
+  Schedule schedule;
+  int64_t steps;       /* epochs or steps of the descent */
+  double power, final; /* of the remaining share; factor at the end */
+} Polynomial;
+
+static double polynomial_factor(S *self, double t) {
+  const Polynomial *p = (const Polynomial *)self;
+  double left = t < p->steps ? 1 - t / p->steps : 0;
+  return p->final + (1 - p->final) * pow(left, p->power);
+}
+
+static const Option polynomial_options[] = {
+    {.name = "steps", .kind = OPT_INT, .offset = offsetof(Polynomial, steps),
+     .position = 1, .lo = 1, .hi = 1e9, .alias = "decay_steps total_iters",
+     .doc = "length of the descent"},
+    {.name = "power", .kind = OPT_REAL, .offset = offsetof(Polynomial, power),
+     .value = "1", .position = 2, .lo = 0, .hi = 1e3, .open = true,
+     .doc = "1: a straight line"},
+    {.name = "final", .kind = OPT_REAL, .offset = offsetof(Polynomial, final),
+     .value = "0", .lo = 0, .hi = 1, .doc = "factor at the end (Keras: a rate, 1e-4)"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_polynomial = {
+    .kind = {.name = "polynomial", .alias = "polynomial_decay PolynomialLR linear",
+             .family = &schedule_family, .size = sizeof(Polynomial),
+             .options = polynomial_options, .check = schedule_check_first,
+             .doc = "Falls as a power of the time that is left; by default a line.",
+             .equation = "rate = lr (final + (1 - final) max(0, 1 - t / steps)^power)"},
+    .factor = polynomial_factor};
+
+typedef struct InverseTime {
+  Schedule schedule;
+  double decay; /* growth of 1 / rate per epoch or step, as a share of 1 / lr */
+} InverseTime;
+
+static double inverse_time_factor(S *self, double t) {
+  return 1 / (1 + ((const InverseTime *)self)->decay * t);
+}
+
+static const Option inverse_time_options[] = {
+    {.name = "decay", .kind = OPT_REAL, .offset = offsetof(InverseTime, decay),
+     .position = 1, .lo = 0, .hi = 1e9, .open = true, .alias = "decay_rate rate",
+     .doc = "after 1 / decay epochs or steps the rate is halved (with per = \"step\" "
+            "the option decay of Keras's optimizers)"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_inverse_time = {
+    .kind = {.name = "inverse_time", .alias = "inverse_time_decay",
+             .family = &schedule_family, .size = sizeof(InverseTime),
+             .options = inverse_time_options, .check = schedule_check_first,
+             .doc = "Falls as the inverse of the time.",
+             .equation = "rate = lr / (1 + decay t)",
+             .source = "Robbins & Monro, Annals of Mathematical Statistics 22, 1951"},
+    .factor = inverse_time_factor};
+
 /* -- exponential ------------------------------------------------------------------- */
 
 typedef struct Exponential {

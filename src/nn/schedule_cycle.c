@@ -1,0 +1,108 @@
+/* schedule_cycle.c: schedules that rise again: one cycle, and restarts. */
+#include "nn/schedule.h"
+#include <math.h>
+#include <stddef.h>
+
+typedef const Schedule S;
+
+/* From `first` to `last` along half a cosine, at the share `part` of the way. */
+static double along_cosine(double first, double last, double part) {
+  return last + (first - last) * (1 + cos(M_PI * part)) / 2;
+}
+
+/* -- cosine_restarts --------------------------------------------------------------- */
+
+typedef struct Restarts {
+  Schedule schedule;
+  int64_t steps;              /* epochs or steps of the first descent */
+  double mult, height, final; /* of each length, each begin, to the one before; the
+                                 factor at the ends */
+} Restarts;
+
+static double restarts_factor(S *self, double t) {
+  const Restarts *r = (const Restarts *)self;
+  double length = (double)r->steps, n = floor(t / length), first = n * length;
+  if (r->mult > 1) {
+    n = floor(log(t / length * (r->mult - 1) + 1) / log(r->mult) + 1e-9);
+    first = length * (pow(r->mult, n) - 1) / (r->mult - 1);
+    length *= pow(r->mult, n);
+  }
+  return along_cosine(pow(r->height, n), r->final, (t - first) / length);
+}
+
+static const Option restarts_options[] = {
+    {.name = "steps", .kind = OPT_INT, .offset = offsetof(Restarts, steps),
+     .position = 1, .lo = 1, .hi = 1e9, .alias = "first_decay_steps T_0",
+     .doc = "length of the first descent"},
+    {.name = "mult", .kind = OPT_REAL, .offset = offsetof(Restarts, mult), .value = "1",
+     .lo = 1, .hi = 1e3, .alias = "t_mul T_mult",
+     .doc = "how much longer each descent is than the one before (Keras: 2)"},
+    {.name = "height", .kind = OPT_REAL, .offset = offsetof(Restarts, height),
+     .value = "1", .lo = 0, .hi = 1, .open = true, .alias = "m_mul",
+     .doc = "factor on the rate at each restart"},
+    {.name = "final", .kind = OPT_REAL, .offset = offsetof(Restarts, final),
+     .value = "0", .lo = 0, .hi = 1, .alias = "alpha",
+     .doc = "factor at the end of each descent"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_cosine_restarts = {
+    .kind = {.name = "cosine_restarts",
+             .alias = "cosine_decay_restarts CosineAnnealingWarmRestarts SGDR",
+             .family = &schedule_family, .size = sizeof(Restarts),
+             .options = restarts_options, .check = schedule_check_first,
+             .doc = "Falls along half a cosine, again and again.",
+             .equation = "rate = lr (final + (height^n - final) (1 + cos(pi s)) / 2), "
+                         "s: share of the n-th descent, n from 0",
+             .source = "Loshchilov & Hutter, ICLR 2017, eq. 5"},
+    .factor = restarts_factor};
+
+/* -- one_cycle --------------------------------------------------------------------- */
+
+typedef struct OneCycle {
+  Schedule schedule;
+  int64_t steps;             /* epochs or steps of all */
+  double part, begin, final; /* share of the rise; factors at begin and end */
+} OneCycle;
+
+static double one_cycle_factor(S *self, double t) {
+  const OneCycle *c = (const OneCycle *)self;
+  double last = (double)c->steps - 1, top = c->part * (double)c->steps - 1;
+  if (t >= last) return c->final;
+  if (t <= top) return along_cosine(c->begin, 1, t / top);
+  return along_cosine(1, c->final, (t - top) / (last - top));
+}
+
+static Err one_cycle_check(Object *object, Fault *fault) {
+  Err err = schedule_check_first(object, fault);
+  const OneCycle *c = (const OneCycle *)object;
+  if (err || c->part * (double)c->steps > 1) return err;
+  return fault_set(fault, ERR_VALUE,
+                   "optim.one_cycle: %g of %lld %ss is no rise; allowed: more than one",
+                   c->part, (long long)c->steps, schedule_per_names[c->schedule.per]);
+}
+
+static const Option one_cycle_options[] = {
+    {.name = "steps", .kind = OPT_INT, .offset = offsetof(OneCycle, steps),
+     .position = 1, .lo = 1, .hi = 1e9, .alias = "total_steps",
+     .doc = "length of the rise and the descent"},
+    {.name = "part", .kind = OPT_REAL, .offset = offsetof(OneCycle, part),
+     .value = "0.3", .lo = 0, .hi = 1, .open = true, .open_hi = true,
+     .alias = "pct_start", .doc = "share of the rise"},
+    {.name = "begin", .kind = OPT_REAL, .offset = offsetof(OneCycle, begin),
+     .value = "0.04", .lo = 0, .hi = 1,
+     .doc = "factor at the begin (PyTorch: 1 / div_factor)"},
+    {.name = "final", .kind = OPT_REAL, .offset = offsetof(OneCycle, final),
+     .value = "4e-6", .lo = 0, .hi = 1,
+     .doc = "factor at the end (PyTorch: 1 / div_factor / final_div_factor)"},
+    SCHEDULE_PER, {0}};
+
+const ScheduleKind schedule_one_cycle = {
+    .kind = {.name = "one_cycle", .alias = "OneCycleLR", .family = &schedule_family,
+             .size = sizeof(OneCycle), .options = one_cycle_options,
+             .check = one_cycle_check,
+             .doc = "Rises to lr and falls to nearly nothing, along half cosines. The "
+                    "momentum stays.",
+             .equation = "begin -> 1 over part of the steps, then 1 -> final; factor "
+                         "= b + (a - b) (1 + cos(pi s)) / 2",
+             .source = "Smith & Topin, arXiv:1708.07120, section 2"},
+    .factor = one_cycle_factor};
