@@ -47,6 +47,42 @@ const InitKind init_constant = {
              .equation = "w = value"},
     .make = constant_make};
 
+/* -- identity ---------------------------------------------------------------------- */
+
+typedef struct Identity {
+  Init init;
+  double gain;
+} Identity;
+
+/* [rows, cols]: the diagonal of a matrix that need not be square. */
+static Node *identity_make(Graph *graph, const Init *self, const InitCall *call) {
+  const Shape *s = call->shape;
+  char got[SHAPE_TEXT];
+  if (s->rank != 2) {
+    fault_set(&graph->fault, ERR_SHAPE, "init.identity: got %s, allowed: two axes",
+              shape_text(got, s));
+    return NULL;
+  }
+  Node *row = op_reshape(graph, op_arange(graph, 0, 1, s->dim[0]),
+                         &SHAPE_OF(s->dim[0], 1));
+  Node *column = op_arange(graph, 0, 1, s->dim[1]);
+  return op_scale(graph, op_eq(graph, row, column), ((const Identity *)self)->gain);
+}
+
+static const Option identity_options[] = {
+    {.name = "gain", .kind = OPT_REAL, .offset = offsetof(Identity, gain),
+     .value = "1", .position = 1, .doc = "value on the diagonal"},
+    {0}};
+
+const InitKind init_identity = {
+    .kind = {.name = "identity", .alias = "eye", .family = &init_family,
+             .size = sizeof(Identity), .options = identity_options,
+             .doc = "One on the diagonal: a layer begins as what passes its input on, "
+                    "cut off or filled up with zeros.",
+             .equation = "w_ij = gain if i = j else 0",
+             .source = "Le et al., arXiv:1504.00941, section 2"},
+    .make = identity_make};
+
 /* -- normal ------------------------------------------------------------------------ */
 
 /* Standard deviation of the normal law cut off at two sigma. */
@@ -102,6 +138,28 @@ const InitKind init_normal = {
              .size = sizeof(Normal), .options = normal_options,
              .doc = "Normal law, whatever the fans.", .equation = "w ~ N(mean, std^2)"},
     .make = normal_make};
+
+/* The law before it is cut off has the deviation std, as in Keras and PyTorch. */
+static Node *truncated_make(Graph *graph, const Init *self, const InitCall *call) {
+  const Normal *n = (const Normal *)self;
+  return init_normal_law(graph, call, n->mean, n->std * TRUNCATED_STD, true);
+}
+
+static const Option truncated_options[] = {
+    {.name = "mean", .kind = OPT_REAL, .offset = offsetof(Normal, mean), .value = "0",
+     .position = 1, .doc = "mean"},
+    {.name = "std", .kind = OPT_REAL, .offset = offsetof(Normal, std), .value = "0.05",
+     .alias = "stddev", .position = 2, .lo = 0, .hi = 1e6,
+     .doc = "standard deviation before the cut; 0.8796 of it remain (PyTorch: 1)"},
+    {0}};
+
+const InitKind init_truncated_normal = {
+    .kind = {.name = "truncated_normal", .alias = "trunc_normal",
+             .family = &init_family, .size = sizeof(Normal),
+             .options = truncated_options,
+             .doc = "Normal law, drawn again beyond two standard deviations.",
+             .equation = "w ~ N(mean, std^2), |w - mean| <= 2 std"},
+    .make = truncated_make};
 
 /* -- uniform ----------------------------------------------------------------------- */
 

@@ -77,6 +77,46 @@ static const Option avg_normal[] = {INIT_GAIN(Scaled), MODE("fan_avg"),
 static const Option in_normal[] = {INIT_GAIN(Scaled), MODE("fan_in"),
                                    INIT_TRUNCATED(ScaledNormal), {0}};
 
+typedef enum Law { LAW_TRUNCATED, LAW_NORMAL, LAW_UNIFORM } Law;
+static const char *const law_names[] = {"truncated_normal", "normal", "uniform", NULL};
+
+typedef struct VarianceScaling {
+  ScaledNormal normal; /* its gain is 1 */
+  double scale;
+  int law; /* Law */
+} VarianceScaling;
+
+static Node *variance_scaling_make(Graph *graph, const Init *self,
+                                   const InitCall *call) {
+  VarianceScaling v = *(const VarianceScaling *)self;
+  v.normal.scaled.gain = 1;
+  v.normal.truncated = v.law == LAW_TRUNCATED;
+  return (v.law == LAW_UNIFORM ? scaled_uniform : scaled_normal)(graph,
+                                                                 &v.normal.scaled.init,
+                                                                 v.scale, call);
+}
+
+static const Option variance_scaling_options[] = {
+    {.name = "scale", .kind = OPT_REAL, .offset = offsetof(VarianceScaling, scale),
+     .value = "1", .position = 1, .lo = 0, .hi = 1e6, .open = true,
+     .doc = "variance times fan"},
+    MODE("fan_in"),
+    {.name = "distribution", .kind = OPT_CHOICE,
+     .offset = offsetof(VarianceScaling, law), .value = "truncated_normal",
+     .choices = law_names, .alias = "law",
+     .doc = "truncated_normal: cut off at two sigma and rescaled"},
+    {0}};
+
+const InitKind init_variance_scaling = {
+    .kind = {.name = "variance_scaling", .alias = "VarianceScaling",
+             .family = &init_family, .size = sizeof(VarianceScaling),
+             .options = variance_scaling_options,
+             .doc = "The rule that glorot (scale 1, fan_avg), he (2, fan_in) and lecun "
+                    "(1, fan_in) are cases of.",
+             .equation = "var w = scale / fan",
+             .source = "He et al., ICCV 2015, section 2.2"},
+    .make = variance_scaling_make};
+
 const InitKind init_glorot_uniform = {
     .kind = {.name = "glorot_uniform", .alias = "xavier_uniform",
              .family = &init_family,
