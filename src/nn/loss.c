@@ -46,6 +46,25 @@ Node *loss_refuse(Graph *graph, const char *expects, const Node *output,
   return NULL;
 }
 
+bool loss_one_class(Graph *graph, const Node *output) {
+  if (output->shape.dim[output->shape.rank - 1] != 1) return false;
+  char o[SHAPE_TEXT];
+  fault_set(&graph->fault, ERR_SHAPE,
+            "the output %s has one class, whose probability is always 1; for yes or no "
+            "use binary_crossentropy, with sigmoid or with logits",
+            shape_text(o, &output->shape));
+  return true;
+}
+
+bool loss_labels_fit(const Shape *output, const Shape *target) {
+  if (output->rank < 2) return false;
+  bool one = target->rank == output->rank && target->dim[target->rank - 1] == 1;
+  if (target->rank != output->rank - 1 && !one) return false;
+  for (int i = 0; i < output->rank - 1; i++)
+    if (output->dim[i] != target->dim[i]) return false;
+  return true;
+}
+
 /* -- targets ----------------------------------------------------------------------- */
 
 LossTargets loss_targets(const Loss *loss) { return loss_kind(loss)->targets; }

@@ -102,5 +102,11 @@ const char *loss_form_text(const Loss *loss, LossForm form);
  * them equal where one does; returns NULL. */
 Node *loss_refuse(Graph *graph, const char *expects, const Node *output,
                   const Node *target);
+/* Does `target` hold one label per row of `output`: its shape without the last axis, or
+ * with a last axis of 1? */
+bool loss_labels_fit(const Shape *output, const Shape *target);
+/* A fault where the output has one class: its probability is always 1, there is nothing
+ * to learn. */
+bool loss_one_class(Graph *graph, const Node *output);
 
 #endif

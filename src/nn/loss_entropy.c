@@ -28,6 +28,7 @@ typedef enum FromLogits { LOGITS_AUTO, LOGITS_TRUE, LOGITS_FALSE } FromLogits;
 typedef struct EntropyLoss {
   Loss loss;
   int from_logits; /* FromLogits */
+  double smoothing;
 } EntropyLoss;
 
 /* -- form -------------------------------------------------------------------------- */
@@ -157,6 +158,13 @@ static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z,
   return *z || *p;
 }
 
+/* The share `smoothing` of each target is spread evenly over the classes. */
+static Node *smoothed(Graph *graph, const Loss *loss, Node *t, double n_classes) {
+  double s = ((const EntropyLoss *)loss)->smoothing;
+  if (s == 0) return t;
+  return op_add(graph, op_scale(graph, t, 1 - s), graph_scalar(graph, s / n_classes));
+}
+
 /* Targets from 0 to 1; the op that refuses others names the loss. */
 static Node *given_targets(Graph *graph, const Loss *loss, Node *target) {
   const char *outer = graph->layer;
@@ -170,7 +178,14 @@ static Node *given_targets(Graph *graph, const Loss *loss, Node *target) {
 
 /* -- binary cross-entropy ---------------------------------------------------------- */
 
-static Node *binary_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+/* The target as a share t of yes, what a yes and a no would cost, and what that follows
+ * from: logits z, or (NULL) the probabilities p of yes and q of no. */
+typedef struct YesNo {
+  Node *t, *if_one, *if_zero, *z, *p, *q;
+} YesNo;
+
+static Node *binary_terms(Graph *graph, const Loss *loss, Node *output, Node *target,
+                          YesNo *out) {
   bool labels = target->dtype != DT_REAL;
   Node *t = labels ? loss_conform(graph, output, target) : target, *z, *p;
   if (!t) return NULL;
@@ -183,17 +198,52 @@ static Node *binary_values(Graph *graph, const Loss *loss, Node *output, Node *t
                        output, target);
   t = given_targets(graph, loss, t);
   if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
-  Node *one = graph_scalar(graph, 1), *if_one, *if_zero;
   if (z) {
-    if_one = op_softplus(graph, op_neg(graph, z));
-    if_zero = op_softplus(graph, z);
+    *out = (YesNo){.t = t, .z = z};
+    out->if_one = op_softplus(graph, op_neg(graph, z));
+    out->if_zero = op_softplus(graph, z);
   } else {
-    if_one = op_neg(graph, op_log(graph, p));
-    Node *q = op_clip(graph, op_sub(graph, one, output), SMALLEST_P, 1);
-    if_zero = op_neg(graph, op_log(graph, q));
+    *out = (YesNo){.t = t, .p = p};
+    out->if_one = op_neg(graph, op_log(graph, p));
+    Node *rest = op_sub(graph, graph_scalar(graph, 1), output);
+    out->q = op_clip(graph, rest, SMALLEST_P, 1);
+    out->if_zero = op_neg(graph, op_log(graph, out->q));
   }
-  return op_add(graph, op_mul(graph, t, if_one),
-                op_mul(graph, op_sub(graph, one, t), if_zero));
+  return t;
+}
+
+/* t if_one + (1 - t) if_zero */
+static Node *by_target(Graph *graph, Node *t, Node *if_one, Node *if_zero) {
+  Node *rest = op_sub(graph, graph_scalar(graph, 1), t);
+  return op_add(graph, op_mul(graph, t, if_one), op_mul(graph, rest, if_zero));
+}
+
+static Node *binary_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  YesNo v;
+  if (!binary_terms(graph, loss, output, target, &v)) return NULL;
+  return by_target(graph, smoothed(graph, loss, v.t, 2), v.if_one, v.if_zero);
+}
+
+typedef struct Focal {
+  EntropyLoss entropy;
+  double gamma, alpha; /* alpha NaN: both count alike */
+} Focal;
+
+static Node *focal_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  const Focal *self = (const Focal *)loss;
+  bool balanced = !isnan(self->alpha);
+  Node *gamma = graph_scalar(graph, self->gamma);
+  YesNo v;
+  if (!binary_terms(graph, loss, output, target, &v)) return NULL;
+  Node *p = v.z ? op_sigmoid(graph, v.z) : v.p;
+  Node *q = v.z ? op_sigmoid(graph, op_neg(graph, v.z)) : v.q;
+  Node *if_one = op_mul(graph, op_pow(graph, q, gamma), v.if_one);
+  Node *if_zero = op_mul(graph, op_pow(graph, p, gamma), v.if_zero);
+  if (balanced) {
+    if_one = op_scale(graph, if_one, self->alpha);
+    if_zero = op_scale(graph, if_zero, 1 - self->alpha);
+  }
+  return by_target(graph, smoothed(graph, loss, v.t, 2), if_one, if_zero);
 }
 
 /* -- categorical cross-entropy ----------------------------------------------------- */
@@ -204,17 +254,6 @@ static Node *cross_entropy(Graph *graph, Node *terms) {
   return op_neg(graph, op_sum(graph, terms, 1u << (terms->shape.rank - 1), false));
 }
 
-/* One class has always probability 1: there is nothing to learn. */
-static bool one_class(Graph *graph, const Node *output) {
-  if (output->shape.dim[output->shape.rank - 1] != 1) return false;
-  char o[SHAPE_TEXT];
-  fault_set(&graph->fault, ERR_SHAPE,
-            "the output %s has one class, whose probability is always 1; for yes or no "
-            "use binary_crossentropy, with sigmoid or with logits",
-            shape_text(o, &output->shape));
-  return true;
-}
-
 static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
                                 Node *target) {
   Node *z, *p;
@@ -223,8 +262,9 @@ static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
                        "output and target must have the same shape [N, C]; for labels "
                        "use sparse_categorical_crossentropy",
                        output, target);
-  if (one_class(graph, output)) return NULL;
-  Node *t = given_targets(graph, loss, target);
+  if (loss_one_class(graph, output)) return NULL;
+  double n_classes = (double)output->shape.dim[output->shape.rank - 1];
+  Node *t = smoothed(graph, loss, given_targets(graph, loss, target), n_classes);
   if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
   if (p) return cross_entropy(graph, op_mul(graph, t, op_log(graph, p)));
   Node *terms = op_mul(graph, t, op_log_softmax(graph, z, z->shape.rank - 1));
@@ -232,23 +272,35 @@ static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
   return cross_entropy(graph, op_where(graph, op_eq(graph, t, zero), zero, terms));
 }
 
-/* Does `target` hold one label per row of `output`: its shape without the last axis, or
- * with a last axis of 1? */
-static bool labels_fit(const Shape *output, const Shape *target) {
-  if (output->rank < 2) return false;
-  bool one = target->rank == output->rank && target->dim[target->rank - 1] == 1;
-  if (target->rank != output->rank - 1 && !one) return false;
-  for (int i = 0; i < output->rank - 1; i++)
-    if (output->dim[i] != target->dim[i]) return false;
-  return true;
+/* The cross-entropy less the entropy of the targets, which the output does not
+ * change. */
+static Node *kl_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  Node *entropy = categorical_values(graph, loss, output, target);
+  if (!entropy) return NULL;
+  Node *zero = graph_scalar(graph, 0), *t = op_cast(graph, target, DT_REAL);
+  Node *is_zero = op_eq(graph, t, zero);
+  Node *log_t = op_log(graph, op_where(graph, is_zero, graph_scalar(graph, 1), t));
+  return op_sub(graph, entropy, cross_entropy(graph, op_mul(graph, t, log_t)));
+}
+
+/* Of labels: v, and the share `smoothing` of the cross-entropy with even targets. */
+static Node *with_even_targets(Graph *graph, const Loss *loss, Node *v, Node *z,
+                               Node *p, const Shape *rows) {
+  double s = ((const EntropyLoss *)loss)->smoothing;
+  if (s == 0) return v;
+  Node *log_p = z ? op_log_softmax(graph, z, 1)
+                  : op_reshape(graph, op_log(graph, p), rows);
+  Node *even = op_scale(graph, op_mean(graph, log_p, 1u << 1, false), -s);
+  return op_add(graph, op_scale(graph, v, 1 - s), even);
 }
 
 static Node *sparse_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
   Node *z, *p, *v;
-  if (!labels_fit(&output->shape, &target->shape))
+  if (!loss_labels_fit(&output->shape, &target->shape))
     return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
                        output, target);
-  if (one_class(graph, output) || !take_form(graph, loss, output, &z, &p)) return NULL;
+  if (loss_one_class(graph, output) || !take_form(graph, loss, output, &z, &p))
+    return NULL;
   int64_t c = output->shape.dim[output->shape.rank - 1];
   int64_t n = shape_count(&target->shape);
   Node *labels = op_reshape(graph, target, &SHAPE_OF(n));
@@ -259,6 +311,7 @@ static Node *sparse_values(Graph *graph, const Loss *loss, Node *output, Node *t
     if (z->shape.rank != 2) z = op_reshape(graph, z, &SHAPE_OF(n, c));
     v = op_softmax_cross_entropy(graph, z, labels);
   }
+  v = with_even_targets(graph, loss, v, z, p, &SHAPE_OF(n, c));
   Shape rows = output->shape;
   return --rows.rank == 1 ? v : op_reshape(graph, v, &rows);
 }
@@ -267,16 +320,29 @@ static Node *sparse_values(Graph *graph, const Loss *loss, Node *output, Node *t
 
 static const char *const from_logits_names[] = {"auto", "true", "false", NULL};
 
-static const Option options[] = {
-    {.name = "from_logits", .kind = OPT_CHOICE,
-     .offset = offsetof(EntropyLoss, from_logits),
-     .value = "auto", .choices = from_logits_names,
-     .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, "
-            "what is known to lie from 0 to 1 is a probability, another output of a "
-            "net is a logit (with a warning where it cannot be below 0 nor beyond some "
-            "number), a plain tensor is an error; false: classes whose outputs need "
-            "not sum to 1 are divided by their sum"},
-    {0}};
+#define FROM_LOGITS                                                                    \
+  {.name = "from_logits", .kind = OPT_CHOICE,                                          \
+   .offset = offsetof(EntropyLoss, from_logits), .value = "auto",                      \
+   .choices = from_logits_names,                                                       \
+   .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, "      \
+          "what is known to lie from 0 to 1 is a probability, another output of a "    \
+          "net is a logit (with a warning where it cannot be below 0 nor beyond some " \
+          "number), a plain tensor is an error; false: classes whose outputs need "    \
+          "not sum to 1 are divided by their sum"}
+#define LABEL_SMOOTHING                                                                \
+  {.name = "label_smoothing", .kind = OPT_REAL,                                        \
+   .offset = offsetof(EntropyLoss, smoothing), .value = "0", .lo = 0, .hi = 1,         \
+   .doc = "share of each target that is spread evenly over the classes (Szegedy et "   \
+          "al., CVPR 2016, section 7)"}
+static const Option options[] = {FROM_LOGITS, LABEL_SMOOTHING, {0}};
+static const Option focal_options[] = {
+    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Focal, gamma), .value = "2",
+     .position = 1, .lo = 0, .hi = 100,
+     .doc = "how much what is already right counts less; 0: binary_crossentropy"},
+    {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(Focal, alpha),
+     .value = "none", .lo = 0, .hi = 1,
+     .doc = "weight of yes, 1 - alpha that of no (in the paper 0.25)"},
+    FROM_LOGITS, LABEL_SMOOTHING, {0}};
 
 const LossKind loss_binary = {
     .kind = {.name = "binary_crossentropy",
@@ -290,6 +356,19 @@ const LossKind loss_binary = {
     .values = binary_values, .form = entropy_form, .fold = "sigmoid",
     .targets = TARGETS_YES_NO};
 
+const LossKind loss_focal = {
+    .kind = {.name = "focal",
+             .alias = "binary_focal_crossentropy BinaryFocalCrossentropy",
+             .family = &loss_family, .size = sizeof(Focal), .options = focal_options,
+             .doc = "Binary cross-entropy in which outputs that are already right "
+                    "count less. Targets as for binary_crossentropy.",
+             .equation = "L = mean(-alpha t (1 - p)^gamma log p - (1 - alpha) (1 - t) "
+                         "p^gamma log(1 - p)), p = sigmoid(z); without alpha both "
+                         "count 1",
+             .source = "Lin et al., ICCV 2017, eq. 5"},
+    .values = focal_values, .form = entropy_form, .fold = "sigmoid",
+    .targets = TARGETS_YES_NO};
+
 const LossKind loss_categorical = {
     .kind = {.name = "categorical_crossentropy",
              .alias = "categorical_cross_entropy cce",
@@ -300,6 +379,17 @@ const LossKind loss_categorical = {
              .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .values = categorical_values, .form = entropy_form, .fold = "softmax",
+    .targets = TARGETS_DISTRIBUTIONS};
+
+const LossKind loss_kl_divergence = {
+    .kind = {.name = "kl_divergence", .alias = "kld KLDivergence KLDivLoss",
+             .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .doc = "Kullback-Leibler divergence of the output from targets that are "
+                    "distributions [N, C]: the categorical cross-entropy less the "
+                    "targets' own entropy, with its gradient.",
+             .equation = "L = mean_n(sum_j t_nj log(t_nj / p_nj)), p = softmax(z)",
+             .source = "Goodfellow et al., Deep Learning, eq. 3.50"},
+    .values = kl_values, .form = entropy_form, .fold = "softmax",
     .targets = TARGETS_DISTRIBUTIONS};
 
 const LossKind loss_sparse = {

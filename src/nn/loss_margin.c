@@ -1,0 +1,94 @@
+/* loss_margin.c: losses that ask for a margin, and nothing beyond it. */
+#include "nn/loss.h"
+#include "graph/ops.h"
+#include <math.h>
+#include <stddef.h>
+
+/* max(0, 1 - s y), s = 1 for a yes and -1 for a no. */
+static Node *shortfall(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  Node *t = target->dtype != DT_REAL ? loss_conform(graph, output, target) : target;
+  if (!t) return NULL;
+  if (!shape_equal(&output->shape, &t->shape))
+    return loss_refuse(graph, "output and target must have the same shape", output,
+                       target);
+  Node *one = graph_scalar(graph, 1);
+  Node *yes = op_targets(graph, t, loss_targets(loss) == TARGETS_YES_NO);
+  Node *side = op_sub(graph, op_scale(graph, yes, 2), one);
+  return op_relu(graph, op_sub(graph, one, op_mul(graph, side, output)));
+}
+
+static Node *hinge_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  return shortfall(graph, loss, output, target);
+}
+
+static Node *squared_hinge_values(Graph *graph, const Loss *loss, Node *output,
+                                  Node *target) {
+  return op_square(graph, shortfall(graph, loss, output, target));
+}
+
+#define MARGIN_TARGETS                                                                 \
+  "Targets are 0 for no and 1 for yes, of the output's shape; integers are labels, 1 " \
+  "no and 2 yes (elsewhere: -1 and 1)."
+
+const LossKind loss_hinge = {
+    .kind = {.name = "hinge", .alias = "Hinge", .family = &loss_family,
+             .size = sizeof(Loss),
+             .doc = "How far each output is from its side's margin. " MARGIN_TARGETS,
+             .equation = "L = mean(max(0, 1 - s y)), s = 2 t - 1",
+             .source = "Cortes & Vapnik, Machine Learning 20, 1995"},
+    .values = hinge_values, .targets = TARGETS_YES_NO};
+
+const LossKind loss_squared_hinge = {
+    .kind = {.name = "squared_hinge", .alias = "SquaredHinge", .family = &loss_family,
+             .size = sizeof(Loss),
+             .doc = "The square of hinge: smooth at the margin. " MARGIN_TARGETS,
+             .equation = "L = mean(max(0, 1 - s y)^2), s = 2 t - 1"},
+    .values = squared_hinge_values, .targets = TARGETS_YES_NO};
+
+/* -- of classes -------------------------------------------------------------------- */
+
+typedef struct MultiMargin {
+  Loss loss;
+  double margin;
+  bool squared;
+} MultiMargin;
+
+/* Over all classes, of which the right one adds its margin: that is taken off. */
+static Node *multi_margin_values(Graph *graph, const Loss *loss, Node *output,
+                                 Node *target) {
+  const MultiMargin *self = (const MultiMargin *)loss;
+  if (!loss_labels_fit(&output->shape, &target->shape))
+    return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
+                       output, target);
+  if (loss_one_class(graph, output)) return NULL;
+  int last = output->shape.rank - 1;
+  int64_t c = output->shape.dim[last], n = shape_count(&target->shape);
+  Node *flat = op_reshape(graph, target, &SHAPE_OF(n));
+  Node *hot = op_reshape(graph, op_one_hot(graph, flat, c), &output->shape);
+  Node *margin = graph_scalar(graph, self->margin);
+  Node *right = op_mul(graph, output, hot);
+  Node *rest = op_sub(graph, output, op_sum(graph, right, 1u << last, true));
+  Node *short_of = op_relu(graph, op_add(graph, rest, margin));
+  if (self->squared) short_of = op_square(graph, short_of);
+  double own = self->squared ? self->margin * self->margin : self->margin;
+  Node *sum = op_sum(graph, short_of, 1u << last, false);
+  return op_scale(graph, op_sub(graph, sum, graph_scalar(graph, own)), 1 / (double)c);
+}
+
+static const Option multi_margin_options[] = {
+    {.name = "margin", .kind = OPT_REAL, .offset = offsetof(MultiMargin, margin),
+     .value = "1", .position = 1, .lo = 0, .hi = 1e6, .open = true,
+     .doc = "by which the right class has to lead"},
+    {.name = "squared", .kind = OPT_BOOL, .offset = offsetof(MultiMargin, squared),
+     .value = "false", .doc = "squares of what is short of it (PyTorch: p = 2)"},
+    {0}};
+
+const LossKind loss_multi_margin = {
+    .kind = {.name = "multi_margin", .alias = "MultiMarginLoss", .family = &loss_family,
+             .size = sizeof(MultiMargin), .options = multi_margin_options,
+             .doc = "How far the right class is from leading each other one by the "
+                    "margin. Targets are labels [N] that count from 1.",
+             .equation = "L = mean_n(sum_(j != t_n) max(0, margin - y[n, t_n] + y[n, "
+                         "j]) / C)",
+             .source = "Crammer & Singer, JMLR 2, 2001"},
+    .values = multi_margin_values, .targets = TARGETS_LABELS};
