@@ -1,0 +1,87 @@
+/* optim_adagrad.c: Adagrad, which sums up the squares of all gradients, and Adadelta,
+ * which keeps a moving mean of them and of the squares of its own steps. */
+#include "graph/ops.h"
+#include "nn/optim.h"
+
+/* -- Adagrad ----------------------------------------------------------------------- */
+
+typedef struct Adagrad {
+  Optimizer base;
+  double eps;
+} Adagrad;
+
+static const Option adagrad_options[] = {
+    OPTIM_LR("0.01"),
+    {.name = "eps", .kind = OPT_REAL, .offset = offsetof(Adagrad, eps),
+     .value = "1e-10", .alias = "epsilon", .lo = 0, .hi = 1e9, .open = true,
+     .doc = "added outside the square root (Keras: 1e-7, inside)"},
+    OPTIM_COMMON(OPTIM_COUPLED, "0")};
+
+enum { SQUARES };
+static const OptimSlot adagrad_slots[] = {[SQUARES] = {"squares", NULL}, {0}};
+
+static void adagrad_rule(const Optimizer *opt, OptimUpdate *u) {
+  Graph *g = u->graph;
+  Node *gradient = optim_gradient(u);
+  Node *s = u->slot[SQUARES] = op_add(g, u->slot[SQUARES], op_square(g, gradient));
+  Node *step = op_over_root(g, gradient, s, ((const Adagrad *)opt)->eps);
+  u->w = op_sub_product(g, u->w, u->lr, step);
+}
+
+static const char *const adagrad_samples[] = {"", "eps=1e-3 weight_decay=0.02", NULL};
+
+const OptimKind optim_adagrad = {
+    .kind = {OPTIM_RECORD(Adagrad), .name = "Adagrad", .alias = "adagrad",
+             .options = adagrad_options,
+             .doc = "The gradient over the root of the sum of all its squares, from 0 "
+                    "on (Keras: from 0.1). The rate falls by itself.",
+             .equation = "s <- s + g^2;  w <- w - lr g / (sqrt(s) + eps)",
+             .source = "Duchi, Hazan & Singer, JMLR 12, 2011, section 1.1"},
+    .samples = adagrad_samples, .slots = adagrad_slots, .rule = adagrad_rule};
+
+/* -- Adadelta ---------------------------------------------------------------------- */
+
+typedef struct Adadelta {
+  Optimizer base;
+  double rho, eps;
+} Adadelta;
+
+#define AT(field) .offset = offsetof(Adadelta, field)
+static const Option adadelta_options[] = {
+    OPTIM_LR("1"),
+    {.name = "rho", .kind = OPT_REAL, AT(rho), .value = "0.9", .lo = 0, .hi = 1,
+     .open_hi = true, .doc = "share of both means that is kept (Keras: 0.95)"},
+    {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-6", .alias = "epsilon",
+     .lo = 0, .hi = 1e9, .open = true,
+     .doc = "added inside both square roots, as in the paper (Keras: 1e-7)"},
+    OPTIM_COMMON(OPTIM_COUPLED, "0")};
+
+enum { GRADIENTS, STEPS };
+static const OptimSlot adadelta_slots[] = {[GRADIENTS] = {"square", NULL},
+                                           [STEPS] = {"steps", NULL}, {0}};
+
+static void adadelta_rule(const Optimizer *opt, OptimUpdate *u) {
+  const Adadelta *self = (const Adadelta *)opt;
+  Graph *g = u->graph;
+  Node *gradient = optim_gradient(u), *eps = graph_scalar(g, self->eps);
+  Node *s = op_mix_square(g, u->slot[GRADIENTS], gradient, self->rho);
+  Node *unit = op_div(g, op_sqrt(g, op_add(g, u->slot[STEPS], eps)),
+                      op_sqrt(g, op_add(g, s, eps)));
+  Node *step = op_mul(g, unit, gradient);
+  u->slot[GRADIENTS] = s;
+  u->slot[STEPS] = op_mix_square(g, u->slot[STEPS], step, self->rho);
+  u->w = op_sub_product(g, u->w, u->lr, step);
+}
+
+static const char *const adadelta_samples[] = {"", "rho=0.5 weight_decay=0.02", NULL};
+
+const OptimKind optim_adadelta = {
+    .kind = {OPTIM_RECORD(Adadelta), .name = "Adadelta", .alias = "adadelta",
+             .options = adadelta_options,
+             .doc = "Steps in the unit of the parameter: the root of the mean square "
+                    "of past steps over that of gradients (Keras multiplies by lr = "
+                    "0.001).",
+             .equation = "s <- rho s + (1 - rho) g^2;  d = g sqrt(x + eps) / sqrt(s + "
+                         "eps);  x <- rho x + (1 - rho) d^2;  w <- w - lr d",
+             .source = "Zeiler, arXiv:1212.5701, algorithm 1"},
+    .samples = adadelta_samples, .slots = adadelta_slots, .rule = adadelta_rule};

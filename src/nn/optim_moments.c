@@ -1,0 +1,201 @@
+/* optim_moments.c: relatives of Adam: the largest gradient in place of the second
+ * moment, Nesterov's momentum, and a rate that waits for the second moment. */
+#include "graph/ops.h"
+#include "nn/optim.h"
+#include <math.h>
+
+typedef struct Moments {
+  Optimizer base;
+  double beta1, beta2, eps;
+} Moments;
+
+#define AT(field) .offset = offsetof(Moments, field)
+#define MOMENTS(rate, second, eps_doc)                                                 \
+  OPTIM_LR(rate),                                                                      \
+  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
+   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the first moment"},             \
+  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
+   .lo = 0, .hi = 1, .open_hi = true, .doc = second},                                  \
+  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
+   .lo = 0, .hi = 1e9, .open = true, .doc = eps_doc}
+#define COMMON OPTIM_COMMON(OPTIM_COUPLED, "0")
+static const char *const samples[] = {"", "beta1=0.7 beta2=0.9 weight_decay=0.02",
+                                      NULL};
+
+static const Moments *moments(const Optimizer *self) { return (const Moments *)self; }
+
+enum { MOMENT1, MOMENT2 };
+static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
+                                  [MOMENT2] = {"moment2", NULL}, {0}};
+
+/* m <- beta1 m + (1 - beta1) g, and the same of g^2. */
+static Node *mean_of_gradient(OptimUpdate *u, const Moments *self, Node *gradient) {
+  u->slot[MOMENT1] = op_mix(u->graph, u->slot[MOMENT1], gradient, self->beta1);
+  return u->slot[MOMENT1];
+}
+
+static Node *mean_of_square(OptimUpdate *u, const Moments *self, Node *gradient) {
+  Node *moment = u->slot[MOMENT2];
+  return u->slot[MOMENT2] = op_mix_square(u->graph, moment, gradient, self->beta2);
+}
+
+static double correction1(const Optimizer *self, double t) {
+  return 1 / (1 - pow(moments(self)->beta1, t));
+}
+static double correction2(const Optimizer *self, double t) {
+  return 1 / (1 - pow(moments(self)->beta2, t));
+}
+
+/* -- Adamax ------------------------------------------------------------------------ */
+
+static const Option adamax_options[] = {
+    MOMENTS("0.001", "decay of the largest gradient",
+            "added to the absolute gradient (Keras: to the largest, 1e-7)"),
+    COMMON};
+static const OptimSlot adamax_slots[] = {[MOMENT1] = {"moment1", NULL},
+                                         [MOMENT2] = {"largest", NULL}, {0}};
+enum { CORRECTION1 };
+static const OptimNumber adamax_numbers[] = {
+    [CORRECTION1] = {.value = correction1, .counted = true}, {0}};
+
+static void adamax_rule(const Optimizer *opt, OptimUpdate *u) {
+  const Moments *self = moments(opt);
+  Graph *g = u->graph;
+  Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
+  Node *size = op_add(g, op_abs(g, gradient), graph_scalar(g, self->eps));
+  Node *largest = op_maximum(g, op_scale(g, u->slot[MOMENT2], self->beta2), size);
+  u->slot[MOMENT2] = largest;
+  Node *rate = op_mul(g, u->lr, u->number[CORRECTION1]);
+  u->w = op_sub_product(g, u->w, rate, op_div(g, m, largest));
+}
+
+const OptimKind optim_adamax = {
+    .kind = {OPTIM_RECORD(Moments), .name = "Adamax", .alias = "adamax",
+             .options = adamax_options,
+             .doc = "Adam with the largest recent gradient for the second moment.",
+             .equation = "m <- b1 m + (1 - b1) g;  u <- max(b2 u, |g| + eps);  w <- w "
+                         "- lr / (1 - b1^t) m / u",
+             .source = "Kingma & Ba, ICLR 2015, algorithm 2"},
+    .samples = samples, .slots = adamax_slots, .numbers = adamax_numbers,
+    .rule = adamax_rule};
+
+/* -- NAdam ------------------------------------------------------------------------- */
+
+typedef struct Nadam {
+  Moments base;
+  double decay;
+  /* product of the momenta up to `at`, found again from 1 where another t is asked */
+  double at, product;
+} Nadam;
+
+/* mu_t = beta1 (1 - 0.96^(t decay) / 2) */
+static double momentum_at(const Nadam *self, double t) {
+  return self->base.beta1 * (1 - 0.5 * pow(0.96, t * self->decay));
+}
+
+static double momentum_product(const Optimizer *opt, double t) {
+  Nadam *self = (Nadam *)opt;
+  if (self->at > t || self->at == 0) self->product = 1, self->at = 0;
+  while (self->at < t) self->product *= momentum_at(self, ++self->at);
+  return self->product;
+}
+
+static double gradient_share(const Optimizer *opt, double t) {
+  const Nadam *self = (const Nadam *)opt;
+  return (1 - momentum_at(self, t)) / (1 - momentum_product(opt, t));
+}
+
+static double moment_share(const Optimizer *opt, double t) {
+  double next = momentum_at((const Nadam *)opt, t + 1);
+  return next / (1 - momentum_product(opt, t) * next);
+}
+
+enum { GRADIENT_SHARE, MOMENT_SHARE, ROOT };
+static const OptimNumber nadam_numbers[] = {
+    [GRADIENT_SHARE] = {.value = gradient_share, .counted = true},
+    [MOMENT_SHARE] = {.value = moment_share, .counted = true},
+    [ROOT] = {.value = correction2, .counted = true}, {0}};
+
+static void nadam_rule(const Optimizer *opt, OptimUpdate *u) {
+  const Moments *self = moments(opt);
+  Graph *g = u->graph;
+  Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
+  Node *v = mean_of_square(u, self, gradient);
+  Node *root = op_sqrt(g, op_mul(g, v, u->number[ROOT]));
+  Node *ahead = op_add_product(g, op_mul(g, gradient, u->number[GRADIENT_SHARE]),
+                               u->number[MOMENT_SHARE], m);
+  Node *step = op_div(g, ahead, op_add(g, root, graph_scalar(g, self->eps)));
+  u->w = op_sub_product(g, u->w, u->lr, step);
+}
+
+static const Option nadam_options[] = {
+    MOMENTS("0.002", "decay of the second moment",
+            "added outside the square root (Keras: 1e-7)"),
+    {.name = "momentum_decay", .kind = OPT_REAL, .offset = offsetof(Nadam, decay),
+     .value = "0.004", .lo = 0, .hi = 1e3, .doc = "how fast the momentum rises to "
+                                                  "beta1"},
+    COMMON};
+
+const OptimKind optim_nadam = {
+    .kind = {OPTIM_RECORD(Nadam), .name = "NAdam", .alias = "nadam Nadam",
+             .options = nadam_options,
+             .doc = "Adam with Nesterov's momentum, which rises to beta1.",
+             .equation = "mu_t = b1 (1 - 0.96^(t momentum_decay) / 2), P_t = mu_1 ... "
+                         "mu_t;  m, v as Adam;  w <- w - lr ((1 - mu_t) g / (1 - P_t) "
+                         "+ mu_(t+1) m / (1 - P_(t+1))) / (sqrt(v / (1 - b2^t)) + eps)",
+             .source = "Dozat, ICLR workshop 2016, algorithm 8"},
+    .samples = samples, .slots = slots, .numbers = nadam_numbers, .rule = nadam_rule};
+
+/* -- RAdam ------------------------------------------------------------------------- */
+
+/* Length of the average that the second moment is, at its t-th value. */
+static double length_at(const Moments *self, double t) {
+  double decay = pow(self->beta2, t);
+  return 2 / (1 - self->beta2) - 1 - 2 * t * decay / (1 - decay);
+}
+
+/* What the step over the root counts, and what the plain momentum: one of them 0. */
+static double adaptive_share(const Optimizer *opt, double t) {
+  const Moments *self = moments(opt);
+  double most = 2 / (1 - self->beta2) - 1, now = length_at(self, t);
+  if (!(now > 5)) return 0;
+  double variance = (now - 4) * (now - 2) * most / ((most - 4) * (most - 2) * now);
+  return sqrt(variance * (1 - pow(self->beta2, t)));
+}
+
+static double plain_share(const Optimizer *opt, double t) {
+  return length_at(moments(opt), t) > 5 ? 0 : 1;
+}
+
+enum { MEAN, ADAPTIVE, PLAIN };
+static const OptimNumber radam_numbers[] = {
+    [MEAN] = {.value = correction1, .counted = true},
+    [ADAPTIVE] = {.value = adaptive_share, .counted = true},
+    [PLAIN] = {.value = plain_share, .counted = true}, {0}};
+
+static const Option radam_options[] = {
+    MOMENTS("0.001", "decay of the second moment", "added outside the square root"),
+    COMMON};
+
+static void radam_rule(const Optimizer *opt, OptimUpdate *u) {
+  const Moments *self = moments(opt);
+  Graph *g = u->graph;
+  Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
+  Node *v = mean_of_square(u, self, gradient);
+  Node *root = op_add(g, op_sqrt(g, v), graph_scalar(g, self->eps));
+  Node *share = op_add(g, op_div(g, u->number[ADAPTIVE], root), u->number[PLAIN]);
+  Node *rate = op_mul(g, u->lr, u->number[MEAN]);
+  u->w = op_sub_product(g, u->w, rate, op_mul(g, m, share));
+}
+
+const OptimKind optim_radam = {
+    .kind = {OPTIM_RECORD(Moments), .name = "RAdam", .alias = "radam",
+             .options = radam_options,
+             .doc = "Adam that begins as plain momentum, until its second moment is an "
+                    "average of more than 5 values, and then warms up by itself.",
+             .equation = "r_t = 2/(1 - b2) - 1 - 2 t b2^t / (1 - b2^t);  m, v as "
+                         "Adam; w <- w - lr m / (1 - b1^t) (r_t > 5: R_t sqrt(1 - "
+                         "b2^t) / (sqrt(v) + eps); else 1), R_t^2 = (r_t - 4)(r_t - "
+                         "2) r / ((r - 4)(r - 2) r_t), r = 2/(1 - b2) - 1",
+             .source = "Liu et al., ICLR 2020, algorithm 2"},
+    .samples = samples, .slots = slots, .numbers = radam_numbers, .rule = radam_rule};

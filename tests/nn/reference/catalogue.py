@@ -1,0 +1,195 @@
+"""catalogue.py: makes catalogue.safetensors, what PyTorch 1.13 computes, in float64, for
+losses, optimizers and schedules; tests/nn/test_catalogue.lua compares with it.
+
+    scripts/install-deps bench
+    /usr/bin/python3 tests/nn/reference/catalogue.py
+
+Inputs follow from integers, which the test makes alike: the file holds results alone. The test
+reads the file alone, and needs no Python. `error` of a trajectory: how far float32 is from
+float64 in PyTorch itself.
+"""
+import json
+import math
+import pathlib
+import struct
+
+import torch
+
+ROWS, COLUMNS, STEPS = 6, 5, 25
+
+
+def numbers(shape, phase, scale=1.0):
+    v = [((37 * i + 29 * phase) % 101 - 50) / 50 * scale for i in range(math.prod(shape))]
+    return torch.tensor(v, dtype=torch.float64).reshape(shape)
+
+
+# -- losses: value of each example or element, and the gradient of their mean ------------
+
+def focal(z, t, gamma, alpha):
+    p = torch.sigmoid(z)
+    yes = t * (1 - p) ** gamma * torch.nn.functional.softplus(-z)
+    no = (1 - t) * p ** gamma * torch.nn.functional.softplus(z)
+    return (yes + no if alpha is None else alpha * yes + (1 - alpha) * no).mean()
+
+
+LOSSES = {
+    "huber": (torch.nn.HuberLoss(), "numbers"),
+    "huber_2": (torch.nn.HuberLoss(delta=0.3), "numbers"),
+    "smooth_l1": (torch.nn.SmoothL1Loss(), "numbers"),
+    "smooth_l1_2": (torch.nn.SmoothL1Loss(beta=0.3), "numbers"),
+    "poisson": (torch.nn.PoissonNLLLoss(), "numbers"),
+    "poisson_rate": (torch.nn.PoissonNLLLoss(log_input=False, eps=1e-7), "rates"),
+    "cosine": (lambda y, t: torch.nn.CosineEmbeddingLoss()(
+        y, t, torch.ones(ROWS, dtype=torch.float64)), "numbers"),
+    "kl_divergence": (lambda y, t: torch.nn.KLDivLoss(reduction="batchmean")(
+        torch.log_softmax(y, 1), t), "shares"),
+    "hinge": (lambda y, t: (1 - (2 * t - 1) * y).clamp(min=0).mean(), "yes_no"),
+    "squared_hinge": (lambda y, t: (1 - (2 * t - 1) * y).clamp(min=0).square().mean(),
+                      "yes_no"),
+    "multi_margin": (torch.nn.MultiMarginLoss(margin=0.7), "labels"),
+    "multi_margin_2": (torch.nn.MultiMarginLoss(p=2), "labels"),
+    "sparse_smoothed": (torch.nn.CrossEntropyLoss(label_smoothing=0.2), "labels"),
+    "categorical_smoothed": (torch.nn.CrossEntropyLoss(label_smoothing=0.2), "shares"),
+    "binary_smoothed": (lambda y, t: torch.nn.BCEWithLogitsLoss()(y, 0.8 * t + 0.1),
+                        "yes_no"),
+    "focal": (lambda y, t: focal(y, t, 2.0, None), "yes_no"),
+    "focal_2": (lambda y, t: focal(y, t, 1.5, 0.25), "yes_no"),
+    "log_cosh": (lambda y, t: torch.log(torch.cosh(y - t)).mean(), "numbers"),
+}
+
+
+def loss_inputs(kind):
+    y, t = numbers((ROWS, COLUMNS), 1, 2), numbers((ROWS, COLUMNS), 2)
+    if kind == "rates":
+        y, t = y.abs() + 0.1, t.abs()
+    if kind == "shares":
+        t = torch.softmax(2 * t, 1)
+    if kind == "yes_no":
+        t = (t > 0).double()
+    if kind == "labels":
+        t = torch.arange(ROWS) * 3 % COLUMNS
+    return y, t
+
+
+def losses():
+    for name, (loss, kind) in LOSSES.items():
+        y, t = loss_inputs(kind)
+        y.requires_grad_()
+        value = loss(y, t)
+        value.backward()
+        yield f"loss.{name}.value", value.detach().reshape(1)
+        yield f"loss.{name}.gradient", y.grad
+
+
+# -- optimizers: a parameter after each of 25 steps with given gradients -----------------
+
+class NAdam:
+    """By its equation: PyTorch 1.13 multiplies one momentum into the product twice."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-8, momentum_decay=0.004,
+                 weight_decay=0.0):
+        self.w, self.t, self.product = params[0], 0, 1.0
+        self.m, self.v = torch.zeros_like(self.w), torch.zeros_like(self.w)
+        self.lr, self.betas, self.eps = lr, betas, eps
+        self.decay, self.weight_decay = momentum_decay, weight_decay
+
+    def momentum(self, t):
+        return self.betas[0] * (1 - 0.5 * 0.96 ** (t * self.decay))
+
+    @torch.no_grad()
+    def step(self):
+        self.t += 1
+        now, after = self.momentum(self.t), self.momentum(self.t + 1)
+        self.product *= now
+        g = self.w.grad + self.weight_decay * self.w
+        self.m.mul_(self.betas[0]).add_(g, alpha=1 - self.betas[0])
+        self.v.mul_(self.betas[1]).addcmul_(g, g, value=1 - self.betas[1])
+        root = (self.v / (1 - self.betas[1] ** self.t)).sqrt() + self.eps
+        ahead = g * ((1 - now) / (1 - self.product))
+        ahead += self.m * (after / (1 - self.product * after))
+        self.w -= self.lr * ahead / root
+
+
+OPTIMIZERS = {
+    "adagrad": (torch.optim.Adagrad, dict(lr=0.05)),
+    "adagrad_decay": (torch.optim.Adagrad, dict(lr=0.05, eps=1e-3, weight_decay=0.1)),
+    "adadelta": (torch.optim.Adadelta, dict(lr=1.0)),
+    "adadelta_2": (torch.optim.Adadelta, dict(lr=0.5, rho=0.8, eps=1e-3, weight_decay=0.1)),
+    "adamax": (torch.optim.Adamax, dict(lr=0.01)),
+    "adamax_2": (torch.optim.Adamax, dict(lr=0.01, betas=(0.8, 0.9), weight_decay=0.1)),
+    "nadam": (NAdam, dict(lr=0.01)),
+    "nadam_2": (NAdam, dict(lr=0.01, betas=(0.8, 0.9), momentum_decay=0.1,
+                                        weight_decay=0.1)),
+    "radam": (torch.optim.RAdam, dict(lr=0.01)),
+    "radam_2": (torch.optim.RAdam, dict(lr=0.01, betas=(0.8, 0.9), weight_decay=0.1)),
+    "rmsprop": (torch.optim.RMSprop, dict(lr=0.01, alpha=0.9)),
+    "rmsprop_2": (torch.optim.RMSprop, dict(lr=0.01, alpha=0.8, momentum=0.5, centered=True,
+                                            weight_decay=0.1)),
+    "adam": (torch.optim.Adam, dict(lr=0.01, weight_decay=0.1)),
+    "adamw": (torch.optim.AdamW, dict(lr=0.01, weight_decay=0.1)),
+    "sgd": (torch.optim.SGD, dict(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)),
+}
+
+
+def trajectory(make, options, dtype):
+    w = numbers((ROWS, COLUMNS), 3).to(dtype).requires_grad_()
+    optimizer, rows = make([w], **options), []
+    for t in range(STEPS):
+        w.grad = numbers((ROWS, COLUMNS), 13 * t, 0.5).to(dtype)
+        optimizer.step()
+        rows.append(w.detach().double().clone())
+    return torch.stack(rows)
+
+
+def optimizers():
+    for name, (make, options) in OPTIMIZERS.items():
+        exact = trajectory(make, options, torch.float64)
+        error = (trajectory(make, options, torch.float32) - exact).abs().amax()
+        yield f"optimizer.{name}.w", exact
+        yield f"optimizer.{name}.error", error.reshape(1)
+
+
+# -- schedules: the rate at 25 times ------------------------------------------------------
+
+S = torch.optim.lr_scheduler
+SCHEDULES = {
+    "multi_step": lambda o: S.MultiStepLR(o, [3, 10, 11], gamma=0.3),
+    "polynomial": lambda o: S.PolynomialLR(o, total_iters=12, power=2),
+    "cosine": lambda o: S.CosineAnnealingLR(o, T_max=30, eta_min=0.02),
+    "cosine_restarts": lambda o: S.CosineAnnealingWarmRestarts(o, 3, T_mult=2, eta_min=0.02),
+    "one_cycle": lambda o: S.OneCycleLR(o, max_lr=0.2, total_steps=25),
+    "exponential": lambda o: S.ExponentialLR(o, gamma=0.9),
+    "step": lambda o: S.StepLR(o, 4, gamma=0.5),
+}
+
+
+def schedules():
+    for name, make in SCHEDULES.items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+        schedule, rates = make(optimizer), []
+        for t in range(STEPS):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if t + 1 < STEPS:
+                schedule.step()
+        yield f"schedule.{name}", torch.tensor(rates, dtype=torch.float64)
+
+
+# -- the file -----------------------------------------------------------------------------
+
+def write(path, tensors):
+    """safetensors: the length of a JSON header, the header, then the bytes."""
+    header, data = {}, b""
+    for name, t in tensors.items():
+        raw = t.contiguous().numpy().astype("<f8").tobytes()
+        header[name] = {"dtype": "F64", "shape": list(t.shape),
+                        "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+if __name__ == "__main__":
+    write(pathlib.Path(__file__).with_suffix(".safetensors"),
+          {**dict(losses()), **dict(optimizers()), **dict(schedules())})

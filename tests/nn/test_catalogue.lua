@@ -1,0 +1,143 @@
+-- Losses, optimizers and schedules against PyTorch's values, computed in float64 by
+-- reference/catalogue.py, whose inputs are made alike here.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local wanted = tensor.load "tests/nn/reference/catalogue.safetensors"
+local exact = check.eps < 1e-10
+local ROWS, COLUMNS, STEPS = 6, 5, 25
+
+local function numbers(phase, scale)
+  local v = {}
+  for i = 0, ROWS * COLUMNS - 1 do
+    v[i + 1] = ((37 * i + 29 * phase) % 101 - 50) / 50 * (scale or 1)
+  end
+  return tensor(v):reshape(ROWS, COLUMNS):eval()
+end
+
+-- max |a - b| / max |b|
+local function error_of(got, name)
+  local want = wanted[name]
+  check.yes(want ~= nil, name)
+  local off = (got - want):abs():max():item()
+  return off / math.max(want:abs():max():item(), 1e-300)
+end
+
+local function is_near(got, name, tolerance)
+  local off = error_of(got, name)
+  local ok = off <= tolerance
+  check.yes(ok, ("%s: off by %.3g, allowed: %.3g"):format(name, off, tolerance))
+end
+
+-- -- losses ------------------------------------------------------------------------------
+
+local losses = {
+  huber = { loss.huber }, huber_2 = { loss.huber { delta = 0.3 } },
+  smooth_l1 = { loss.smooth_l1 }, smooth_l1_2 = { loss.smooth_l1 { beta = 0.3 } },
+  poisson = { loss.poisson }, poisson_rate = { loss.poisson { log_input = false }, "rates" },
+  cosine = { loss.cosine }, log_cosh = { loss.log_cosh },
+  kl_divergence = { loss.kl_divergence { from_logits = true }, "shares" },
+  multi_margin = { loss.multi_margin { margin = 0.7 }, "labels" },
+  multi_margin_2 = { loss.multi_margin { squared = true }, "labels" },
+  sparse_smoothed = { loss.cross_entropy { from_logits = true, label_smoothing = 0.2 }, "labels" },
+  categorical_smoothed = {
+    loss.categorical_crossentropy { from_logits = true, label_smoothing = 0.2 }, "shares" },
+  binary_smoothed = { loss.bce { from_logits = true, label_smoothing = 0.2 }, "yes_no" },
+  focal = { loss.focal { from_logits = true }, "yes_no" },
+  focal_2 = { loss.focal { from_logits = true, gamma = 1.5, alpha = 0.25 }, "yes_no" },
+  hinge = { loss.hinge, "yes_no" }, squared_hinge = { loss.squared_hinge, "yes_no" },
+}
+
+local function loss_inputs(kind)
+  local y, t = numbers(1, 2), numbers(2)
+  if kind == "rates" then y, t = y:abs() + 0.1, t:abs() end
+  if kind == "shares" then t = (t * 2):softmax() end
+  if kind == "yes_no" then t = t:gt(0) end
+  if kind == "labels" then
+    t = tensor({ 1, 4, 2, 5, 3, 1 }, { dtype = "int32" })
+  end
+  return y:eval(), t:eval()
+end
+
+function tests.test_losses()
+  local tolerance = exact and 1e-10 or 1e-5
+  for name, case in pairs(losses) do
+    local y, t = loss_inputs(case[2])
+    local v = tensor.variable(y)
+    local value = case[1](v, t)
+    is_near(value:reshape(1), "loss." .. name .. ".value", tolerance)
+    is_near(grad(value, { v })[1], "loss." .. name .. ".gradient", tolerance)
+  end
+end
+
+-- -- optimizers --------------------------------------------------------------------------
+
+local optimizers = {
+  adagrad = optim.Adagrad { lr = 0.05 },
+  adagrad_decay = optim.Adagrad { lr = 0.05, eps = 1e-3, weight_decay = 0.1 },
+  adadelta = optim.Adadelta { lr = 1 },
+  adadelta_2 = optim.Adadelta { lr = 0.5, rho = 0.8, eps = 1e-3, weight_decay = 0.1 },
+  adamax = optim.Adamax { lr = 0.01 },
+  adamax_2 = optim.Adamax { lr = 0.01, beta1 = 0.8, beta2 = 0.9, weight_decay = 0.1 },
+  nadam = optim.NAdam { lr = 0.01 },
+  nadam_2 = optim.NAdam { lr = 0.01, beta1 = 0.8, beta2 = 0.9, momentum_decay = 0.1,
+    weight_decay = 0.1 },
+  radam = optim.RAdam { lr = 0.01 },
+  radam_2 = optim.RAdam { lr = 0.01, beta1 = 0.8, beta2 = 0.9, weight_decay = 0.1 },
+  rmsprop = optim.RMSprop { lr = 0.01, rho = 0.9 },
+  rmsprop_2 = optim.RMSprop { lr = 0.01, rho = 0.8, momentum = 0.5, centered = true,
+    weight_decay = 0.1 },
+  adam = optim.Adam { lr = 0.01, weight_decay = 0.1 },
+  adamw = optim.AdamW { lr = 0.01, weight_decay = 0.1 },
+  sgd = optim.SGD { lr = 0.1, momentum = 0.9, nesterov = true, weight_decay = 0.1 },
+}
+
+-- The gradient of sum(w g) is g.
+local function trajectory(optimizer)
+  local w, rows = tensor.variable(numbers(3)), {}
+  local step = train.step(function(g) return (w * g):sum() end, { w }, optimizer)
+  for t = 0, STEPS - 1 do
+    step(numbers(13 * t, 0.5))
+    rows[#rows + 1] = w:detach():reshape(1, ROWS, COLUMNS):eval()
+  end
+  return tensor.concat(rows, 1)
+end
+
+function tests.test_optimizers()
+  for name, optimizer in pairs(optimizers) do
+    local prefix = "optimizer." .. name
+    local own = wanted[prefix .. ".error"]:max():item() / wanted[prefix .. ".w"]:abs():max():item()
+    is_near(trajectory(optimizer), prefix .. ".w", exact and 1e-8 or math.max(10 * own, 1e-5))
+  end
+end
+
+-- -- schedules ---------------------------------------------------------------------------
+
+local schedules = {
+  multi_step = optim.multi_step { milestones = { 3, 10, 11 }, gamma = 0.3, per = "step" },
+  polynomial = optim.polynomial { steps = 12, power = 2, per = "step" },
+  cosine = optim.cosine { steps = 30, final = 0.1, per = "step" },
+  cosine_restarts = optim.cosine_restarts { steps = 3, mult = 2, final = 0.1, per = "step" },
+  one_cycle = optim.one_cycle { steps = 25, per = "step" },
+  exponential = optim.exponential { gamma = 0.9, per = "step" },
+  step = optim.step { every = 4, gamma = 0.5, per = "step" },
+}
+
+-- A step of SGD with the gradient 1 falls by the rate.
+function tests.test_schedules()
+  for name, schedule in pairs(schedules) do
+    local w = tensor.variable(tensor { 0 })
+    local step = train.step(function() return w:sum() end, { w },
+      optim.SGD { lr = 0.2, schedule = schedule })
+    local rates = {}
+    for t = 1, STEPS do
+      w:assign(tensor { 0 })
+      step()
+      rates[t] = -w:item()
+    end
+    is_near(tensor(rates), "schedule." .. name, exact and 1e-10 or 1e-5)
+  end
+end
+
+check.run(tests)
