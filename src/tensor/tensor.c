@@ -115,20 +115,14 @@ enum { ALIGNMENT = 64 };
 /* Large blocks of one size begin at the same place of a page, so arrays that a kernel
  * goes through together would share a few sets of the cache; a processor that finds
  * lines by a hash of their address may then hold one of them at a time, and takes five
- * times as long. So the data begin at one of SHIFTS places, by the digits of the page's
- * number: blocks that follow each other, however many pages apart, begin at other ones.
- */
-enum {
-  LARGE_BYTES = 1 << 16,
-  PAGE_BYTES = 4096,
-  SHIFTS = 7,
-  SHIFT_BYTES = 9 * ALIGNMENT
-};
+ * times as long. So the data begin at one of SHIFTS places, each block at the next:
+ * those that are made one after the other differ, wherever malloc puts them. No result
+ * depends on it. */
+enum { LARGE_BYTES = 1 << 16, SHIFTS = 7, SHIFT_BYTES = 9 * ALIGNMENT };
 
-static size_t shift_of(const unsigned char *data) {
-  size_t sum = 0;
-  for (uintptr_t page = (uintptr_t)data / PAGE_BYTES; page; page /= SHIFTS) sum += page;
-  return sum % SHIFTS * SHIFT_BYTES;
+static size_t next_shift(void) {
+  static _Atomic unsigned n_made;
+  return n_made++ % SHIFTS * SHIFT_BYTES;
 }
 
 /* Header and data in one block of malloc's own alignment: what is freed then fits the
@@ -144,7 +138,7 @@ static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
   }
   unsigned char *data = (unsigned char *)(s + 1);
   data += -(uintptr_t)data % ALIGNMENT;
-  if (shifts) data += shift_of(data);
+  if (shifts) data += next_shift();
   *s = (Storage){.refs = 1, .n_bytes = n_bytes, .count = count, .data = data};
   if (count) {
     count->now_bytes += n_bytes;
