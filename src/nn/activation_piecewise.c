@@ -301,7 +301,7 @@ static long double step_value(A *self, long double x) {
 }
 
 const ActivationKind activation_step = {
-    .kind = {.name = "step", .alias = "heaviside threshold",
+    .kind = {.name = "step", .alias = "heaviside Heaviside",
              .family = &activation_family, .size = sizeof(Activation),
              .doc = "Heaviside's step, the unit of the first perceptrons. Its gradient "
                     "is 0 everywhere: layers below it learn nothing.",

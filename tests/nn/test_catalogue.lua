@@ -140,4 +140,38 @@ function tests.test_schedules()
   end
 end
 
+-- -- initializers: moments of large samples ------------------------------------------------
+
+local function drawn(init, rows, columns)
+  local layer = nn.Dense(columns, { init = init })
+  layer:build { rows }
+  return layer:state()["dense_1.weight"]
+end
+
+local function deviation(t) return (t:var():item()) ^ 0.5 end
+
+-- Of n values the sample's deviation is off by about 1 / sqrt(2 n): four such are allowed.
+local function is_law(init, std)
+  local w = drawn(init, 300, 400)
+  check.near(w:mean():item() / std, 0, 4 / 120000 ^ 0.5)
+  check.near(deviation(w) / std, 1, 4 / 240000 ^ 0.5)
+  return w
+end
+
+function tests.test_initializers()
+  local cut = is_law(init.truncated_normal { std = 0.3 }, 0.3 * 0.87962566103423978)
+  check.yes(cut:abs():max():item() <= 0.6000001)
+  is_law(init.variance_scaling(), (1 / 300) ^ 0.5)
+  is_law(init.variance_scaling { scale = 2, mode = "fan_out", distribution = "normal" }, (2 / 400) ^ 0.5)
+  local flat = is_law(init.variance_scaling { scale = 3, mode = "fan_avg",
+    distribution = "uniform" }, (3 / 350) ^ 0.5)
+  check.yes(flat:abs():max():item() <= (9 / 350) ^ 0.5 * 1.000001)
+  local thin = drawn(init.sparse { sparsity = 0.901, std = 2 }, 300, 400)
+  local zeros = thin:eq(0):sum(1):totable()
+  for i = 1, 400 do check.equal(zeros[i], 271, "ceil(.901 * 300) inputs of a unit are cut") end
+  check.near((thin:square():sum():item() / (29 * 400)) ^ 0.5, 2, 2 * 4 / (2 * 29 * 400) ^ 0.5)
+  check.equal(drawn(init.identity { gain = 2 }, 2, 3):totable(), { { 2, 0, 0 }, { 0, 2, 0 } })
+  check.fails(function() drawn(init.sparse { sparsity = 1.5 }, 2, 2) end, "sparsity")
+end
+
 check.run(tests)
