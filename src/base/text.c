@@ -122,6 +122,7 @@ bool text_has_word(const char *list, const char *word) {
 
 /* Writes the value with so many digits: is it the same number when it is read? */
 static bool comes_back(char *buffer, int digits, double value) {
+  must(digits >= 1 && digits <= 17);
   snprintf(buffer, 32, "%.*g", digits, value);
   return strtod(buffer, NULL) == value;
 }

@@ -51,6 +51,7 @@ typedef struct Flag {
 
 static Err read_integer(const char *option, const char *value, long low, long high,
                         int *out, Fault *fault) {
+  must(value);
   char *end;
   long n = strtol(value, &end, 10);
   if (*end || end == value || n < low || n > high)
@@ -114,7 +115,7 @@ static const Flag flags[] = {
     {"--version", NULL, "versions, kernel set, SIMD level and threads", AT(version)},
     {"--help", NULL, "this text; after a script: the script's arguments",
      .set = set_help},
-    {NULL}};
+    {0}};
 
 static Err set_flag(const Flag *f, CommandLine *line, const char *value, Fault *fault) {
   void *at = (char *)line + f->at;
@@ -160,7 +161,7 @@ static const Command commands[] = {
                                  "these", NULL,
      AT(explain)},
     {"worker", script_words, a_script, NULL, NULL, AT(worker)},  /* of studies */
-    {NULL}};
+    {0}};
 #undef AT
 
 static bool take_command(CommandLine *line, const char *word) {

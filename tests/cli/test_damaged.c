@@ -114,9 +114,9 @@ static void in_silence(void (*work)(void)) {
 
 /* -- each value -------------------------------------------------------------------- */
 
-static const char *const others[] = {"null", "true",  "-1", "1e300", "\"x\"",
-                                     "\"\"", "[]",    "{}", "[[]]",  "{\"a\": {\"b\": "
-                                                                     "[1]}}"};
+static const char *const others[] = {
+    "null", "true", "-1", "1e300", "\"x\"", "\"\"", "[]", "{}", "[[]]",
+    "{\"a\": {\"b\": [1]}}"};
 enum { N_OTHERS = sizeof others / sizeof *others };
 
 /* A copy in which the value with number *at, in the order of a walk, is another one. */

@@ -162,7 +162,8 @@ function tests.test_initializers()
   local cut = is_law(init.truncated_normal { std = 0.3 }, 0.3 * 0.87962566103423978)
   check.yes(cut:abs():max():item() <= 0.6000001)
   is_law(init.variance_scaling(), (1 / 300) ^ 0.5)
-  is_law(init.variance_scaling { scale = 2, mode = "fan_out", distribution = "normal" }, (2 / 400) ^ 0.5)
+  is_law(init.variance_scaling { scale = 2, mode = "fan_out", distribution = "normal" },
+    (2 / 400) ^ 0.5)
   local flat = is_law(init.variance_scaling { scale = 3, mode = "fan_avg",
     distribution = "uniform" }, (3 / 350) ^ 0.5)
   check.yes(flat:abs():max():item() <= (9 / 350) ^ 0.5 * 1.000001)
