@@ -222,7 +222,7 @@ static Json *next_value(const char *conversion, va_list *args) {
   switch (conversion[1]) {
   case 'd': return new_int(va_arg(*args, int));
   case 'l': return new_int(va_arg(*args, long long));
-  case 'c': return new_bool(va_arg(*args, int) != 0);
+  case 'h': return new_bool(va_arg(*args, int) != 0);
   case 'p': return va_arg(*args, void *);
   case 'g':
     number = va_arg(*args, double);

@@ -38,10 +38,10 @@ void json_put_number(Json *map, const char *key, double value);
 void json_put_bool(Json *map, const char *key, bool value);
 
 /* Puts several: keys, each with a conversion of printf behind it, as
- *   json_putf(map, "n %d mean %g interval [%g,%g] all %c", n, mean, low, high, all);
+ *   json_putf(map, "n %d mean %g interval [%g,%g] all %hhd", n, mean, low, high, all);
  * %d and %lld: integers, %g: a number (NaN: null), [%g,%g]: a list of two (NaN: null),
- * %c: true or false (of a bool !!b), %s: a text (NULL: null), %p: a Json, which is
- * taken. The second makes a new map of them. */
+ * %hhd: true or false, %s: a text (NULL: null), %p: a Json, which is taken. The second
+ * makes a new map of them. */
 void json_putf(Json *map, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 Json *json_mapf(const char *format, ...) __attribute__((format(printf, 1, 2)));

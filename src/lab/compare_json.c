@@ -45,10 +45,10 @@ static Json *factors_json(const Compare *compare) {
     Json *levels = json_list();
     for (int l = 0; l < factor->n_levels; l++)
       json_push_text(levels, factor->levels[l]);
-    Json *map = json_mapf("name %s levels %p baseline %s baseline_given %c",
+    Json *map = json_mapf("name %s levels %p baseline %s baseline_given %hhd",
                           factor->name, levels,
                           compare_level(compare, f, factor->baseline),
-                          !!compare->baseline_given[f]);
+                          compare->baseline_given[f]);
     const char *leader = compare->spec.factors[compare->alias[f]].name;
     if (!compare_leads(compare, f)) json_put_text(map, "together_with", leader);
     json_push(list, map);
@@ -67,7 +67,7 @@ static Json *cells_json(const Compare *compare) {
     json_putf(map, "planned %d diverged %d failed %d missing %d floored %d",
               cell->n_planned, cell->n_diverged, cell->n_failed, cell->n_missing,
               cell->n_floored);
-    json_putf(map, "floor %c ceiling %c", !!cell->floor, !!cell->ceiling);
+    json_putf(map, "floor %hhd ceiling %hhd", cell->floor, cell->ceiling);
     if (cell->n_diverged)
       json_put(map, "diverged_as_worst", put_sample(json_map(), &cell->imputed));
     json_push(list, map);
@@ -109,10 +109,11 @@ static Json *contrast_json(const Compare *compare, const CompareContrast *contra
   put_side(map, "a", compare, contrast, contrast->a);
   put_side(map, "b", compare, contrast, contrast->b);
   json_putf(map,
-            "verdict %s disputed %c settings %d typical_runs %c runs_a %p runs_b %p "
+            "verdict %s disputed %hhd settings %d typical_runs %hhd runs_a %p runs_b "
+            "%p "
             "p_runs %g p_runs_holm %g complete %p",
-            compare_verdict_name(contrast->verdict), !!contrast->disputed,
-            contrast->n_settings, !!compare_is_typical(contrast),
+            compare_verdict_name(contrast->verdict), contrast->disputed,
+            contrast->n_settings, compare_is_typical(contrast),
             runs_json(contrast->runs_a), runs_json(contrast->runs_b), contrast->p_wrong,
             contrast->p_wrong_holm, analysis_json(compare, &contrast->complete));
   if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
@@ -146,8 +147,8 @@ static Json *grid_json(const Compare *compare) {
     json_push(effects, effect_json(compare, &grid->effects[i]));
   for (int i = 0; i < grid->n_margins; i++)
     json_push(margins, margin_json(compare, &grid->margins[i]));
-  return json_mapf("text %s whole %c cells %d seeds %d effects %p margins %p",
-                   grid->text, !!grid->whole, grid->n_cells, grid->n_seeds, effects,
+  return json_mapf("text %s whole %hhd cells %d seeds %d effects %p margins %p",
+                   grid->text, grid->whole, grid->n_cells, grid->n_seeds, effects,
                    margins);
 }
 
@@ -188,9 +189,9 @@ Json *compare_json(const Compare *compare) {
   Json *trials = json_mapf("planned %d complete %d diverged %d failed %d missing %d",
                            compare->n_trials, compare->n_complete, compare->n_diverged,
                            compare->n_failed, compare->n_missing);
-  Json *variances = json_mapf("p %g sd_min %g sd_max %g unequal %c",
+  Json *variances = json_mapf("p %g sd_min %g sd_max %g unequal %hhd",
                               compare->variance_p, compare->sd_min, compare->sd_max,
-                              !!compare->unequal);
+                              compare->unequal);
   json_putf(map, "seeds %p trials %p worst %g factors %p cells %p grid %p contrasts %p",
             seeds, trials, compare->worst, factors_json(compare), cells_json(compare),
             grid_json(compare), contrasts);

@@ -62,8 +62,9 @@ static const char *volatile nothing; /* a text that is not there */
 TEST(json_puts_several_values_at_once) {
   Json *map = json_mapf("n %d mean %g sd %g name %s none %s", 3, 0.5, NAN, "x y",
                         nothing);
-  json_putf(map, "whole %c cut %c interval [%g,%g] unknown [%g,%g]", 1, 0, 1.5, 2.0,
-            NAN, 1.0);
+  const bool yes = true, no = false;
+  json_putf(map, "whole %hhd cut %hhd interval [%g,%g] unknown [%g,%g]", yes, no, 1.5,
+            2.0, NAN, 1.0);
   json_putf(map, "many %lld inner %p", 1LL << 40, json_mapf("a %d", 1));
   check_text(map, 0,
              "{\"n\":3,\"mean\":0.5,\"sd\":null,\"name\":\"x y\",\"none\":null,"
