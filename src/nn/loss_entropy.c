@@ -184,20 +184,23 @@ typedef struct YesNo {
   Node *t, *if_one, *if_zero, *z, *p, *q;
 } YesNo;
 
-static Node *binary_terms(Graph *graph, const Loss *loss, Node *output, Node *target,
-                          YesNo *out) {
+static bool binary_terms(Graph *graph, const Loss *loss, Node *output, Node *target,
+                         YesNo *out) {
   bool labels = target->dtype != DT_REAL;
   Node *t = labels ? loss_conform(graph, output, target) : target, *z, *p;
-  if (!t) return NULL;
-  if (!shape_equal(&output->shape, &t->shape))
-    return loss_refuse(graph,
-                       labels && output->shape.rank > 1
-                           ? "output and target must have the same shape; for labels "
-                             "of several classes use sparse_categorical_crossentropy"
-                           : "output and target must have the same shape",
-                       output, target);
+  *out = (YesNo){0};
+  if (!t) return false;
+  if (!shape_equal(&output->shape, &t->shape)) {
+    loss_refuse(graph,
+                labels && output->shape.rank > 1
+                    ? "output and target must have the same shape; for labels "
+                      "of several classes use sparse_categorical_crossentropy"
+                    : "output and target must have the same shape",
+                output, target);
+    return false;
+  }
   t = given_targets(graph, loss, t);
-  if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
+  if (!t || !take_form(graph, loss, output, &z, &p)) return false;
   if (z) {
     *out = (YesNo){.t = t, .z = z};
     out->if_one = op_softplus(graph, op_neg(graph, z));
@@ -209,7 +212,7 @@ static Node *binary_terms(Graph *graph, const Loss *loss, Node *output, Node *ta
     out->q = op_clip(graph, rest, SMALLEST_P, 1);
     out->if_zero = op_neg(graph, op_log(graph, out->q));
   }
-  return t;
+  return true;
 }
 
 /* t if_one + (1 - t) if_zero */
