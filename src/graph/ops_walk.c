@@ -145,7 +145,7 @@ void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t 
                                    : e->integers ? TILE
                                                  : end - first;
   Place p = e->rank == 1 ? place_along(e, first) : place_of(e, first);
-  for (int i = 0; i < e->n_in; i++) stride[i] = e->stride[i][0];
+  for (int i = 0; i < call->n_in; i++) stride[i] = e->stride[i][0];
   while (first < end) {
     int64_t n = e->dim[0] - p.index[0];
     if (n > end - first) n = end - first;

@@ -78,6 +78,7 @@ static bool is_direct(const Elements *e, const WideRows *wide, int64_t row) {
 }
 
 static real *write_out(WideRows *wide, const real *row, int64_t n) {
+  must(n > 0);
   real *out = wide->v[wide->n++];
   wide->row = n;
   wide->n_elements = n * (WIDE / n);
