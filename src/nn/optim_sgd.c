@@ -52,10 +52,9 @@ static void fused(const Optimizer *self, OptimUpdate *u) {
   if (v) u->slot[VELOCITY] = graph_pick(u->graph, made, 1);
 }
 
-static const char *const samples[] = {"", "momentum=0.9", "momentum=0.9 nesterov=1",
-                                      "momentum=0.5 weight_decay=0.02 "
-                                      "global_clipnorm=0.1",
-                                      NULL};
+static const char *const samples[] = {
+    "", "momentum=0.9", "momentum=0.9 nesterov=1",
+    "momentum=0.5 weight_decay=0.02 global_clipnorm=0.1", NULL};
 
 const OptimKind optim_sgd = {
     .kind = {OPTIM_RECORD(Sgd), .name = "SGD", .alias = "sgd", .options = options,
