@@ -62,6 +62,8 @@ Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *faul
 
 /* -- numbers ----------------------------------------------------------------------- */
 
+double optim_correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
+
 static double rate_of(const Optimizer *opt, double t) {
   (void)t;
   return opt->rate;

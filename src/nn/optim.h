@@ -93,6 +93,8 @@ typedef struct OptimKind {
 /* Returns new: an optimizer of the kind with the options of a sample. */
 Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *fault);
 
+/* 1 / (1 - beta^t): what a mean from 0 on lacks at its t-th value. */
+double optim_correction(double beta, double t);
 /* The gradient with its factor; and with the coupled decay added. */
 Node *optim_scaled(const OptimUpdate *u);
 Node *optim_gradient(const OptimUpdate *u);
@@ -122,6 +124,17 @@ void optimizer_deinit(Object *object);
    .family = &schedule_family, .alias = "lr_schedule",                                 \
    .doc = "changes the rate by epoch or step"},                                        \
   {0}
+/* Of a struct with fields beta1, beta2 and eps, of which the last arguments say more.
+ */
+#define OPTIM_MOMENTS(own, second_doc, ...)                                            \
+  {.name = "beta1", .kind = OPT_REAL, .offset = offsetof(own, beta1), .value = "0.9",  \
+   .alias = "beta_1", .lo = 0, .hi = 1, .open_hi = true,                               \
+   .doc = "decay of the first moment"},                                                \
+  {.name = "beta2", .kind = OPT_REAL, .offset = offsetof(own, beta2),                  \
+   .value = "0.999", .alias = "beta_2", .lo = 0, .hi = 1, .open_hi = true,             \
+   .doc = second_doc},                                                                 \
+  {.name = "eps", .kind = OPT_REAL, .offset = offsetof(own, eps), .value = "1e-8",     \
+   .alias = "epsilon", .lo = 0, .hi = 1e9, __VA_ARGS__}
 #define OPTIM_COUPLED "added to the gradient: w times this (coupled)"
 
 /* -- for who trains ---------------------------------------------------------------- */

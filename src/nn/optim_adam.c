@@ -1,22 +1,16 @@
 /* optim_adam.c: Adam, and AdamW, whose weight decay goes apart from the gradient. */
 #include "graph/ops.h"
 #include "nn/optim.h"
-#include <math.h>
 
 typedef struct Adam {
   Optimizer base;
   double beta1, beta2, eps;
 } Adam;
 
-#define AT(field) .offset = offsetof(Adam, field)
 #define OPTIONS(decay_doc, decay_default)                                              \
   OPTIM_LR("0.001"),                                                                   \
-  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
-   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the first moment"},             \
-  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
-   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the second moment"},            \
-  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
-   .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"},          \
+  OPTIM_MOMENTS(Adam, "decay of the second moment",                                    \
+                .doc = "added outside the square root (Keras: 1e-7)"),                 \
   OPTIM_COMMON(decay_doc, decay_default)
 
 static const Option adam_options[] = {OPTIONS(OPTIM_COUPLED, "0")};
@@ -28,12 +22,11 @@ static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
                                   [MOMENT2] = {"moment2", NULL},
                                   {0}};
 
-static double correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
 static double correction1(const Optimizer *self, double t) {
-  return correction(((const Adam *)self)->beta1, t);
+  return optim_correction(((const Adam *)self)->beta1, t);
 }
 static double correction2(const Optimizer *self, double t) {
-  return correction(((const Adam *)self)->beta2, t);
+  return optim_correction(((const Adam *)self)->beta2, t);
 }
 
 enum { CORRECTION1, CORRECTION2 };

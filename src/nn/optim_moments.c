@@ -9,15 +9,6 @@ typedef struct Moments {
   double beta1, beta2, eps;
 } Moments;
 
-#define AT(field) .offset = offsetof(Moments, field)
-#define MOMENTS(rate, second, eps_doc)                                                 \
-  OPTIM_LR(rate),                                                                      \
-  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
-   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the first moment"},             \
-  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
-   .lo = 0, .hi = 1, .open_hi = true, .doc = second},                                  \
-  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
-   .lo = 0, .hi = 1e9, .open = true, .doc = eps_doc}
 #define COMMON OPTIM_COMMON(OPTIM_COUPLED, "0")
 static const char *const samples[] = {"", "beta1=0.7 beta2=0.9 weight_decay=0.02",
                                       NULL};
@@ -40,17 +31,19 @@ static Node *mean_of_square(OptimUpdate *u, const Moments *self, Node *gradient)
 }
 
 static double correction1(const Optimizer *self, double t) {
-  return 1 / (1 - pow(moments(self)->beta1, t));
+  return optim_correction(moments(self)->beta1, t);
 }
 static double correction2(const Optimizer *self, double t) {
-  return 1 / (1 - pow(moments(self)->beta2, t));
+  return optim_correction(moments(self)->beta2, t);
 }
 
 /* -- Adamax ------------------------------------------------------------------------ */
 
 static const Option adamax_options[] = {
-    MOMENTS("0.001", "decay of the largest gradient",
-            "added to the absolute gradient (Keras: to the largest, 1e-7)"),
+    OPTIM_LR("0.001"),
+    OPTIM_MOMENTS(Moments, "decay of the largest gradient", .open = true,
+                  .doc = "added to the absolute gradient (Keras: to the largest, "
+                         "1e-7)"),
     COMMON};
 static const OptimSlot adamax_slots[] = {[MOMENT1] = {"moment1", NULL},
                                          [MOMENT2] = {"largest", NULL}, {0}};
@@ -84,8 +77,8 @@ const OptimKind optim_adamax = {
 typedef struct Nadam {
   Moments base;
   double decay;
-  /* product of the momenta up to `at`, found again from 1 where another t is asked */
-  double at, product;
+  /* momentum_product(at) with these options, so that the next one is one factor more */
+  double of_beta1, of_decay, at, product;
 } Nadam;
 
 /* mu_t = beta1 (1 - 0.96^(t decay) / 2) */
@@ -93,9 +86,16 @@ static double momentum_at(const Nadam *self, double t) {
   return self->base.beta1 * (1 - 0.5 * pow(0.96, t * self->decay));
 }
 
+/* mu_1 ... mu_t, by the options as they are now: the same after a resume. */
 static double momentum_product(const Optimizer *opt, double t) {
   Nadam *self = (Nadam *)opt;
-  if (self->at > t || self->at == 0) self->product = 1, self->at = 0;
+  bool known = self->of_beta1 == self->base.beta1 && self->of_decay == self->decay;
+  if (!known || self->at > t || self->at == 0) {
+    self->of_beta1 = self->base.beta1;
+    self->of_decay = self->decay;
+    self->product = 1;
+    self->at = 0;
+  }
   while (self->at < t) self->product *= momentum_at(self, ++self->at);
   return self->product;
 }
@@ -121,19 +121,20 @@ static void nadam_rule(const Optimizer *opt, OptimUpdate *u) {
   Graph *g = u->graph;
   Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
   Node *v = mean_of_square(u, self, gradient);
-  Node *root = op_sqrt(g, op_mul(g, v, u->number[ROOT]));
+  Node *unbiased = op_mul(g, v, u->number[ROOT]);
   Node *ahead = op_add_product(g, op_mul(g, gradient, u->number[GRADIENT_SHARE]),
                                u->number[MOMENT_SHARE], m);
-  Node *step = op_div(g, ahead, op_add(g, root, graph_scalar(g, self->eps)));
+  Node *step = op_over_root(g, ahead, unbiased, self->eps);
   u->w = op_sub_product(g, u->w, u->lr, step);
 }
 
 static const Option nadam_options[] = {
-    MOMENTS("0.002", "decay of the second moment",
-            "added outside the square root (Keras: 1e-7)"),
+    OPTIM_LR("0.002"),
+    OPTIM_MOMENTS(Moments, "decay of the second moment", .open = true,
+                  .doc = "added outside the square root (Keras: 1e-7)"),
     {.name = "momentum_decay", .kind = OPT_REAL, .offset = offsetof(Nadam, decay),
-     .value = "0.004", .lo = 0, .hi = 1e3, .doc = "how fast the momentum rises to "
-                                                  "beta1"},
+     .value = "0.004", .lo = 0, .hi = 1e3,
+     .doc = "how fast the momentum rises to beta1"},
     COMMON};
 
 const OptimKind optim_nadam = {
@@ -174,7 +175,9 @@ static const OptimNumber radam_numbers[] = {
     [PLAIN] = {.value = plain_share, .counted = true}, {0}};
 
 static const Option radam_options[] = {
-    MOMENTS("0.001", "decay of the second moment", "added outside the square root"),
+    OPTIM_LR("0.001"),
+    OPTIM_MOMENTS(Moments, "decay of the second moment", .open = true,
+                  .doc = "added outside the square root"),
     COMMON};
 
 static void radam_rule(const Optimizer *opt, OptimUpdate *u) {

@@ -112,6 +112,22 @@ function tests.test_optimizers()
   end
 end
 
+-- What a step does follows from the options as they are and the number of the step: two
+-- that come to them by other ways make the same one.
+function tests.test_options_that_change_on_the_way()
+  local function last(changes_at)
+    local w, o = tensor.variable(numbers(3)), optim.NAdam { lr = 0, beta1 = 0.6 }
+    local step = train.step(function(g) return (w * g):sum() end, { w }, o)
+    for t = 1, STEPS do
+      if t == changes_at then o.beta1 = 0.8 end
+      if t == STEPS then o.lr = 0.01 end
+      step(numbers(t == STEPS and 13 or 0, t == STEPS and 1 or 0))
+    end
+    return w:totable()
+  end
+  check.equal(last(10), last(STEPS))
+end
+
 -- -- schedules ---------------------------------------------------------------------------
 
 local schedules = {
