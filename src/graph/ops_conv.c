@@ -260,11 +260,15 @@ static int64_t conv_work(const Conv *v) { return 2 * v->N * v->F * v->P * v->Q *
 
 /* -- conv2d ------------------------------------------------------------------------ */
 
-static void conv2d_split(const OpCall *call, OpSplit *split) {
-  Conv v = conv_of_call(call, &forward_roles);
+static void split_by_parts(const OpCall *call, const Roles *roles, OpSplit *split) {
+  Conv v = conv_of_call(call, roles);
   split->n_blocks[0] = v.n_parts;
   split->scratch_bytes = (size_t)v.n_parts * part_bytes(&v);
   split->work = conv_work(&v);
+}
+
+static void conv2d_split(const OpCall *call, OpSplit *split) {
+  split_by_parts(call, &forward_roles, split);
 }
 
 static void conv2d_run(const OpCall *call, int phase, int64_t block) {
@@ -289,10 +293,7 @@ static void conv2d_run(const OpCall *call, int phase, int64_t block) {
 /* -- conv2d_data ------------------------------------------------------------------- */
 
 static void conv2d_data_split(const OpCall *call, OpSplit *split) {
-  Conv v = conv_of_call(call, &data_roles);
-  split->n_blocks[0] = v.n_parts;
-  split->scratch_bytes = (size_t)v.n_parts * part_bytes(&v);
-  split->work = conv_work(&v);
+  split_by_parts(call, &data_roles, split);
 }
 
 static void conv2d_data_run(const OpCall *call, int phase, int64_t block) {

@@ -56,13 +56,39 @@ bool loss_one_class(Graph *graph, const Node *output) {
   return true;
 }
 
-bool loss_labels_fit(const Shape *output, const Shape *target) {
+bool loss_same_shape(Graph *graph, const Node *output, const Node *target) {
+  if (shape_equal(&output->shape, &target->shape)) return true;
+  loss_refuse(graph, "output and target must have the same shape", output, target);
+  return false;
+}
+
+/* Does `target` hold one label per row of `output`: its shape without the last axis, or
+ * with a last axis of 1? */
+static bool labels_fit(const Shape *output, const Shape *target) {
   if (output->rank < 2) return false;
   bool one = target->rank == output->rank && target->dim[target->rank - 1] == 1;
   if (target->rank != output->rank - 1 && !one) return false;
   for (int i = 0; i < output->rank - 1; i++)
     if (output->dim[i] != target->dim[i]) return false;
   return true;
+}
+
+Node *loss_labels(Graph *graph, const Node *output, Node *target) {
+  if (!labels_fit(&output->shape, &target->shape))
+    return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
+                       output, target);
+  if (loss_one_class(graph, output)) return NULL;
+  return op_reshape(graph, target, &SHAPE_OF(shape_count(&target->shape)));
+}
+
+Node *loss_shares(Graph *graph, const Loss *loss, Node *target) {
+  const char *outer = graph->layer;
+  char name[80];
+  snprintf(name, sizeof name, "loss.%s", loss->object.kind->name);
+  graph->layer = graph_intern(graph, name);
+  Node *t = op_targets(graph, target, loss_targets(loss) == TARGETS_YES_NO);
+  graph->layer = outer;
+  return t;
 }
 
 /* -- targets ----------------------------------------------------------------------- */

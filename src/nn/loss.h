@@ -102,9 +102,12 @@ const char *loss_form_text(const Loss *loss, LossForm form);
  * them equal where one does; returns NULL. */
 Node *loss_refuse(Graph *graph, const char *expects, const Node *output,
                   const Node *target);
-/* Does `target` hold one label per row of `output`: its shape without the last axis, or
- * with a last axis of 1? */
-bool loss_labels_fit(const Shape *output, const Shape *target);
+bool loss_same_shape(Graph *graph, const Node *output, const Node *target);
+/* One label for each row of the output [.., C], as [n]; NULL after a fault. */
+Node *loss_labels(Graph *graph, const Node *output, Node *target);
+/* Targets from 0 to 1, of integers by their labels where the loss is of yes and no;
+ * what refuses others when it is computed names the loss. */
+Node *loss_shares(Graph *graph, const Loss *loss, Node *target);
 /* A fault where the output has one class: its probability is always 1, there is nothing
  * to learn. */
 bool loss_one_class(Graph *graph, const Node *output);

@@ -165,17 +165,6 @@ static Node *smoothed(Graph *graph, const Loss *loss, Node *t, double n_classes)
   return op_add(graph, op_scale(graph, t, 1 - s), graph_scalar(graph, s / n_classes));
 }
 
-/* Targets from 0 to 1; the op that refuses others names the loss. */
-static Node *given_targets(Graph *graph, const Loss *loss, Node *target) {
-  const char *outer = graph->layer;
-  char name[80];
-  snprintf(name, sizeof name, "loss.%s", loss->object.kind->name);
-  graph->layer = graph_intern(graph, name);
-  Node *t = op_targets(graph, target, loss_targets(loss) == TARGETS_YES_NO);
-  graph->layer = outer;
-  return t;
-}
-
 /* -- binary cross-entropy ---------------------------------------------------------- */
 
 /* The target as a share t of yes, what a yes and a no would cost, and what that follows
@@ -199,7 +188,7 @@ static bool binary_terms(Graph *graph, const Loss *loss, Node *output, Node *tar
                 output, target);
     return false;
   }
-  t = given_targets(graph, loss, t);
+  t = loss_shares(graph, loss, t);
   if (!t || !take_form(graph, loss, output, &z, &p)) return false;
   if (z) {
     *out = (YesNo){.t = t, .z = z};
@@ -267,7 +256,7 @@ static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
                        output, target);
   if (loss_one_class(graph, output)) return NULL;
   double n_classes = (double)output->shape.dim[output->shape.rank - 1];
-  Node *t = smoothed(graph, loss, given_targets(graph, loss, target), n_classes);
+  Node *t = smoothed(graph, loss, loss_shares(graph, loss, target), n_classes);
   if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
   if (p) return cross_entropy(graph, op_mul(graph, t, op_log(graph, p)));
   Node *terms = op_mul(graph, t, op_log_softmax(graph, z, z->shape.rank - 1));
@@ -299,14 +288,9 @@ static Node *with_even_targets(Graph *graph, const Loss *loss, Node *v, Node *z,
 
 static Node *sparse_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
   Node *z, *p, *v;
-  if (!loss_labels_fit(&output->shape, &target->shape))
-    return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
-                       output, target);
-  if (loss_one_class(graph, output) || !take_form(graph, loss, output, &z, &p))
-    return NULL;
-  int64_t c = output->shape.dim[output->shape.rank - 1];
-  int64_t n = shape_count(&target->shape);
-  Node *labels = op_reshape(graph, target, &SHAPE_OF(n));
+  Node *labels = loss_labels(graph, output, target);
+  if (!labels || !take_form(graph, loss, output, &z, &p)) return NULL;
+  int64_t c = output->shape.dim[output->shape.rank - 1], n = labels->shape.dim[0];
   if (p) {
     Node *log_p = op_reshape(graph, op_log(graph, p), &SHAPE_OF(n, c));
     v = cross_entropy(graph, op_mul(graph, op_one_hot(graph, labels, c), log_p));

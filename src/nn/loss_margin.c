@@ -7,13 +7,9 @@
 /* max(0, 1 - s y), s = 1 for a yes and -1 for a no. */
 static Node *shortfall(Graph *graph, const Loss *loss, Node *output, Node *target) {
   Node *t = target->dtype != DT_REAL ? loss_conform(graph, output, target) : target;
-  if (!t) return NULL;
-  if (!shape_equal(&output->shape, &t->shape))
-    return loss_refuse(graph, "output and target must have the same shape", output,
-                       target);
+  if (!t || !loss_same_shape(graph, output, t)) return NULL;
   Node *one = graph_scalar(graph, 1);
-  Node *yes = op_targets(graph, t, loss_targets(loss) == TARGETS_YES_NO);
-  Node *side = op_sub(graph, op_scale(graph, yes, 2), one);
+  Node *side = op_sub(graph, op_scale(graph, loss_shares(graph, loss, t), 2), one);
   return op_relu(graph, op_sub(graph, one, op_mul(graph, side, output)));
 }
 
@@ -57,14 +53,11 @@ typedef struct MultiMargin {
 static Node *multi_margin_values(Graph *graph, const Loss *loss, Node *output,
                                  Node *target) {
   const MultiMargin *self = (const MultiMargin *)loss;
-  if (!loss_labels_fit(&output->shape, &target->shape))
-    return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
-                       output, target);
-  if (loss_one_class(graph, output)) return NULL;
+  Node *labels = loss_labels(graph, output, target);
+  if (!labels) return NULL;
   int last = output->shape.rank - 1;
-  int64_t c = output->shape.dim[last], n = shape_count(&target->shape);
-  Node *flat = op_reshape(graph, target, &SHAPE_OF(n));
-  Node *hot = op_reshape(graph, op_one_hot(graph, flat, c), &output->shape);
+  int64_t c = output->shape.dim[last];
+  Node *hot = op_reshape(graph, op_one_hot(graph, labels, c), &output->shape);
   Node *margin = graph_scalar(graph, self->margin);
   Node *right = op_mul(graph, output, hot);
   Node *rest = op_sub(graph, output, op_sum(graph, right, 1u << last, true));

@@ -6,10 +6,7 @@
 
 /* output - target, of equal shapes: [N, 1] against [N] would broadcast to [N, N]. */
 static Node *difference(Graph *graph, Node *output, Node *target) {
-  if (!shape_equal(&output->shape, &target->shape))
-    return loss_refuse(graph, "output and target must have the same shape", output,
-                       target);
-  return op_sub(graph, output, target);
+  return loss_same_shape(graph, output, target) ? op_sub(graph, output, target) : NULL;
 }
 
 static Node *mse_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
@@ -126,7 +123,7 @@ typedef struct Poisson {
 static Node *poisson_values(Graph *graph, const Loss *loss, Node *output,
                             Node *target) {
   const Poisson *self = (const Poisson *)loss;
-  if (!difference(graph, output, target)) return NULL;
+  if (!loss_same_shape(graph, output, target)) return NULL;
   Node *log_rate = self->log_input
                        ? output
                        : op_log(graph,
@@ -159,7 +156,7 @@ const LossKind loss_poisson = {
 /* 1 - cos of the angle between rows; a row of zeros is at right angles to all. */
 static Node *cosine_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
   (void)loss;
-  if (!difference(graph, output, target)) return NULL;
+  if (!loss_same_shape(graph, output, target)) return NULL;
   if (output->shape.rank < 2)
     return loss_refuse(graph, "output and target must be rows [N, D]", output, target);
   unsigned last = 1u << (output->shape.rank - 1);

@@ -107,34 +107,19 @@ VMATH double normal_ratio(double a, double half) {
 
 VMATH real muladd(real a, real b, real c) { return muladd_f(a, b, c); }
 
-VMATH uint32_t bits_f(float x) {
-  return (union {
-           float f;
-           uint32_t u;
-         }){.f = x}
-      .u;
-}
-VMATH float float_of(uint32_t b) {
-  return (union {
-           uint32_t u;
-           float f;
-         }){.u = b}
-      .f;
-}
-VMATH uint64_t bits_d(double x) {
-  return (union {
-           double f;
-           uint64_t u;
-         }){.f = x}
-      .u;
-}
-VMATH double double_of(uint64_t b) {
-  return (union {
-           uint64_t u;
-           double f;
-         }){.u = b}
-      .f;
-}
+typedef union FloatBits {
+  float f;
+  uint32_t u;
+} FloatBits;
+typedef union DoubleBits {
+  double f;
+  uint64_t u;
+} DoubleBits;
+
+VMATH uint32_t bits_f(float x) { return (FloatBits){.f = x}.u; }
+VMATH float float_of(uint32_t b) { return (FloatBits){.u = b}.f; }
+VMATH uint64_t bits_d(double x) { return (DoubleBits){.f = x}.u; }
+VMATH double double_of(uint64_t b) { return (DoubleBits){.u = b}.f; }
 
 #define SIGN_F 0x80000000u
 VMATH float abs_f(float x) { return float_of(bits_f(x) & ~SIGN_F); }
