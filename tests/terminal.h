@@ -45,8 +45,8 @@ static inline void terminal_exec(const char *const *words) {
   _exit(127);
 }
 
-/* Runs it in a terminal of that width, as the first program there: nobody lets it go on
- * once it is stopped. */
+/* Runs it in a terminal of that width, as the first program there: nothing lets it go
+ * on once it is stopped. */
 static inline Terminal terminal_open(int columns, const char *const *words) {
   Terminal t = {.moved_s = clock_s()};
   struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};

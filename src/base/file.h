@@ -49,8 +49,8 @@ Err file_sync(const char *path, Fault *fault) WARN_UNUSED;
 /* Syncs all that was written so far to the file system which holds the path. */
 Err file_sync_system(const char *path, Fault *fault) WARN_UNUSED;
 
-/* Opens a file for reading: a descriptor, or -1 and errno, of which file_error tells
- * the text. What is no file (a pipe, a socket, a device, a directory) is not opened,
+/* Opens a file for reading: a descriptor, or -1 and errno, whose text file_error
+ * gives. What is no file (a pipe, a socket, a device, a directory) is not opened,
  * nor waited for: errno is FILE_IS_NONE. */
 enum { FILE_IS_NONE = 1 << 20 };
 int file_open(const char *path);

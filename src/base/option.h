@@ -3,7 +3,7 @@
  * An Option says of one field of an object's struct: its name, its type, range and
  * default. An OptionType says of all options of one type what is allowed, how a value
  * is taken over, and how it is read. Nothing else looks at the type of an option: what
- * scripts see, texts, JSON, signatures and checkpoints are made of what `get` tells and
+ * scripts see, texts, JSON, signatures and checkpoints are made of what `get` gives and
  * of the traits. Adding a type is a record in an option_<kin>.c and a row of
  * option_types.def. */
 #ifndef BASE_OPTION_H
@@ -80,7 +80,7 @@ typedef struct Option {
 
 typedef struct Given Given;
 
-/* How those who speak for a language tell more of a value of it. The first two are of
+/* How a binding to a language describes a value of that language. The first two are of
  * lists: an item is valid until it is let go, the last one first. The others return
  * new, or NULL and a fault, whose text where its code is ERR_SCRIPT is what was got, in
  * words. */

@@ -139,7 +139,8 @@ static Err take_texts(const Object *o, const Option *opt, const Given *given,
                 : option_refuse_given(o, opt, given, fault);
 }
 
-/* Numbers in the list stay numbers: `number` tells them from texts that look alike. */
+/* Numbers in the list stay numbers: `number` marks them, so that the text "3" stays a
+ * text. */
 static Err texts_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
   int n = given->value.kind == VALUE_LIST ? given->value.as.n_items : 1;
   TextList list = {0, calloc((size_t)n + 1, sizeof *list.v),

@@ -45,7 +45,7 @@ int out_table_columns(void);
 bool out_colour_on(void);
 /* Redraws the one progress line, cut to the terminal's width; nothing elsewhere. */
 void out_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Wipes the progress line, or leaves it standing and goes to the next. */
+/* Wipes the progress line, or leaves it on the screen and starts the next one. */
 void out_progress_end(bool leave);
 
 /* From now on what out_write gets is written to the file as well, beginning with what

@@ -117,8 +117,8 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes);
 /* The option's value as a script says it, "0.1" or "{ 2, 3 }"; of an object its kind's
  * name, of a function "...". */
 void option_add_text(Text *out, const Object *o, const Option *opt);
-/* What `nn.Dense { units = 64, bias = true }` reads like: all options that text
- * tells. */
+/* What `nn.Dense { units = 64, bias = true }` reads like: all options whose
+ * values can be written as text. */
 void object_add_text(Text *out, const Object *o);
 /* The same as a call, without those that have their defaults: `nn.Dense(64, bias =
  * false)`. `aside`: options of that family are left out, and empty brackets; or

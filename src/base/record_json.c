@@ -164,7 +164,8 @@ static bool same_value(const Object *o, const Option *opt, const Value *now,
   return same;
 }
 
-/* A value that is no object. JSON tells a number that is none by a text. */
+/* A value that is no object. NaN and inf are texts in JSON, which has no such numbers.
+ */
 static Err set_plain(Object *o, const Option *opt, const Json *json, Fault *fault) {
   Given given;
   Value now;

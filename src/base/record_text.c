@@ -1,5 +1,5 @@
-/* record_text.c: objects as text, for people. What reads the same is made the same, but
- * for functions and tensors, which no text tells. */
+/* record_text.c: objects as text, for people. What reads the same is made the same,
+ * except functions and tensors, whose contents are not printed. */
 #include "base/record.h"
 #include <math.h>
 #include <string.h>

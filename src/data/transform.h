@@ -50,8 +50,8 @@ typedef struct TransformKind {
   /* The set with the transform, where that can be part of what is done first; NULL: it
    * is always a stage of the chain. */
   struct Dataset *(*join)(Transform *self, struct Dataset *set, Fault *fault);
-  /* Adds what its options do not tell, so that two that differ have different texts.
-   * NULL: they tell all. */
+  /* Adds what its options do not say, so that two that differ have different texts.
+   * NULL: the options say all. */
   void (*add_text)(const Transform *self, Text *out);
   const TransformSample *samples; /* ended by one without features */
 } TransformKind;

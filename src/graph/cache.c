@@ -221,7 +221,7 @@ static void add_what_differs(Text *out, const Node *node, const uint64_t *words,
   else if (at < 2 + n_in + n_attr)
     text_addf(out, "\"%s\" was another", attr_name(node->op, at - 2 - n_in));
   else if (n_in == 0) add_shape_was(out, old + 2 + n_attr);
-  else text_add(out, "stood in another line");
+  else text_add(out, "was made in another line");
 }
 
 static const CachedPlan *plan_made(const Graph *graph, uint64_t made) {

@@ -65,8 +65,9 @@ static Hidden hides(const Adjoints *a, const Node *node) {
   return how;
 }
 
-/* What computed tensors among them were computed from tells them from what a node has
- * forgotten, where that was too much to remember. */
+/* Finds what computed tensors among them were computed from: so a tensor that the
+ * result never depended on differs from one that a node has forgotten, where the
+ * history got too long. */
 static Err find_origins(Adjoints *a) {
   for (int i = 0; a->graph->many_origins && i < a->n_wrt; i++) {
     Node *node = a->wrt[i];

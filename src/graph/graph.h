@@ -215,7 +215,7 @@ void graph_restart_counts(Graph *graph);
 /* Was the transaction of this number one that named nets or streams and was taken
  * back? */
 bool graph_is_void(const Graph *graph, uint32_t step);
-/* Sets the seed and how far all streams are: `counters` as they stood in
+/* Sets the seed and how far all streams are: `counters` as they were in
  * graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;

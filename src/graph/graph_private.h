@@ -52,7 +52,7 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
                int n_attr, const Shape *out_shape, const DType *out_dtype, int n_out);
 
 void node_drop_values(Node *node);
-/* From now on its value stands for itself. */
+/* From now on it is a leaf with its value: how that was computed is forgotten. */
 void node_forget_inputs(Node *node);
 
 static inline bool node_is_leaf(const Node *node) {

@@ -174,7 +174,7 @@ struct Op {
   void (*run)(const OpCall *call, int phase, int64_t block);
   /* Where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN where
    * some step of the computation might leave what a real can hold. May be NULL: not
-   * known. What it tells is a proof: a step whose updates it proves finite is not
+   * known. Its result is a proof: a step whose updates it proves finite is not
    * looked at before it is written over the old values. Of an OP_UPDATE, of elementwise
    * ops that rules of optimizers are made of (range.h), and of ops that make large
    * gradients. */

@@ -324,7 +324,7 @@ static const Sample samples_clip[] = {
   {2, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3},                    \
        {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 3}}, 0, {{0}}}
 
-/* Integers that a float does not tell apart. */
+/* Integers of which several round to the same float. */
 #define LARGE_INTEGERS                                                                 \
   {2, {{.shape = {2, {31, 33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219},    \
        {.shape = {1, {33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219}},       \

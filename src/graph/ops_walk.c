@@ -105,7 +105,7 @@ const real *elements_as_reals(const Array *a, int64_t offset, int64_t n, real *b
   return buffer;
 }
 
-/* n output elements from `at` on, the inputs standing at p. */
+/* n output elements from `at` on, whose inputs are at p. */
 static void run_exact(const OpCall *call, const Place *p, const int64_t *stride,
                       int64_t at, int64_t n) {
   Array *out = &call->out[0];

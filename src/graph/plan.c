@@ -7,7 +7,7 @@
  *              no node waits for it
  *   order      items (a group, or one other node), late updates apart
  *   jobs       neighbours that do not depend on each other share one parallel job
- *   calls      items get their calls, whose splits tell blocks and scratch memory
+ *   calls      items get their calls; their splits give blocks and scratch memory
  *   place      every value gets its memory: a root's, a tile's within its group, or an
  *              offset in the arena that is free from the job that makes it to the last
  *              that reads it. An output of a group may take the place of an input that

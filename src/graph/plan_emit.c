@@ -52,7 +52,7 @@ static void split_item(PlanItem *item) {
                           .work = n * WORK_PER_ELEMENT * item->n_members};
 }
 
-/* Before placing: calls and splits, which tell the scratch memory. */
+/* Before placing: calls and splits, from which the scratch memory follows. */
 static Err emit_item(Compiler *c, int item) {
   PlanItem *it = &c->plan->items[item];
   int first = c->item_first[item];

@@ -125,7 +125,7 @@ struct Plan {
   Range *made;        /* per result of these calls, of this run */
   Range *parts;       /* of the watches, per block */
   PlanPiece *pending; /* room for the blocks of all watches */
-  bool unprovable;    /* a call of the commit tells no range: nothing is proved */
+  bool unprovable;    /* a call of the commit has no rule `range`: nothing is proved */
   PlanCopy *copies;   /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws; /* until plan_release_nodes */
   Attr **draw_attr;       /* key and position of each draw, in its call */

@@ -10,7 +10,7 @@
  *                       them
  *   everything else     is measured at the end
  *
- * and the record of each op of the commit tells where its results then lie (Op.range):
+ * and the record of each op of the commit gives where its results then lie (Op.range):
  * of an update, or of the members of a rule, one after the other. Where that proves
  * nothing, what is known and what follows may be far too wide: all inputs of the
  * updates are then measured. That leaves the steps that come near the end of what a
@@ -40,7 +40,7 @@ typedef struct Watching {
   int n_room, n_made;
 } Watching;
 
-/* How `watched` tells a result of an earlier call from a watch; its own inverse. */
+/* How `watched` marks a result of an earlier call among watches; its own inverse. */
 static int made_code(int made) { return -1 - made; }
 
 /* A new watch of input k of the member. */
@@ -99,8 +99,8 @@ static void watch_made(Watching *w, int added, const Node *base) {
   if (next != NOBODY && next < w->c->plan->n_compute_jobs) measure_in(w, added, next);
 }
 
-/* What tells the range of input k of the late node: a result of an earlier one is not
- * there when the others are measured. */
+/* The watch that gives the range of input k of the late node: a result of an earlier
+ * one is not there when the others are measured. */
 static int watch_input(Watching *w, const Node *late, const PlanMember *m, int k) {
   Compiler *c = w->c;
   const Node *node = late->in[k];
@@ -260,8 +260,8 @@ static Range range_of_number(const Array *a) {
   return isfinite(x) ? (Range){x, x} : RANGE_UNKNOWN;
 }
 
-/* The range where it is had before anything is measured at the end; numbers tell
- * theirs. */
+/* The range, where it is known before anything is measured at the end; that of a number
+ * is the number. */
 static Range early_range(const Plan *plan, const PlanWatch *w, bool exact) {
   if (w->job != NOBODY) return join_parts(plan, w);
   bool number = w->n_elements == 1 && (exact || !w->maker);

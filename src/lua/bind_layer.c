@@ -5,7 +5,7 @@
  *     forward = function(self, x, ...) return ... end,
  *     parameters = function(self) return { ... } end }
  *
- * It trains the variables and layers that stand in its fields, or in lists that do, and
+ * It trains the variables and layers that are in its fields, or in lists there, and
  * the variables that `parameters` gives. They are looked at once, when the table
  * becomes a layer. In order of the fields' names, since pairs() has none; each counts
  * once. */

@@ -602,7 +602,7 @@ static int loss_call(lua_State *L) {
 }
 
 /* upvalue 1: the kind. With tensors: the value; else an object for train.fit. Options
- * stand behind the tensors. */
+ * come after the tensors. */
 static int make_or_apply_loss(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
   bool apply = bind_is_tensor(L, 1);

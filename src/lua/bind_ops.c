@@ -254,8 +254,8 @@ static int gather_list(lua_State *L, int first, int last) {
   return lua_gettop(L);
 }
 
-/* Of ranges or pads the one argument {1, 3} is that of the first axis; one in which
- * tables stand, {nil, {1, 3}}, has those of all axes: its elements take its place at
+/* Of ranges or pads the one argument {1, 3} is that of the first axis; one that
+ * holds tables, {nil, {1, 3}}, has those of all axes: its elements take its place at
  * the top. */
 static int open_list(lua_State *L, int *last) {
   bool tables = false;

@@ -36,7 +36,7 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-/* -- what can stand in the table --------------------------------------------------- */
+/* -- what the table can hold --------------------------------------------------- */
 
 /* Things that are put back in place, each with what a checkpoint calls it. */
 typedef enum ItemKind { ITEM_NET, ITEM_OPTIMIZER, ITEM_VARIABLE, ITEM_PLAIN } ItemKind;
@@ -62,7 +62,7 @@ static const char *item_part(lua_State *L, int key, const char *function,
   return buffer;
 }
 
-/* Where the checkpoints of this loop stand: argument 3. */
+/* The name under which the checkpoints of this loop are kept: argument 3. */
 static const char *check_series(lua_State *L, const char *function) {
   const char *name = luaL_optstring(L, 3, default_series);
   bool fine = *name != 0 && strlen(name) <= 40;

@@ -565,8 +565,8 @@ static const Function functions[] = {
     {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can "
      "change: by v:assign(t) or a training step. A step trains those that it is given, "
      "as train.step(f, { v }, \"adam\"), and those of layers: a table with `forward` "
-     "that holds it is one. One that a loss merely reads is not trained, which is told "
-     "once.", NULL},
+     "that holds it is one. One that a loss merely reads is not trained: a warning "
+     "says so, once.", NULL},
     {"seed", set_seed, "tensor.seed(n)", "Begins all random streams and the "
      "counts of nets, fits and draws anew, from this seed: what is drawn from here on "
      "does not depend on what was made before. A net from before counts as new when it "

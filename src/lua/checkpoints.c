@@ -99,7 +99,7 @@ static void prune(const char *directory, const char *series, int keep) {
   }
 }
 
-/* Results stand beside the last of what led to them. */
+/* Results are written beside the last checkpoint of the fits that they are of. */
 static Err write_file(const Checkpoints *all, const Held *held, Fault *fault) {
   const char *directory = all->session->resume.directory;
   int64_t number[NEWEST], n = 0;

@@ -97,7 +97,7 @@ int bind_enter_call(lua_State *L) {
   return scope;
 }
 
-/* Pushes the text of an error value. One that tells nothing of itself would be an
+/* Pushes the text of an error value. One that has no text of its own would be an
  * address, another one in each run: it is printed as Lua's own interpreter does. */
 static const char *push_error_text(lua_State *L, int at) {
   at = lua_absindex(L, at);

@@ -180,11 +180,11 @@ Err bind_set_options(lua_State *L, int arg, Object *object, bool list_allowed,
 /* -- what is in a thing ------------------------------------------------------------ */
 
 /* For the code of a trial (lib/experiment_code.lua) everything that decides what a
- * userdata of ours does is told. Its metatable's function LISTING gives for it
+ * userdata of ours does is listed. Its metatable's function LISTING gives for it
  *   key    equal for two handles of one thing
  *   text   what it is, in words; of numbers that it holds their hash
- *   parts  a list: name, value, name, value ...; each is told in turn
- * Addresses and times stand in none of the latter two. */
+ *   parts  a list: name, value, name, value ...; each is listed in turn
+ * Neither of the latter two has addresses or times in it. */
 #define LISTING "__listing"
 
 /* Pushes the three, without parts. */
@@ -194,7 +194,7 @@ void bind_begin_listing(lua_State *L, const void *key, const char *text);
 void bind_add_part(lua_State *L, const char *name);
 void bind_add_numbered_part(lua_State *L, const char *name, int64_t number);
 /* Pushes the three of an object, its options as parts. things: also those that are
- * things of upper floors; else the caller tells what they decide. */
+ * things of upper floors; else the caller lists what they decide. */
 void bind_push_object_listing(lua_State *L, const Object *object, bool things);
 
 /* -- data sets --------------------------------------------------------------------- */

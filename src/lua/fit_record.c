@@ -26,7 +26,7 @@ static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
-/* Does anybody ask for its final values? A trial does, of all its fits. */
+/* Are its final values needed after the fit? A trial needs those of all its fits. */
 static bool keeps_results(const Session *s, const FitRun *run) {
   bool refused = run->fit->record && !*run->fit->record;
   return s->in_trial || (s->launch.script && !refused);

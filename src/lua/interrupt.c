@@ -439,7 +439,7 @@ static int open_program(lua_State *L) {
 
 /* -- opening ----------------------------------------------------------------------- */
 
-/* module.name = function, with what stood there as its upvalue. */
+/* module.name = function, with what was there as its upvalue. */
 static void replace(lua_State *L, const char *module, const char *name,
                     lua_CFunction function) {
   lua_getglobal(L, module);

@@ -36,7 +36,7 @@ JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *en
                      Fault *fault);
 
 /* A trial begins in this session, in the record (NULL: none is kept). Its results, the
- * hash of its weights and the numbers of nets and fits start as they stood before any
+ * hash of its weights and the numbers of nets and fits start as they were before any
  * trial. */
 void trial_enter(Session *s, Trial *record);
 

@@ -136,7 +136,7 @@ static bool went_astray(const FitRun *run, int64_t row, Text *out) {
   return true;
 }
 
-/* Once in a fit. Trials tell it by their results. */
+/* Once in a fit. Of trials the table of results shows it. */
 static void warn_of_loss(const Session *s, const FitRun *run) {
   Text now = {0}, before = {0};
   int64_t last = run->history->n_rows - 1;

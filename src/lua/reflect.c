@@ -139,7 +139,7 @@ static const char *attr_default(const OpAttr *attr) {
   }
 }
 
-/* Attributes as options: they stand behind the inputs, in order or by name. */
+/* Attributes as options: they come after the inputs, in order or by name. */
 static void set_attrs(lua_State *L, const Op *op) {
   lua_newtable(L);
   for (int i = 0; i < MAX_ATTRS && op->attrs[i].name; i++) {

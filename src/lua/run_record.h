@@ -45,7 +45,7 @@ Err run_record_end(Trial *trial, const Json *values, const Fault *end);
 Err run_record_probes(Trial *trial, const char *name, const ProbeLog *log,
                       Fault *fault) WARN_UNUSED;
 
-/* What records of this session tell of it: machine, versions, script. */
+/* What records of this session say about it: machine, versions, script. */
 void run_record_describe(const Session *s, Json *meta);
 
 /* The listener that records fits; its `self` is the session. */

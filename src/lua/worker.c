@@ -175,7 +175,7 @@ typedef struct WorkerTrial {
   const Json *job;
   Trial *claim;
   Fault *fault;
-  bool told; /* the coordinator knows how it ended */
+  bool replied; /* the coordinator has been sent how it ended */
 } WorkerTrial;
 
 static void run_script(lua_State *L, void *ctx, Fault *fault) {
@@ -199,7 +199,7 @@ static void run_session(void *ctx) {
                   .ctx = t};
   lua_State *L = session_open(t->session, t->fault);
   JobOutcome outcome = trial_run(t->session, L, &run, &end, t->fault);
-  t->told = reply(t->worker, t->job, outcome, t->fault);
+  t->replied = reply(t->worker, t->job, outcome, t->fault);
   if (L) session_close(t->session, L);
 }
 
@@ -215,7 +215,7 @@ static bool run_claimed(WorkerState *w, const Json *job, Trial *claim, Fault *fa
   }
   par_team(&s.graph.par, run_session, &t);
   graph_close(&s.graph);
-  return t.told;
+  return t.replied;
 }
 
 /* False when the coordinator is gone. */

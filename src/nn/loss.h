@@ -69,7 +69,7 @@ typedef struct LossBatch {
                 no error, the loss is NaN */
 } LossBatch;
 
-/* The loss of a batch, a node without axes. NULL after a fault, which then stands in
+/* The loss of a batch, a node without axes. NULL after a fault, which is then in
  * graph->fault. */
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch);
 /* Its values, before they are weighted and averaged. */

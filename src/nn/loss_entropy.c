@@ -8,9 +8,9 @@
  *
  * An output that a softmax or sigmoid made is folded: its input are the logits. Only
  * where there are no logits, probabilities are taken, not smaller than 1e-7. That an
- * output is a probability is known from the ops that made it (graph/known.c), whatever
- * stands between; the categorical forms divide rows that need not sum to 1 by their
- * sum, as Keras does.
+ * output is a probability is known from the ops that made it (graph/known.c), through
+ * all ops that keep it one; the categorical forms divide rows that need not sum to 1 by
+ * their sum, as Keras does.
  *
  * A class with target 0 adds 0 even where its probability is 0 and log p is -inf: a
  * masked class has no share in value and gradient. */

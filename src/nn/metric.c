@@ -1,4 +1,5 @@
-/* metric.c: metrics over the rows of a set, and what their names tell; see metric.h. */
+/* metric.c: metrics over the rows of a set, and the goals that their names imply; see
+ * metric.h. */
 #include "nn/metric.h"
 #include "base/array.h"
 #include <stdlib.h>

@@ -472,7 +472,7 @@ Ports layer_forward(Graph *graph, Layer *layer, const Ports *in) {
   return out;
 }
 
-/* What the variables stood for that have a value; NULL elsewhere. */
+/* The current node of each variable that has a value; NULL for the others. */
 static Node **hold_values(const StateList *list, Fault *fault) {
   Node **value = calloc((size_t)list->n + 1, sizeof *value);
   if (!value) fault_memory(fault, (size_t)list->n * sizeof *value);

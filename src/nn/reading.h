@@ -8,7 +8,7 @@
 #include "tensor/tensor.h"
 
 typedef enum ReadAs {
-  READ_UNKNOWN,                /* neither the loss nor the targets tell */
+  READ_UNKNOWN,                /* neither the loss nor the targets decide it */
   READ_CATEGORICAL,            /* the class of a row is that of its largest output */
   READ_BINARY                  /* each output is a yes at its threshold or above it */
 } ReadAs;

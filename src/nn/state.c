@@ -50,8 +50,8 @@ static Err add_names(StateList *list, const LayerList *layers, const Place *plac
   return ERR_OK;
 }
 
-/* A layer "a.b" with a tensor "c" and a layer "a" with a tensor "b.c" are told apart by
- * nothing in a file. */
+/* A layer "a.b" with a tensor "c" and a layer "a" with a tensor "b.c" would have the
+ * same name in a file. */
 static Err check_names(const StateList *list, Fault *fault) {
   for (int i = 0; i < list->n; i++) {
     bool one_point = strchr(list->name[i], '.') == strrchr(list->name[i], '.');

@@ -17,8 +17,8 @@ Loss *layer_loss(const Layer *net);
 const ObjectList *layer_metrics(const Layer *net);
 
 /* How `output`, made by the net, says classes: as the loss and the options of an
- * accuracy among the metrics have it; where nothing tells, the largest of several
- * outputs counts. */
+ * accuracy among the metrics have it; where neither decides, the largest of
+ * several outputs counts. */
 Reading layer_reading(const Layer *net, const Node *output);
 
 /* Returns new; NULL: it remembers nothing that JSON can hold. */

@@ -3,7 +3,7 @@
  *
  * The roots of a step's plan are results, values that its function assigned, what is
  * asked of the gradients (gauge.h), then new values of the variables that it updates. A
- * variable whose value nobody else holds keeps its memory: updates are written there,
+ * variable whose value has no other owner keeps its memory: updates are written there,
  * and what was assigned changes places with it. Any other gets new memory, so that
  * snapshots and pending expressions keep what they saw. */
 #ifndef TRAIN_COMMIT_H
@@ -22,7 +22,7 @@ typedef struct StepCommit {
 } StepCommit;
 
 /* Before the plan runs: memory for all roots but the results. `own`, per updated
- * variable: is its value held by nobody else? NULL: as it is now. `gauges`: of the
+ * variable: does its value have no other owner? NULL: as it is now. `gauges`: of the
  * values that are asked for, from the last to the first. */
 Err commit_begin(const StepCommit *c, const bool *own, real *gauges,
                  Fault *fault) WARN_UNUSED;

@@ -71,7 +71,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
 void step_warn_of_pairs(Graph *graph, const Trace *trace);
 
 /* Warns, once in a session, where the loss depends on a variable of the script that
- * nobody trains, with its name and line. */
+ * no step trains, with its name and line. */
 void step_warn_of_untrained(Graph *graph, const Trace *trace, const Node *loss);
 
 /* Before the first step: may each target that counts, of a set that has some, be one of
@@ -125,7 +125,7 @@ typedef struct Measures {
   Reading reading; /* of the outputs: set by measures_check */
 } Measures;
 
-/* ERR_VALUE that `who` tells: two have one name. */
+/* ERR_VALUE, in a text that begins with `who`: two have one name. */
 Err measures_open(Measures *out, const ObjectList *metrics, const char *who,
                   Fault *fault) WARN_UNUSED;
 void measures_close(Measures *measures);

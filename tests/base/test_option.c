@@ -1,4 +1,4 @@
-/* Types of options: what each takes, refuses, tells as text and JSON, and puts back. */
+/* Types of options: what each takes, refuses, gives as text and JSON, and puts back. */
 #include "options.h"
 #include "test.h"
 #include "base/record_json.h"

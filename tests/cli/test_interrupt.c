@@ -71,7 +71,7 @@ TEST(a_key_that_is_held_down_ends_no_session) {
   terminal_end(&t, 0);
 }
 
-/* Copies what /proc tells of the process from its state on. */
+/* Copies what /proc says of the process from its state on. */
 static void read_stat(pid_t pid, char *fields, size_t room) {
   char path[64], *text;
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);

@@ -31,7 +31,7 @@ static int count(const char *text, const char *part) {
   return n;
 }
 
-/* The last line of a fit stands; the others were drawn over. */
+/* The last line of a fit stays; the others were drawn over. */
 TEST(a_fit_on_a_terminal_is_one_line) {
   char *seen = run_fit("true");
   assert_int_equal(count(seen, "\n"), 2);

@@ -27,7 +27,7 @@ function tests.test_nothing_there_is_no_fault()
   has(runner("show", "study", "--runs=empty"), "empty/study")
   check.equal(runner("show", "empty/study/", "--runs", "empty/"),
     runner("show", "study", "--runs", "empty/"))
-  check.file("empty/studi", "a file")            -- what is no experiment is meant by nobody
+  check.file("empty/studi", "a file")            -- no experiment: never meant
   for _, name in ipairs { "index.sqlite", "index.sqlit", "stud" } do
     local ask = name == "stud" and '; did you mean "study"?' or "; runner ls lists them"
     fails(2, ('empty has no experiment "%s"%s'):format(name, ask), "rm", name, "--runs=empty")
@@ -67,7 +67,7 @@ function tests.test_ls_in_a_narrow_terminal()
   for line in out:gmatch "[^\n]+" do check.yes(#line <= 48, line) end
 end
 
--- Runs a command in 80 columns or as told; no line is longer. Gives stdout and stderr.
+-- Runs a command in 80 columns or as given; no line is longer. Gives stdout and stderr.
 local function narrow(columns, ...)
   local out, err, status = check.runner({ ... }, "COLUMNS=" .. columns)
   for line in (out .. err):gmatch "[^\n]+" do
@@ -198,7 +198,7 @@ function tests.test_show()
   has(json, '"state": "failed"', '"message": "m|_x"', '"column": "loss"', '"sources"')
 end
 
--- A message with its stack trace: told whole, then its first line only.
+-- A message with its stack trace: shown whole, then its first line only.
 function tests.test_a_trace_is_told_once()
   local path = check.file("trace.lua", [[
     experiment { name = "trace", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
@@ -380,7 +380,7 @@ function tests.test_export_of_all_fits_with_a_record()
   check.equal(fits, { 2, 3, 5, 6, 7, 8, 9, 10, 11, 12 })
 end
 
--- Each kind of trouble is told, with what to do about it.
+-- Each kind of trouble is reported, with what to do about it.
 function tests.test_doctor_tells_damaged_from_dead()
   make_study "hd"
   check.file(("hd/study/trials/%s-s1/result.json"):format(relu), "garbage")
@@ -433,7 +433,7 @@ local study = [[
     end }
 ]]
 
--- What was altered is told with what to do next.
+-- What was altered is reported, with what to do next.
 function tests.test_verify_says_what_to_do()
   local path = check.file("sound.lua", [[
     experiment { name = "sound", factors = { act = { "relu", "tanh" } }, seeds = 2,
@@ -575,7 +575,7 @@ function tests.test_texts_of_records()
   has(runner("export", "study", "--runs=ta", "--json"), "a\\u001b]0;x\\u0007b\194\155c|d")
 end
 
--- A meta.json that is none tells nothing, and that is said.
+-- A meta.json that is none says nothing, and that is reported.
 function tests.test_a_meta_that_is_none()
   make_study "tb"
   local at = ("tb/study/trials/%s-s1/meta.json"):format(relu)
@@ -590,7 +590,7 @@ function tests.test_a_meta_that_is_none()
   end
 end
 
--- A pipe, a directory in place of a record: told, not waited for.
+-- A pipe, a directory in place of a record: reported, not waited for.
 function tests.test_records_that_are_no_files()
   local wrong = { "result.json", "meta.json", "config.json", "metrics.csv", "lock" }
   for i, name in ipairs(wrong) do

@@ -52,7 +52,7 @@ function tests.test_what_is_typed_is_another_script()
   check.yes(again:find("before", 1, true) == nil, again)
 end
 
--- What stood elsewhere when it ran, and is no more there, has nobody that asks for its trials.
+-- A script that was elsewhere when it ran, and is gone, asks for its trials no more.
 function tests.test_a_script_that_was_moved_is_the_same()
   shell "mkdir -p moved"
   check.file("train2.lua", study("a", "1, 2"))
@@ -107,7 +107,7 @@ function tests.test_resume_runs_nothing_else()
   refused("strange", "outside.lua")
 end
 
--- What is told to be typed does, typed, nothing else than to run that script.
+-- The command that is proposed, when typed, only runs that script.
 function tests.test_words_of_records_are_quoted()
   prepare "quoted"
   check.file("quoted/own/code/a'b; echo.lua", 'print "evil"')

@@ -45,7 +45,7 @@ function tests.test_rm_leaves_an_experiment_that_is_run()
   check.equal(ended(), "0\n")
 end
 
--- The number of a process that died is another's by now: nobody holds the lock of its mark.
+-- The number of a process that died is another's by now: the lock of its mark is free.
 function tests.test_a_mark_whose_number_was_taken_again()
   make_study "fm"
   local boot = check.read "/proc/sys/kernel/random/boot_id":gsub("%s", "")
@@ -84,7 +84,7 @@ end
 
 -- -- links, and what others put into a store --------------------------------------------
 
--- What stands in a directory and below, a name a line.
+-- What is in a directory and below, a name a line.
 local function tree(directory) return shell(("find %s | sort"):format(directory)) end
 
 -- Runs of a plain script, and a study with its code: reading is well, writing is not.

@@ -23,7 +23,7 @@ static Dataset *numbered(int64_t n, DType dtype) {
   return set;
 }
 
-/* Row numbers of the source that the set's rows have, told by their first feature. */
+/* Row numbers of the source that the set's rows have, known by their first feature. */
 static void source_rows_of(Dataset *set, int64_t *out) {
   Fault fault = {0};
   for (int64_t i = 0; i < dataset_n(set); i++) {

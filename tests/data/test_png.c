@@ -70,7 +70,7 @@ static void add_pixels(Png *png, const Spec *s) {
   add_chunk(png, "IDAT", packed, n_packed);
 }
 
-/* Up to what stands in front of the pixels. */
+/* Up to what comes before the pixels. */
 static Png begin(const Spec *s) {
   Png png = {.bytes = "\x89PNG\r\n\x1a\n", .n = 8};
   unsigned char head[13] = {0};
@@ -234,7 +234,7 @@ TEST(checksums_count) {
 }
 
 /* Sizes that so few bytes cannot hold, impossible types, pixels that end early, and 1
- * MB of text packed into 1 KB, which nobody unpacks. */
+ * MB of text packed into 1 KB, which is never unpacked. */
 TEST(files_that_lie) {
   Spec s = {{0, 1, 16}, 3, 3, false};
   Spec large = {{0, 1, 16}, 8000, 8000, true};

@@ -69,7 +69,7 @@ static inline Shape any_shape(Maker *m) {
   return s;
 }
 
-/* A step, sooner a late one, or one that nobody uses yet. */
+/* A step, sooner a late one, or one whose result is not used yet. */
 static inline int any_step(Maker *m) {
   int64_t n = m->program->n;
   int64_t a = dice_below(&m->dice, n), b = dice_below(&m->dice, n);

@@ -119,7 +119,7 @@ static inline OpSplit split_of_call(const OpCall *call) {
   return split;
 }
 
-/* `node` tells the shapes of the outputs. */
+/* The shapes of the outputs are those of `node`. */
 static inline void direct_init(Direct *d, const Node *node, Tensor *const *in,
                                int n_in) {
   *d = (Direct){.call = {.op = node->op, .n_in = n_in, .n_out = node->n_out,

@@ -1,5 +1,5 @@
 /* test_known.c: what an op claims of its values before they are computed holds for each
- * of its samples: for inputs whose bounds are told, and for inputs that are
+ * of its samples: for inputs whose bounds are given, and for inputs that are
  * distributions. */
 #include "graph/sample.h"
 #include "graph/ops.h"

@@ -1,4 +1,4 @@
-/* What is told beside the numbers: what lacks, what was done about it, what is no
+/* What is said beside the numbers: what lacks, what was done about it, what is no
  * result. */
 #include "lab/compare_study.h"
 

@@ -187,7 +187,7 @@ TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
   finish(study, c);
 }
 
-/* Who adds the seeds that are told has another look at results, and decides what looks
+/* Adding the seeds that are proposed is another look at results, and decides what looks
  * alike. */
 TEST(the_seeds_told_decide_when_they_are_added) {
   double same[8];

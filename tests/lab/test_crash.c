@@ -143,7 +143,7 @@ TEST(a_mark_is_alive_while_its_lock_is_held) {
 }
 
 /* A result.json that is no result: empty, cut, of zeros, of another thing. */
-/* Another coordinator writes its mark just now: nobody crashed, and it is not ours to
+/* Another coordinator writes its mark just now: nothing crashed, and it is not ours to
  * remove. */
 TEST(a_mark_that_is_being_written_is_left_alone) {
   Store store = open_store("writing");
@@ -188,7 +188,7 @@ TEST(after_a_crash_trials_that_are_not_whole_are_taken_back) {
   assert_int_equal(truncate(path_in(&store, ID "2", "metrics.csv"), 0), 0);
   assert_int_equal(truncate(path_in(&store, ID "3", "result.json"), 0), 0);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);
-  check_state(&store, ID "2", TRIAL_COMPLETE); /* no mark: nobody looks */
+  check_state(&store, ID "2", TRIAL_COMPLETE); /* no mark: not looked at */
   assert_int_equal(file_put(path_in(&store, NULL, mark), "", 0, PUBLISH_REPLACE,
                             &fault),
                    ERR_OK);

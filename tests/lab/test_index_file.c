@@ -63,7 +63,7 @@ static void spoil_pages(const char *runs, int64_t page, int64_t n) {
   for (; n-- > 0; page++) spoil(runs, "j", (page - 1) * page_bytes);
 }
 
-/* A trigger stands for the power that fails after the trials, before the entry. */
+/* A trigger in place of the power that fails after the trials, before the entry. */
 TEST(a_removed_experiment_is_forgotten_whole_or_not_at_all) {
   Store store = make_study("removed");
   Index *index = open_index("removed");

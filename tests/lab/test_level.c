@@ -1,4 +1,4 @@
-/* Levels as people are told of them. */
+/* Levels as people read them. */
 #include "lab/level.h"
 #include "test.h"
 

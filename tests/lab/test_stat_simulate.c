@@ -198,7 +198,7 @@ TEST(false_alarms_coarse) { check_false_alarms("100 rows", coarse_law, 0.01); }
 TEST(false_alarms_floored) { check_false_alarms("half floored", half_floored_law, 0); }
 
 /* Equal means of different shapes are not the hypothesis that is tested: how often they
- * are told apart is printed, for whoever wants to know. */
+ * are found different is printed. */
 TEST(shapes_that_differ_are_told_apart) {
   if (!is_long()) return;
   for (int i = 0; i < 4; i++) {

@@ -680,8 +680,8 @@ TEST(what_is_removed_meanwhile_is_no_fault) {
 
 enum { KILLED_TRIALS = 6, KILLED_ROWS = 5, KILLED_PROCESSES = 3 };
 
-/* Runs all trials that nobody has, each with some rows and a little work between
- * them. */
+/* Runs all trials that no process has claimed, each with some rows and a little work
+ * between them. */
 static void run_all(const Store *store) {
   Fault fault = {0};
   Json *conf = config(0.1);

@@ -116,7 +116,7 @@ TEST(names_that_lead_elsewhere_are_none) {
   store_close(&store);
 }
 
-/* Exact names: what only begins like a record is somebody's. */
+/* Exact names: what only begins like a record belongs to another program. */
 TEST(what_is_not_ours_stays_when_a_trial_is_taken_back) {
   static const char *const mine[] = {"metrics-of-mine.txt", "metrics-1x.csv",
                                      "metricsx",

@@ -270,7 +270,7 @@ static void keep_or_ask(const char *runs, const char *fingerprint, CodeChoice ch
   json_free(seeds);
 }
 
-/* What is kept is told in the plan, beside which code and since when, by every next
+/* What is kept is named in the plan, beside which code and since when, by every next
  * run. */
 TEST(what_is_kept_is_not_asked_about_again) {
   const char *runs = temp_path("keep");
@@ -453,7 +453,7 @@ TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
   study_close(&s);
 }
 
-/* The range of what is reported stands in the plan, another measure's in the question;
+/* The range of what is reported is in the plan, another measure's in the question;
  * values beyond it say that it is none. */
 TEST(a_range_is_told_from_above) {
   Fault fault = {0};

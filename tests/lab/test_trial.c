@@ -1,4 +1,4 @@
-/* The record of a run: what stands on disk, when, and what happens when it cannot. */
+/* The record of a run: what is on disk, when, and what happens when it cannot. */
 #include "base/out.h"
 #include "lab/trial.h"
 #include "tempdir.h"

@@ -1,5 +1,5 @@
--- When words of the command line that nobody declares are told: before anything runs, wherever
--- the text of the script leaves no doubt.
+-- When words of the command line that are declared nowhere are refused: before anything runs,
+-- wherever the text of the script leaves no doubt.
 
 local check = dofile "tests/check.lua"
 local tests = {}

@@ -224,7 +224,7 @@ function tests.test_a_factor_that_no_cell_has_is_left_out()
   check.yes(out:find("2 cells, 2 seeds", 1, true) ~= nil)
 end
 
--- What stands in a record under its name must come back under it.
+-- What a record holds under a name must come back under that name.
 function tests.test_names_of_measures_are_checked()
   for name, shown in pairs {
     ['"\\xff"'] = '"\u{FFFD}"', ['"a\\0b"'] = '"a\\0b"', ['"a b"'] = '"a b"',
@@ -528,7 +528,7 @@ function tests.test_plain_scripts_record_it_too_and_where_values_came_from()
     sources:match '"seed": "([^"]+)"' }, { "command line", "script", "command line" })
 end
 
--- Reasons that many share are told once; a traceback has the script's lines alone.
+-- A reason that many trials share is printed once; a traceback has the script's lines alone.
 function tests.test_a_failure_of_all_is_told_once()
   local path = check.file("all.lua", [[
     experiment { name = "all", factors = { n = { 1, 2 } }, seeds = 3, metric = "loss",
@@ -585,7 +585,7 @@ function tests.test_a_worker_that_dies_costs_others_nothing()
   check.equal(status, 1)
   check.yes(err:find("run again: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
   check.yes(err:find("failed: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
-  -- Ten deaths, which README.md tells, and the attempt that writes them down.
+  -- Ten deaths, as README.md says, and the attempt that writes them down.
   local told = check.runner { "--runs", "dies", "ls", "dies", "state=failed", "--json" }
   check.equal(select(2, told:gsub('"attempts": 11,', "")), 2)
   check.yes(err:find("2 failed, 0 left", 1, true) ~= nil)

@@ -177,7 +177,7 @@ function tests.test_globals_of_a_script_without_a_file()
   check.equal({ run(text), run(text), run(replaced(text, "return 1", "return 2")) }, { 0, 0, 2 })
 end
 
--- What a script trains before its experiment is told by the weights, and by no time.
+-- What a script trains before its experiment counts by its weights, not by times.
 function tests.test_what_was_trained_before()
   local head = "local set = data.set(tensor { { 1 }, { 2 } }, tensor { { 1 }, { 2.5 } }) "
     .. "local net, opt = nn.Dense(1), optim.Adam { lr = 0.5 } "
@@ -191,7 +191,7 @@ function tests.test_what_was_trained_before()
   all_change { { "local limit = { time_s = 1 }", "limit.time_s", "time_s = 1", "time_s = 2" } }
 end
 
--- What only has an address is told by its type.
+-- What only has an address counts by its type.
 function tests.test_addresses_are_not_listed()
   none_change {
     { "local co, out = coroutine.create(function() return 1 end), io.stdout",

@@ -1,4 +1,4 @@
--- What is told of the data that trials read: other rows under the same name.
+-- What is said of the data that trials read: other rows under the same name.
 
 local check = dofile "tests/check.lua"
 local tests = {}
@@ -29,7 +29,7 @@ function tests.test_other_data_and_other_code_in_a_cell_are_told()
   check.yes(out:find "Code: 8 of the trials were made by other code; a%s+run asks" ~= nil)
   check.runner { "--runs", "read", path, "seeds=5", "--code=keep" }
   local _, _, again = check.runner { "--runs", "read", path, "seeds=6" }
-  check.equal(again, 0)   -- nobody asks twice
+  check.equal(again, 0)   -- asked only once
   check.file("read.lua", (text:gsub("c.a %* sum", "c.a - sum")))
   _, _, again = check.runner { "--runs", "read", path, "seeds=6" }
   check.equal(again, 2)

@@ -1,6 +1,6 @@
 -- Studies whose processes are killed, or that two coordinators run at once: nothing that was
--- published is lost, each trial is published once, and all come to the digests of a study that
--- nobody disturbed. LONG=1 kills 50 times, else a few times.
+-- published is lost, each trial is published once, and all come to the digests of an
+-- undisturbed study. LONG=1 kills 50 times, else a few times.
 
 local check = dofile "tests/check.lua"
 local tests = {}

@@ -1,4 +1,4 @@
--- Records of a study that were damaged, edited or removed: verify tells of them, and a study that
+-- Records of a study that were damaged, edited or removed: verify names them, and a study that
 -- runs notices.
 
 local check = dofile "tests/check.lua"

@@ -243,7 +243,7 @@ function tests.test_counts_have_bounds()
   check.yes(err:find("argument seeds: got 1000000000, allowed: 1 to 100000", 1, true) ~= nil, err)
 end
 
--- The name of a script that nobody gave is told as such.
+-- A name that came from the script's file is reported as such.
 function tests.test_a_script_whose_name_is_none_of_an_experiment()
   for _, name in ipairs { "my exp", "trials", "index.sqlite", ".hidden" } do
     local path = check.file(name .. ".lua",

@@ -75,7 +75,7 @@ function tests.test_an_end_while_parameters_are_chosen()
   check.equal(status, 3)
   says(err, "6 of 6 trials of tuning, and all that are reported")
   local out = check.runner { "--runs", "ended", "plan", path }
-  says(out, "estimated time: unknown")   -- what was interrupted tells nothing of it
+  says(out, "estimated time: unknown")   -- an interrupted trial gives no time
 end
 
 function tests.test_verify_tells_nothing_else_as_json()

@@ -98,7 +98,7 @@ function tests.test_seeds_that_are_added_after_a_look_share_the_level()
   check.equal(looks "grow", 3)
 end
 
--- What is told of more seeds is of the level that they will be judged by.
+-- What is said of more seeds is at the level that they will be judged by.
 function tests.test_more_seeds_are_told_with_their_look()
   local path = growing "more"
   local function level_of(seeds)
@@ -145,7 +145,7 @@ function tests.test_results_of_other_code_were_no_look_at_these()
   check.equal(looks "code", 2)
 end
 
--- The plan that stands on disk while parameters are chosen keeps them.
+-- The plan on disk while parameters are chosen keeps them.
 function tests.test_looks_survive_tuning()
   local path = growing("tuned", ", tune = { w = { 1, 2 } }, seeds = 4")
   runner("--runs=tuned", path)

@@ -1,4 +1,4 @@
--- What is plainly meant works; what is not is told with what to write instead.
+-- What is plainly meant works; anything else is an error that says what to write instead.
 
 local check = dofile "tests/check.lua"
 local tests = {}
@@ -92,7 +92,7 @@ function tests.test_names_from_elsewhere()
   check.fails(function() return opt.lrr end, '"lr"')
 end
 
--- What is given at the wrong place is told where it belongs.
+-- The error of what is given at the wrong place says where it belongs.
 function tests.test_arguments_from_elsewhere()
   local how = { loss = "cross_entropy" }
   check.fails(function() nn.Linear(10, 20) end, "argument 2 is a number",
@@ -138,7 +138,7 @@ function tests.test_classes_that_a_loss_does_not_know()
     "has one class", "binary_crossentropy")
 end
 
--- A table with `forward`: what stands in its fields, in lists there, and what `parameters`
+-- A table with `forward`: what is in its fields, in lists there, and what `parameters`
 -- gives is trained, once.
 function tests.test_layers_in_lua()
   local function names(layer)
@@ -181,7 +181,7 @@ function tests.test_layers_in_lua()
 end
 
 -- What `parameters` takes out of its table is there until the layer is made; what it raises is
--- told as any error of a script.
+-- reported as any error of a script.
 function tests.test_parameters_of_a_layer_in_lua_may_do_anything()
   local name = "custom_1.key_of" .. os.time()
   local layer = { [name:sub(10)] = tensor.variable(tensor.ones(2)), list = { nn.Dense(2) },
@@ -236,7 +236,7 @@ function tests.test_tensors()
   check.fails(function() nn.Dense(2) { { 1, "x" } } end, "element 2 is a string")
 end
 
--- What stands beside the numbers would be lost; options are a table of their own.
+-- Named fields beside the numbers would be lost; options are a table of their own.
 function tests.test_names_among_numbers()
   check.fails(function() return tensor { 1, 2, dtype = "int32" } end, 'got the name "dtype"',
     'tensor({ ... }, { dtype = "int32" })')
@@ -304,7 +304,7 @@ function tests.test_data_sets()
   end
 end
 
--- The range that is told is the one that is checked.
+-- The range in the message is the one that is checked.
 function tests.test_ranges()
   check.fails(function() nn.Dropout(1) end, "got 1, allowed: a number from 0 to below 1")
   check.equal(nn.Dropout(0).rate, 0.0)

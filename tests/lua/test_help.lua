@@ -1,4 +1,4 @@
--- help and apropos: everything that the library gives is told, from its record.
+-- help and apropos: everything that the library gives is described, from its record.
 
 local check = dofile "tests/check.lua"
 local tests = {}

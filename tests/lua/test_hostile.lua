@@ -4,7 +4,7 @@
 local check = dofile "tests/check.lua"
 local tests = {}
 
--- Metamethods trust their first argument: nobody gets them by name.
+-- Metamethods trust their first argument: no script gets them by name.
 function tests.test_metatables_are_out_of_reach()
   local net = nn.Sequential { nn.Dense(1) }
   for _, object in ipairs { tensor { 1 }, net, data.xor { n = 4 }, optim.SGD { lr = 1 } } do

@@ -162,7 +162,7 @@ function tests.test_fit_fills_in_what_it_measures_on()
   check.near(history.test_loss, mse_of(from_to(11, 20), mean), 1e-3)
 end
 
--- Targets are powers of 2, whose sum tells which rows fit has split off.
+-- Targets are powers of 2, so that their sum shows which rows fit has split off.
 function tests.test_fit_splits_before_it_fills_in()
   local lines = { "a,b,y" }
   for i = 1, 20 do

@@ -53,7 +53,7 @@ function tests.test_lines_are_as_wide_as_columns_says()
   check.equal(printed(code, "COLUMNS=200"):find "\n", #printed(code, "COLUMNS=200"))
 end
 
--- What contains itself ends; what stands in two places is shown in both.
+-- What contains itself ends; what is in two places is shown in both.
 function tests.test_tables_in_tables()
   check.equal(printed "local a = { 1 } print { a, a }", "{ { 1 }, { 1 } }\n")
   for _, table in ipairs { "package.loaded", "_G", "require 'runner'" } do

@@ -127,7 +127,7 @@ function tests.test_a_step_that_changes_says_what_changed()
   has(warning("local y = w for _ = 1, a do y = y + 1 end return y:sum()", "i"), "was sum")
 end
 
--- Initial values that nobody has looked at, of nets that the function does not read.
+-- Initial values that were not looked at yet, of nets that the function does not read.
 function tests.test_nets_that_the_function_does_not_read()
   local function built() return nn.Sequential { nn.Dense(3) }:build { 2 } end
   for _, optimizer in ipairs { optim.SGD(), optim.Adam() } do

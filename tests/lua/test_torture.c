@@ -158,5 +158,5 @@ TEST(any_allocation_may_fail) {
   assert_int_equal(chdir(here), 0);
 }
 #else
-TEST(any_allocation_may_fail) { return; } /* the heap is somebody else's */
+TEST(any_allocation_may_fail) { return; } /* the heap is the sanitizer's */
 #endif

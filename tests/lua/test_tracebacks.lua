@@ -1,4 +1,4 @@
--- An error tells where it was raised and how the script came there: from the innermost frame on,
+-- An error says where it was raised and how the script came there: from the innermost frame on,
 -- once, and with one position, also where C calls Lua in between.
 
 local check = dofile "tests/check.lua"

@@ -1,4 +1,4 @@
--- What trains, but hardly as it was meant, is told once.
+-- What trains, but hardly as it was meant, is warned of once.
 
 local check = dofile "tests/check.lua"
 local tests = {}
@@ -11,7 +11,7 @@ local function stderr_of(code)
   return err, status
 end
 
--- -- a variable that nobody trains -------------------------------------------------------
+-- -- a variable that no step trains ------------------------------------------------------
 
 local set = [[
   local set = data.moons { n = 32 }

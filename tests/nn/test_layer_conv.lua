@@ -55,7 +55,7 @@ function tests.test_values()
     { size = { 3, 3 }, pad = { 0, 0 }, groups = 3 })
 end
 
--- Keras: an odd zero stands at the end; with a stride there are ceil(n / stride) positions.
+-- Keras: an odd zero is at the end; with a stride there are ceil(n / stride) positions.
 function tests.test_same()
   compare({ 1, 1, 5, 5 }, 2, 3, { padding = "same" }, { size = { 5, 5 }, pad = { 1, 1 } })
   compare({ 1, 1, 5, 6 }, 2, 2, { padding = "same" }, { size = { 5, 6 }, pad = { 0, 0 } })

@@ -3,7 +3,7 @@
   /usr/bin/python3 tests/tensor/make_fixtures.py
 
 The files are kept in the tree, so that the tests need no NumPy; test_files.lua says what
-stands in them.
+is in them.
 """
 import io
 import os

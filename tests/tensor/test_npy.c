@@ -295,7 +295,7 @@ TEST(overlapping_entries_are_refused) {
   free(bytes);
 }
 
-/* What stands between a small archive that truly holds much and the machine. */
+/* What protects the machine from a small archive that truly holds much. */
 TEST(more_than_the_free_memory_is_refused) {
   Fault fault = {0};
   assert_int_equal(memory_holds(INT64_MAX / 2, &fault), ERR_MEMORY);

@@ -75,7 +75,7 @@ function tests.test_every_optimizer_at_the_ends()
   check.yes(done > 100 and refused > 100)
 end
 
--- It is told what in the update was first not finite.
+-- The error names what in the update was first not finite.
 function tests.test_a_norm_that_cannot_be_clipped_is_named()
   local function first(a, option)
     option.lr = 0.1

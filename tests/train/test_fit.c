@@ -273,7 +273,7 @@ TEST(a_loss_that_is_not_finite_keeps_the_history) {
 
 /* -- beginnings and ends ----------------------------------------------------------- */
 
-/* A callback that writes down what is called, and fails where it is told to. */
+/* A callback that writes down what is called, and fails where the test says so. */
 typedef struct Logged {
   Callback callback;
   char name;

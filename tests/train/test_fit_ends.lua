@@ -178,7 +178,7 @@ function tests.test_the_checkpoint_of_the_best_epoch_stays()
   end
 end
 
--- Nothing to put back: no epoch was finished, or nobody asked.
+-- Nothing to put back: no epoch was finished, or it was not asked for.
 function tests.test_weights_that_are_not_put_back()
   local net = line()
   check.fails(function()

@@ -91,7 +91,7 @@ function tests.test_a_masked_set_trains_as_its_steps_alone()
   check.near(a:evaluate(masked, { batch_size = 1 }).loss, n.loss, 1e-5)
 end
 
--- keras#6825, pytorch#15508: what stands at the other steps is looked at by nobody: NaN,
+-- keras#6825, pytorch#15508: what the other steps hold is never looked at: NaN,
 -- huge numbers, labels that there are not.
 function tests.test_what_is_masked_may_be_anything()
   local function trained(fill_x, fill_y, options, numbers)

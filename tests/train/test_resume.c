@@ -59,7 +59,7 @@ static int lua_result(lua_State *L) {
 }
 
 /* Once, in the attempt that is to be signalled. It comes when the next fit begins: the
- * guard over the script is not told. */
+ * guard over the script is not reported. */
 static int lua_signal(lua_State *L) {
   (void)L;
   interrupt_tell(NULL, NULL);

@@ -306,7 +306,7 @@ static inline real real_of(Word word) {
  *
  * Words of positive numbers are ordered as the numbers, NaN behind inf; those of
  * negative ones, taken without a sign, lie above and are ordered by size. So two
- * integer maxima tell all, at two operations a vector. */
+ * integer maxima give both ends, at two operations a vector. */
 static inline void widen(Word *high, Magnitude *low, real x) {
   const Word word = word_of(x);
   *high = word > *high ? word : *high;

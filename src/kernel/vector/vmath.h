@@ -82,7 +82,7 @@ VMATH real f_silu(real x) {
   return x < -700 ? b * 9.85967654375977e-305 * exp(b + 700) : y;
 }
 
-/* See `gelu` below. a^2 = s + what fma tells. */
+/* See `gelu` below. a^2 = s + its rounding error, which fma gives. */
 #define NORMAL_FAR 40.0
 
 VMATH double normal_half(double a) {
@@ -383,7 +383,7 @@ VMATH double normal_ratio(double a, double half) {
 /* sin (r + k pi / 2) for |r| <= pi / 4, z = r^2:
  *   sin r = r (1 + z s(z)), s off by 3e-11
  *   cos r = 1 - z / 2 + z^2 c(z), c off by 2e-12
- * k mod 4 tells which of the two, and its sign. */
+ * k mod 4 decides which of the two it is, and its sign. */
 VMATH double trig_quarter(double r, uint64_t k) {
   double z = r * r;
   double s = 2.7249314054698805e-6;

@@ -38,7 +38,7 @@ function Scan:name_given(tokens, i)
   return name
 end
 
-local words = {}   -- word -> what its token at place i tells
+local words = {}   -- word -> what follows from its token at place i
 
 function words.experiment(scan, tokens, i)
   local _, after = scan:around(tokens, i)
@@ -91,7 +91,7 @@ function words.load(scan, tokens, i)
   if before ~= "." and before ~= ":" then scan.open = true end
 end
 
--- Ways to names and modules that no literal tells.
+-- Ways to reach names and modules without writing them as a literal.
 for _, word in ipairs { "_G", "_ENV", "package", "debug", '"args"', "'args'", '"experiment"',
   "'experiment'" } do
   words[word] = function(scan) scan.open = true end

@@ -41,7 +41,7 @@ local function goal(value) return value == "max" or value == "min" end
 -- Name -> { what it is, what is allowed in words, a test }. An option that is not here is an
 -- error.
 local options = {
-  name = { "Name of the experiment: its trials stand in runs/NAME; the script's name if not "
+  name = { "Name of the experiment: its trials are kept in runs/NAME; the script's name if not "
     .. "given.", "a string", is "string" },
   trial = { "Trains and measures one cell with one seed: c.FACTOR is its level of a factor; "
     .. "run goes to train.fit as the option of that name. A measure time_s is left out: times "
@@ -292,7 +292,7 @@ function internal.is_added(t, key, value)
   return not rawequal((fields_at_start[t] or {})[key], value)
 end
 
--- What scripts put into tables of the library, sorted: { name, value }. Globals are told where
+-- What scripts put into tables of the library, sorted: { name, value }. Globals are listed where
 -- they are named, modules where they are required.
 function internal.added_to_library()
   local list, aside = {}, { [_G] = true, [package] = true, [package.loaded] = true,
@@ -591,7 +591,7 @@ local function best_choices(spec, rows, cells)
     best[i] = best[i] or { number = 1 }
   end
   if not any then
-    space.fail("tune: no trial ended well; runner ls %s tells why", spec.name)
+    space.fail("tune: no trial ended well; runner ls %s says why", spec.name)
   end
   return best
 end

@@ -4,7 +4,7 @@
 -- From the trial function on, everything that it reaches is listed in pieces:
 --   a function        its tokens, then its upvalues and the globals of scripts that its text
 --                     names, each a piece of its own; one in C, and a coroutine, has no text;
---                     where tokens do not tell all (constants of the compiler, no file) the
+--                     where tokens do not show all (constants of the compiler, no file) the
 --                     hash of its compiled form without line numbers
 --   a plain value     its literal
 --   a table           its fields, keys sorted, those that have no order by their own
@@ -15,7 +15,7 @@
 --                     is no literal
 --   userdata of ours  its kind or the hash of its numbers, then all that it is made of, in the
 --                     order of its record: options, functions, layers, weights, rows (LISTING
---                     in core.h); other userdata tell their type alone
+--                     in core.h); of other userdata their type alone
 --   the library's own its name; what scripts put into its tables belongs to every trial
 -- A thing that is reached twice is listed once. Not followed are files that a trial opens by
 -- itself, the environment, and modules that it alone loads by a name it makes. A piece is
@@ -156,7 +156,7 @@ end
 local HEAD = 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1   -- bytes: signature to number of upvalues
 local FLOAT, INTEGER, STRING = 0x13, 0x03, 0x04
 
--- A stripped dump (Lua 5.4, ldump.c) without the lines on which its functions stand, which
+-- A stripped dump (Lua 5.4, ldump.c) without the line numbers of its functions, which
 -- comments move; and the strings among its constants.
 local function compiled(f)
   local dump = string.dump(f, true)
@@ -227,7 +227,7 @@ local function pick(f, candidates)
   return best
 end
 
--- The tokens of a Lua function, and whether constants may stand in its code that the tokens
+-- The tokens of a Lua function, and whether its code may have constants that the tokens
 -- only name; nil without its file.
 local function function_text(f)
   local info = debug.getinfo(f, "S")

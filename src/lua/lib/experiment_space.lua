@@ -63,7 +63,7 @@ local function count_items(t)
   return n
 end
 
--- The place of the first item of a list that is nil, though others stand behind it; else nil,
+-- The place of the first item of a list that is nil, though others come after it; else nil,
 -- and the first key that a list has not.
 function space.list_flaw(t)
   local n = count_items(t)

@@ -281,7 +281,7 @@ local function value_text(value)
     return info.what == "C" and "help: a function of Lua's own library; see the Lua manual"
       or ("help: a function written in Lua, at %s:%d"):format(info.short_src, info.linedefined)
   end
-  return ("help: a %s; help(thing) or help \"name\" tells of what the library has")
+  return ("help: a %s; help(thing) and help \"name\" describe what the library has")
     :format(type(value))
 end
 
@@ -350,7 +350,7 @@ local function topic(name, usage, doc) document({}, name, usage, doc) end
 topic("forward", "{ forward = function(self, x, ...) return y, ... end, ... }",
   "A Lua table with a function `forward` is a layer wherever one is taken: in nn.Sequential, " ..
   "in train.fit, in train.step. It takes and gives one tensor or several. It trains the " ..
-  "variables (tensor.variable) and layers that stand in its fields, or in lists there, as " ..
+  "variables (tensor.variable) and layers in its fields, or in lists there, as " ..
   "{ w = v, layers = { nn.Dense(3), nn.Dense(2) } }, and the variables that its function " ..
   "`parameters(self)` gives, if it has one. They are looked at once, when the table becomes a " ..
   "layer.")
