@@ -442,8 +442,27 @@ static int make_or_apply_activation(lua_State *L) {
 static const Function activation_methods[] = {{"__call", activation_call, NULL, NULL,
                                                NULL},
                                               {0}};
-static const FamilyBinding activation_binding = {.family = &activation_family,
-                                                 .methods = activation_methods};
+/* The layer at `arg` as the activation that it does. Returns new. */
+static Object *activation_from_layer(lua_State *L, int arg, Fault *fault) {
+  Layer *layer = bind_to_object(L, arg, &layer_family);
+  const ActivationKind *kind = layer ? layer_kind(layer)->as_activation : NULL;
+  char label[96];
+  if (!kind) {
+    fault_set(fault, ERR_SCRIPT, "%s",
+              layer ? kind_label(layer->object.kind, label, sizeof label)
+                    : bind_argument_text(L, arg));
+    return NULL;
+  }
+  Activation *activation = (Activation *)object_new(&kind->kind, fault);
+  if (!activation) return NULL;
+  object_release(activation->layer);
+  activation->layer = object_retain(layer);
+  return &activation->object;
+}
+
+static const FamilyBinding activation_binding = {
+    .family = &activation_family, .methods = activation_methods,
+    .from_table = activation_from_layer, .also = &layer_family};
 
 /* -- nn.activation(name or function), nn.norm(name) -------------------------------- */
 

@@ -6,9 +6,12 @@
 #include "base/record.h"
 #include "graph/graph.h"
 
+struct Layer;
+
 /* The struct of each kind begins with this one; its further fields are its options. */
 typedef struct Activation {
   Object object;
+  struct Layer *layer; /* that does it, an option of ACTIVATION_OF_LAYER; else NULL */
 } Activation;
 
 typedef struct ActivationKind {
@@ -18,7 +21,7 @@ typedef struct ActivationKind {
    * NULL: none known. */
   double (*gain)(const Activation *self);
   /* One element of y, from which the tests judge values and derivatives at all edges.
-   * NULL: y is not elementwise, or the user's own. */
+   * NULL: y is not elementwise, or the user's own, or a layer's. */
   long double (*reference)(const Activation *self, long double x);
 } ActivationKind;
 

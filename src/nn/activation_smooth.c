@@ -3,6 +3,7 @@
 #include "nn/activation.h"
 #include "graph/ops.h"
 #include <math.h>
+#include <stddef.h>
 
 typedef const Activation A;
 
@@ -99,19 +100,49 @@ const ActivationKind activation_silu = {
              .source = "Elfwing et al., Neural Networks 107, 2018"},
     .apply = silu_apply, .reference = silu_value};
 
+/* The exact one, or its approximation, whose tanh is a sigmoid:
+ * (1 + tanh u) / 2 = sigmoid(2 u). */
+typedef struct Gelu {
+  Activation activation;
+  int form; /* GeluForm */
+} Gelu;
+
+typedef enum GeluForm { GELU_EXACT, GELU_TANH } GeluForm;
+static const char *const gelu_forms[] = {"none", "tanh", NULL};
+
+static const double gelu_slope = 1.5957691216057307118, gelu_cube = 0.044715;
+
+/* What is missing to the rectifier, for a = |x|: a sigmoid(-2 u(a)), small in the
+ * tails. From 100 on it is 0, as infinity times 0 is not. */
+static Node *gelu_tanh(Graph *g, Node *x) {
+  Node *zero = graph_scalar(g, 0), *above = op_gt(g, x, zero);
+  Node *a = op_where(g, above, x, op_neg(g, x));
+  a = op_minimum(g, a, graph_scalar(g, 100));
+  Node *grown = op_add(g, graph_scalar(g, 1), op_scale(g, op_square(g, a), gelu_cube));
+  Node *tail = op_sigmoid(g, op_scale(g, op_mul(g, a, grown), -gelu_slope));
+  return op_sub(g, op_where(g, above, x, zero), op_mul(g, a, tail));
+}
+
 static Node *gelu_apply(Graph *g, A *self, Node *x) {
-  (void)self;
-  return op_gelu(g, x);
+  return ((const Gelu *)self)->form == GELU_TANH ? gelu_tanh(g, x) : op_gelu(g, x);
 }
 
 static long double gelu_value(A *self, long double x) {
-  (void)self;
-  return isinf(x) && x < 0 ? -0.0L : x * erfcl(-x * 0.70710678118654752440L) / 2;
+  if (isinf(x) && x < 0) return -0.0L;
+  if (((const Gelu *)self)->form == GELU_EXACT)
+    return x * erfcl(-x * 0.70710678118654752440L) / 2;
+  return x * sigmoid_value(self, gelu_slope * x * (1 + gelu_cube * x * x));
 }
+
+static const Option gelu_options[] = {
+    {.name = "approximate", .kind = OPT_CHOICE, .offset = offsetof(Gelu, form),
+     .value = "none", .position = 1, .choices = gelu_forms, .yes = "tanh", .no = "none",
+     .doc = "\"tanh\": y = x (1 + tanh(sqrt(2 / pi) (x + .044715 x^3))) / 2"},
+    {0}};
 
 const ActivationKind activation_gelu = {
     .kind = {.name = "gelu", .alias = "GELU", .family = &activation_family,
-             .size = sizeof(Activation),
+             .size = sizeof(Gelu), .options = gelu_options,
              .doc = "Input times the normal distribution function, exact.",
              .equation = "y = x/2 (1 + erf(x / sqrt 2))",
              .source = "Hendrycks & Gimpel, arXiv:1606.08415, section 2"},

@@ -37,6 +37,7 @@ static Err conv2d_check(Object *object, Fault *fault) {
                      "nn.Conv2D: %lld filters in %lld groups; allowed: a multiple of "
                      "the groups",
                      (long long)self->filters, (long long)self->groups);
+  layer_adopt_activation(&self->layer);
   Err err = layer_declare(&self->layer, WEIGHT, true, fault);
   return err || !self->bias ? err : layer_declare(&self->layer, BIAS, true, fault);
 }
@@ -134,7 +135,7 @@ const LayerKind layer_conv2d = {
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter "
                        "9; Dumoulin & Visin, arXiv:1603.07285",
              .check = conv2d_check, .deinit = layer_deinit},
-    .prefix = "conv2d", .vars = conv_vars,
+    .prefix = "conv2d", .vars = conv_vars, .activation = offsetof(Conv2D, activation),
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
          {4, {1, 1, 1, 1}}},

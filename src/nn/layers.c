@@ -19,6 +19,7 @@ static const char *const dense_vars[] = {"weight", "bias", NULL};
 
 static Err dense_check(Object *object, Fault *fault) {
   Dense *d = (Dense *)object;
+  layer_adopt_activation(&d->layer);
   Err err = layer_declare(&d->layer, WEIGHT, true, fault);
   return err || !d->bias ? err : layer_declare(&d->layer, BIAS, true, fault);
 }
@@ -74,6 +75,7 @@ const LayerKind layer_dense = {
                        "6.1",
              .check = dense_check, .deinit = layer_deinit},
     .prefix = "dense", .keeps_time = true, .vars = dense_vars,
+    .activation = offsetof(Dense, activation),
     .samples = (const LayerSample[]){
         {{{"units", "3"}}, {{2, {1, 1}}}, {2, {1, 3}}},
         {{{"units", "2"}, {"activation", "tanh"}}, {{2, {5, 7}}}, {2, {5, 2}}},
@@ -137,6 +139,12 @@ static Node *activation_forward(Graph *graph, Layer *layer, Node *x) {
   return activation_apply(graph, activation, op_cast(graph, x, DT_REAL));
 }
 
+static Err activation_check(Object *object, Fault *fault) {
+  (void)fault;
+  layer_adopt_activation((Layer *)object);
+  return ERR_OK;
+}
+
 static const Option activation_options[] = {
     {.name = "activation", .kind = OPT_OBJECT, AT(ActivationLayer, activation),
      .position = 1, .family = &activation_family, .doc = "the function"},
@@ -146,11 +154,13 @@ static const Option activation_options[] = {
 const LayerKind layer_activation = {
     .kind = {.name = "Activation", .family = &layer_family,
              .size = sizeof(ActivationLayer),
-             .options = activation_options, .deinit = layer_deinit,
+             .options = activation_options, .check = activation_check,
+             .deinit = layer_deinit,
              .doc = "An activation as a layer of its own.", .equation = "y = f(x)",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
                        "6.3"},
     .prefix = "activation", .keeps_time = true,
+    .activation = offsetof(ActivationLayer, activation),
     .samples = (const LayerSample[]){
         {{{"activation", "tanh"}}, {{2, {4, 3}}}, {2, {4, 3}}},
         {{{"activation", "softmax"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
@@ -160,8 +170,10 @@ const LayerKind layer_activation = {
 
 Layer *layer_activation_new(Activation *activation, Fault *fault) {
   ActivationLayer *layer = (ActivationLayer *)object_new(&layer_activation.kind, fault);
-  if (layer) layer->activation = object_retain(activation);
-  return (Layer *)layer;
+  if (!layer) return NULL;
+  layer->activation = object_retain(activation);
+  layer_adopt_activation(&layer->layer);
+  return &layer->layer;
 }
 
 /* -- Dropout ----------------------------------------------------------------------- */

@@ -36,9 +36,25 @@ static Layer *outermost(Layer *layer) {
   return layer;
 }
 
+/* Where the layer that does a leaf's activation is held; NULL: none does it. */
+static Layer *const *activation_layer(const Layer *layer) {
+  size_t offset = layer_kind(layer)->activation;
+  if (!offset) return NULL;
+  const Activation *activation = *(Activation *const *)((const char *)layer + offset);
+  return activation && activation->layer ? &activation->layer : NULL;
+}
+
+void layer_adopt_activation(Layer *layer) {
+  Layer *const *child = activation_layer(layer);
+  if (child) layer_adopt(layer, *child);
+}
+
 int layer_children(Layer *layer, Layer *const **out) {
   const LayerKind *kind = layer_kind(layer);
-  return kind->children ? kind->children(layer, out) : 0;
+  if (kind->children) return kind->children(layer, out);
+  Layer *const *child = activation_layer(layer);
+  if (child) *out = child;
+  return child != NULL;
 }
 
 /* Appends layer and what is inside; marks what it has, for unmark. */
@@ -558,6 +574,10 @@ Port layer_call_one(Graph *graph, Layer *net, const Ports *in) {
 Node *layer_call(Graph *graph, Layer *net, Node *x) {
   Ports in = layer_ports_of(x, NULL);
   return layer_call_one(graph, net, &in).x;
+}
+
+Node *layer_activate(Graph *graph, const Activation *self, Node *x) {
+  return layer_call(graph, self->layer, x);
 }
 
 static Err batch_of_one(const IntList *shape, Shape *out, Fault *fault) {

@@ -126,6 +126,8 @@ struct LayerKind {
   bool (*uses_batch)(const Layer *layer);
   /* The layers that layer_add appends to. NULL: it holds no such list. */
   ObjectList *(*growing)(Layer *layer);
+  size_t activation; /* of a leaf: offset of its option of that name; 0: it has none */
+  const ActivationKind *as_activation; /* it may be an activation, of this kind */
 };
 
 extern const Family layer_family; /* module "nn" */
@@ -160,6 +162,21 @@ static inline Variable *layer_var(const Layer *layer, int i) {
    .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
    .doc = "initial bias"}
 
+/* The activation that layer `maker` does, by the name `word`: a layer may have
+ * variables and draw, and change the shape. As an activation it is an object with that
+ * layer. */
+#define ACTIVATION_OF_LAYER(word, maker, text, formula, paper)                         \
+  static const Option word##_options[] = {                                             \
+      {.name = "layer", .kind = OPT_OBJECT, .offset = offsetof(Activation, layer),     \
+       .family = &layer_family, .value = maker, .doc = "that does it: nn." maker},     \
+      {0}};                                                                            \
+  const ActivationKind activation_##word = {                                           \
+      .kind = {.name = #word, .family = &activation_family, .size = sizeof(Activation),\
+               .options = word##_options, .doc = text, .equation = formula,            \
+               .source = paper},                                                       \
+      .apply = layer_activate}
+Node *layer_activate(Graph *graph, const Activation *self, Node *x);
+
 /* Room for n variables, of which there is none yet. */
 Err layer_reserve(Layer *layer, int n, const char *const *names,
                   Fault *fault) WARN_UNUSED;
@@ -171,6 +188,8 @@ Err layer_check_name(const char *name, const char *whose, int longest,
                      Fault *fault) WARN_UNUSED;
 /* Takes up a child: its owner is this layer, unless it has one already. */
 void layer_adopt(Layer *layer, Layer *child);
+/* The same of the layer that does its activation, if one does: of a leaf's check. */
+void layer_adopt_activation(Layer *layer);
 /* The common part of every kind's deinit. */
 void layer_deinit(Object *object);
 /* At build: variable `i` gets `shape` and the values of `init`, drawn from the stream

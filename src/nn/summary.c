@@ -129,7 +129,7 @@ enum { MOST_LINES = 1000 };
 
 static void add_layer(Text *out, Layer *layer, int depth, int *n_lines) {
   Layer *const *child = NULL;
-  int n = layer_children(layer, &child);
+  int n = layer_kind(layer)->children ? layer_children(layer, &child) : 0;
   /* A function alone, as of a table with `forward`, holds nothing. */
   bool container = layer_kind(layer)->children &&
                    (n || !object_has_call(&layer->object));

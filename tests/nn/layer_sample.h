@@ -60,10 +60,14 @@ static void sample_set(Object *o, const char *name, const char *value) {
     if (!err && opt->kind == OPT_OBJECT) err = option_set_object(o, opt, inner, &fault);
     else if (!err) err = option_set_objects(o, opt, &inner, 1, &fault);
     object_release(inner);
-  } else if (opt->kind == OPT_PAIR && strchr(value, ' ')) {
-    Value pair[2] = {{.kind = VALUE_INT, .as.integer = (int64_t)number},
-                     {.kind = VALUE_INT, .as.integer = strtol(end, NULL, 10)}};
-    Given given = {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = pair};
+  } else if (end > value && *end == ' ') {
+    Value item[MAX_RANK] = {{0}};
+    Given given = {.value.kind = VALUE_LIST, .items = item};
+    for (const char *at = value; *at; at = end) {
+      assert_in_range(given.value.as.n_items, 0, MAX_RANK - 1);
+      item[given.value.as.n_items++] = (Value){.kind = VALUE_INT,
+                                               .as.integer = strtol(at, &end, 10)};
+    }
     err = option_set(o, opt, &given, &fault);
   } else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
     err = give_bool(o, opt, value[0] == 't', &fault);

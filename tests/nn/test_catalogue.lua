@@ -1,4 +1,4 @@
--- Losses, optimizers and schedules against PyTorch's values, computed in float64 by
+-- Layers, losses, optimizers and schedules against PyTorch's values, computed in float64 by
 -- reference/catalogue.py, whose inputs are made alike here.
 
 local check = dofile "tests/check.lua"
@@ -8,12 +8,12 @@ local wanted = tensor.load "tests/nn/reference/catalogue.safetensors"
 local exact = check.eps < 1e-10
 local ROWS, COLUMNS, STEPS = 6, 5, 25
 
-local function numbers(phase, scale)
-  local v = {}
-  for i = 0, ROWS * COLUMNS - 1 do
-    v[i + 1] = ((37 * i + 29 * phase) % 101 - 50) / 50 * (scale or 1)
-  end
-  return tensor(v):reshape(ROWS, COLUMNS):eval()
+local function numbers(phase, scale, shape)
+  local v, n = {}, 1
+  shape = shape or { ROWS, COLUMNS }
+  for _, size in ipairs(shape) do n = n * size end
+  for i = 0, n - 1 do v[i + 1] = ((37 * i + 29 * phase) % 101 - 50) / 50 * (scale or 1) end
+  return tensor(v):reshape(shape):eval()
 end
 
 -- max |a - b| / max |b|
@@ -28,6 +28,88 @@ local function is_near(got, name, tolerance)
   local off = error_of(got, name)
   local ok = off <= tolerance
   check.yes(ok, ("%s: off by %.3g, allowed: %.3g"):format(name, off, tolerance))
+end
+
+-- -- layers ------------------------------------------------------------------------------
+
+local ROW, IMAGE = { ROWS, COLUMNS }, { 2, 4, 3, 2 }
+
+-- The layer, shapes of its inputs, of its parameters those of PyTorch: where ours have other
+-- axes, `ours` makes the one of the other and `theirs` goes back.
+local function reshaped(shape, back)
+  return { ours = function(t) return t:reshape(shape) end,
+    theirs = function(t) return t:reshape(back) end }
+end
+
+local layers = {
+  prelu = { nn.PReLU(), { ROW }, { { "weight", { COLUMNS } } } },
+  prelu_shared = { nn.PReLU { num_parameters = 1 }, { ROW }, { { "weight", { 1 } } } },
+  prelu_channels = { nn.PReLU { shared_axes = { 3, 4 } }, { IMAGE },
+    { { "weight", { 4 }, reshaped({ 4, 1, 1 }, { 4 }) } } },
+  rrelu = { nn.RReLU(), { ROW } },
+  maxout = { nn.Maxout { axis = 2 }, { IMAGE } },
+  glu = { nn.GLU(), { IMAGE } },
+  glu_channels = { nn.GLU { axis = 2 }, { IMAGE } },
+  gelu_tanh = { nn.Activation(nn.gelu "tanh"), { ROW } },
+}
+
+local function same(t) return t end
+local as_is = { ours = same, theirs = same }
+
+-- The inputs as variables, the parameters with their values; both, and how they differ.
+local function prepare(layer, inputs, parameters)
+  local all, forms, x = {}, {}, {}
+  for i, shape in ipairs(inputs) do
+    x[i] = tensor.variable(numbers(2 + i, 2, shape))
+    all[i], forms[i] = x[i], as_is
+  end
+  layer(table.unpack(x))
+  for _, p in ipairs(parameters) do
+    local form = p[3] or as_is
+    layer[p[1]]:assign(form.ours(numbers(3 + #all, 2, p[2])))
+    all[#all + 1], forms[#forms + 1] = layer[p[1]], form
+  end
+  return x, all, forms
+end
+
+function tests.test_layers()
+  local tolerance = exact and 1e-10 or 1e-5
+  for name, case in pairs(layers) do
+    local layer = case[1]
+    local x, all, forms = prepare(layer, case[2], case[3] or {})
+    local y = layer(table.unpack(x), case[4])
+    is_near(y, "layer." .. name .. ".y", tolerance)
+    for i, g in ipairs(grad((y * numbers(11, 1, y.shape)):sum(), all)) do
+      is_near(forms[i].theirs(g), ("layer.%s.%d"):format(name, i), tolerance)
+    end
+  end
+end
+
+function tests.test_activations_that_are_layers()
+  local net = nn.Sequential { nn.Dense(4, { activation = "prelu" }), "rrelu",
+    nn.Dense(6, { activation = nn.Maxout(3) }), nn.Dense(4, { activation = "glu" }) }
+  check.equal(net(tensor.ones(3, 5)).shape, { 3, 2 })
+  check.equal(#net:parameters(), 7)
+  check.near(net:state()["prelu_1.weight"], { .25, .25, .25, .25 })
+  net[1].activation = "relu"
+  check.equal(#net:parameters(), 6)
+  local x = tensor { { -1, 2 } }
+  check.near(nn.RReLU()(x), { { -11 / 48, 2 } })
+  local drawn = nn.RReLU { lower = 0.5, upper = 1 }(x:neg(), { training = true }):totable()[1]
+  check.yes(drawn[1] == 1 and drawn[2] <= -1 and drawn[2] >= -2)
+  local inf = math.huge
+  local edge = nn.PReLU { init = 0.5 }(tensor { { inf, -inf, 0 / 0, 0 } }):totable()[1]
+  check.equal({ edge[1], edge[2], edge[4] }, { inf, -inf, 0 })
+  check.yes(edge[3] ~= edge[3])
+  check.fails(function() nn.Dense(3, { activation = nn.Dense(3) }) end, "got nn.Dense")
+  check.fails(function() nn.Dense(3, { activation = "preluu" }) end, 'did you mean "prelu"')
+  check.fails(function() nn.Dense(3, { activation = "glu" })(x) end, "even number")
+  check.fails(function() nn.PReLU { shared_axes = { 1 } } end, "axis 1 is the batch")
+  check.fails(function() nn.PReLU { shared_axes = { 4 } }(x) end, "shares axis 4")
+  check.fails(function() nn.PReLU { shared_axes = 2, num_parameters = 1 } end, "one of them")
+  check.fails(function() nn.PReLU { num_parameters = 3 }(x) end, "num_parameters", "1x2")
+  check.fails(function() nn.Maxout(3)(x) end, "multiple of 3 pieces")
+  check.fails(function() nn.RReLU(0.5, 0.1) end, "above upper")
 end
 
 -- -- losses ------------------------------------------------------------------------------

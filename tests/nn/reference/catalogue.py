@@ -1,5 +1,5 @@
 """catalogue.py: makes catalogue.safetensors, what PyTorch 1.13 computes, in float64, for
-losses, optimizers and schedules; tests/nn/test_catalogue.lua compares with it.
+layers, losses, optimizers and schedules; tests/nn/test_catalogue.lua compares with it.
 
     scripts/install-deps bench
     /usr/bin/python3 tests/nn/reference/catalogue.py
@@ -21,6 +21,37 @@ ROWS, COLUMNS, STEPS = 6, 5, 25
 def numbers(shape, phase, scale=1.0):
     v = [((37 * i + 29 * phase) % 101 - 50) / 50 * scale for i in range(math.prod(shape))]
     return torch.tensor(v, dtype=torch.float64).reshape(shape)
+
+
+# -- layers: the result, and the gradients of sum(y c) by inputs and parameters ------------
+
+F = torch.nn.functional
+ROW, IMAGE = (ROWS, COLUMNS), (2, 4, 3, 2)
+
+# What is computed, shapes of the inputs, shapes of the parameters; what PyTorch has no
+# function for is its equation.
+LAYERS = {
+    "prelu": (F.prelu, [ROW], [(COLUMNS,)]),
+    "prelu_shared": (F.prelu, [ROW], [(1,)]),
+    "prelu_channels": (F.prelu, [IMAGE], [(4,)]),
+    "rrelu": (F.rrelu, [ROW], []),
+    "maxout": (lambda x: x.reshape(2, 2, 2, 3, 2).amax(2), [IMAGE], []),
+    "glu": (F.glu, [IMAGE], []),
+    "glu_channels": (lambda x: F.glu(x, 1), [IMAGE], []),
+    "gelu_tanh": (lambda x: F.gelu(x, approximate="tanh"), [ROW], []),
+}
+
+
+def layers():
+    for name, (function, inputs, parameters) in LAYERS.items():
+        all_of = [numbers(shape, 3 + i, 2) for i, shape in enumerate(inputs + parameters)]
+        for t in all_of:
+            t.requires_grad_()
+        y = function(*all_of)
+        (y * numbers(y.shape, 11)).sum().backward()
+        yield f"layer.{name}.y", y.detach()
+        for i, t in enumerate(all_of):
+            yield f"layer.{name}.{i + 1}", t.grad
 
 
 # -- losses: value of each example or element, and the gradient of their mean ------------
@@ -192,4 +223,4 @@ def write(path, tensors):
 
 if __name__ == "__main__":
     write(pathlib.Path(__file__).with_suffix(".safetensors"),
-          {**dict(losses()), **dict(optimizers()), **dict(schedules())})
+          {**dict(layers()), **dict(losses()), **dict(optimizers()), **dict(schedules())})
