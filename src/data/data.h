@@ -176,6 +176,43 @@ Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault);
 /* The rows of the view with these numbers (from 0), in that order. */
 Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fault);
 
+/* -- rows by class and in turn ----------------------------------------------------- */
+
+/* n rows with their labels, each class in proportion, and the others without any. */
+Err dataset_labels(Dataset *set, int64_t n, Stream stream, Dataset **labelled,
+                   Dataset **rest, Fault *fault) WARN_UNUSED;
+/* The rows of n classes (labels from 1), in the order of the set. renumber: the first
+ * of these classes becomes label 1 of n, and so on. */
+Dataset *dataset_only(Dataset *set, const int64_t *classes, int n, bool renumber,
+                      Fault *fault);
+/* As many rows of each class as there are of the largest (oversample: rows come again),
+ * or of the smallest. */
+Dataset *dataset_balance(Dataset *set, bool oversample, Stream stream, Fault *fault);
+
+/* k times the set cut in two: every row is in one of the k second sets. Means for
+ * missing values as in dataset_split. */
+typedef struct FoldOptions {
+  int64_t k;
+  bool shuffle, stratify;
+  Stream stream;
+} FoldOptions;
+/* Into k places each, which hold NULL so far and are the caller's, also after a
+ * failure. */
+Err dataset_k_fold(Dataset *set, const FoldOptions *options, Dataset **train,
+                   Dataset **validation, Fault *fault) WARN_UNUSED;
+
+/* -- rows in memory ---------------------------------------------------------------- */
+
+/* The rows of several sets, one behind the other, as their batches have them: copied,
+ * and then independent of where they came from. ERR_VALUE where a transform draws: it
+ * would draw no more. */
+Dataset *dataset_gather(Dataset *const *sets, int n, Fault *fault);
+/* The same of one set with another x in place of its only one, and, unless that is
+ * NULL, other targets; whole numbers, one a row, are labels. */
+Dataset *dataset_remake(Dataset *set, Tensor *x, Tensor *y, Fault *fault);
+/* ERR_VALUE where a transform draws. */
+Err dataset_settled(Dataset *set, Fault *fault) WARN_UNUSED;
+
 /* -- transforms -------------------------------------------------------------------- */
 
 /* The set with the transform after those that it has; the features must fit. */

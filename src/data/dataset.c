@@ -235,9 +235,15 @@ Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) {
   return fault_set(fault, ERR_DATA, "data set is empty: %s (%s)", set->name, what);
 }
 
+Err dataset_need_labels(const Dataset *set, const char *what, Fault *fault) {
+  if (dataset_has_labels(set) && set->rows->y->a.shape.rank == 1) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "%s needs labels, one for each row; %s has none",
+                   what, set->name);
+}
+
 /* -- rows chosen ------------------------------------------------------------------- */
 
-static int64_t *new_index(int64_t n, Fault *fault) {
+int64_t *dataset_new_index(int64_t n, Fault *fault) {
   int64_t *index = malloc((size_t)(n > 0 ? n : 1) * sizeof *index);
   if (!index) fault_memory(fault, (size_t)n * sizeof *index);
   return index;
@@ -251,7 +257,7 @@ Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fau
                 (long long)(rows[i] + 1), set->name, (long long)set->n);
       return NULL;
     }
-  int64_t *index = new_index(n, fault);
+  int64_t *index = dataset_new_index(n, fault);
   if (!index) return NULL;
   for (int64_t i = 0; i < n; i++) index[i] = dataset_row(set, rows[i]);
   return dataset_view(set, index, n, NULL, fault);
@@ -264,7 +270,7 @@ Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault) {
               (long long)n, (long long)set->n, set->name);
     return NULL;
   }
-  int64_t *index = new_index(n, fault);
+  int64_t *index = dataset_new_index(n, fault);
   if (!index) return NULL;
   for (int64_t i = 0; i < n; i++) index[i] = dataset_row(set, i);
   return dataset_view(set, index, n, NULL, fault);
@@ -272,7 +278,7 @@ Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault) {
 
 Dataset *dataset_shuffle(Dataset *set, Stream stream, Fault *fault) {
   if (dataset_need_rows(set, "shuffle", fault)) return NULL;
-  int64_t *index = new_index(set->n, fault);
+  int64_t *index = dataset_new_index(set->n, fault);
   if (!index) return NULL;
   philox_shuffle(index, set->n, stream);
   for (int64_t i = 0; i < set->n; i++) index[i] = dataset_row(set, index[i]);
@@ -299,10 +305,6 @@ static Err split_size(const Dataset *set, const SplitOptions *o, int64_t *n_firs
   int64_t n = (int64_t)floor(o->fraction * (double)set->n + 0.5);
   *n_first = n < 1 ? 1 : n > set->n - 1 ? set->n - 1 : n;
   return ERR_OK;
-}
-
-static int64_t row_class(const Dataset *set, int64_t i) {
-  return ((const int32_t *)set->rows->y->a.data)[dataset_row(set, i)] - 1;
 }
 
 /* What rounding down took from a class. */
@@ -340,17 +342,15 @@ static Err share_out(int64_t *quota, int64_t n_classes, int64_t n_first, int64_t
 /* Marks the rows of the first part: in the order given, up to each class's quota. */
 static Err mark_stratified(const Dataset *set, const int64_t *order, int64_t n_first,
                            bool *in_first, Fault *fault) {
-  if (!dataset_has_labels(set) || set->rows->y->a.shape.rank != 1)
-    return fault_set(fault, ERR_VALUE,
-                     "split: stratify needs labels, one for each row; %s has none",
-                     set->name);
+  Err err = dataset_need_labels(set, "split: stratify", fault);
+  if (err) return err;
   int64_t n_classes = set->rows->n_classes;
   int64_t *quota = calloc((size_t)n_classes, sizeof *quota);
   if (!quota) return fault_memory(fault, (size_t)n_classes * sizeof *quota);
-  for (int64_t i = 0; i < set->n; i++) quota[row_class(set, i)]++;
-  Err err = share_out(quota, n_classes, n_first, set->n, fault);
+  for (int64_t i = 0; i < set->n; i++) quota[dataset_class(set, i)]++;
+  err = share_out(quota, n_classes, n_first, set->n, fault);
   for (int64_t i = 0; i < set->n && !err; i++)
-    if (quota[row_class(set, order[i])]-- > 0) in_first[order[i]] = true;
+    if (quota[dataset_class(set, order[i])]-- > 0) in_first[order[i]] = true;
   free(quota);
   return err;
 }
@@ -358,7 +358,7 @@ static Err mark_stratified(const Dataset *set, const int64_t *order, int64_t n_f
 /* The view of those rows that are (not) marked, in order. */
 static Dataset *marked_rows(const Dataset *set, const bool *in_first, bool wanted,
                             int64_t n, Fault *fault) {
-  int64_t *index = new_index(n, fault);
+  int64_t *index = dataset_new_index(n, fault);
   if (!index) return NULL;
   int64_t at = 0;
   for (int64_t i = 0; i < set->n; i++)
@@ -383,6 +383,21 @@ static Err complete_parts(Dataset **first, Dataset **second, Fault *fault) {
   return ERR_OK;
 }
 
+Err dataset_part(const Dataset *set, const bool *in_first, Dataset **first,
+                 Dataset **second, Fault *fault) {
+  int64_t n_first = 0;
+  for (int64_t i = 0; i < set->n; i++) n_first += in_first[i];
+  *second = NULL;
+  *first = marked_rows(set, in_first, true, n_first, fault);
+  if (*first) *second = marked_rows(set, in_first, false, set->n - n_first, fault);
+  Err err = *second ? complete_parts(first, second, fault) : fault->code;
+  if (!err) return ERR_OK;
+  dataset_release(*first);
+  dataset_release(*second);
+  *first = *second = NULL;
+  return err;
+}
+
 Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
                   Dataset **second, Fault *fault) {
   *first = *second = NULL;
@@ -392,7 +407,7 @@ Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
   if (err) return err;
   must(n_first <= set->n);
   bool *in_first = calloc((size_t)set->n, sizeof *in_first);
-  int64_t *order = new_index(set->n, fault);
+  int64_t *order = dataset_new_index(set->n, fault);
   if (!in_first || !order) err = fault_memory(fault, (size_t)set->n * sizeof *order);
   if (!err) {
     for (int64_t i = 0; i < set->n; i++) order[i] = i;
@@ -401,15 +416,7 @@ Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
     else
       for (int64_t i = 0; i < n_first; i++) in_first[order[i]] = true;
   }
-  if (!err) *first = marked_rows(set, in_first, true, n_first, fault);
-  if (*first) *second = marked_rows(set, in_first, false, set->n - n_first, fault);
-  if (!err && !*second) err = ERR_MEMORY;
-  if (!err) err = complete_parts(first, second, fault);
-  if (err) {
-    dataset_release(*first);
-    dataset_release(*second);
-    *first = *second = NULL;
-  }
+  if (!err) err = dataset_part(set, in_first, first, second, fault);
   free(in_first);
   free(order);
   return err;

@@ -68,6 +68,14 @@ static inline int64_t dataset_row(const Dataset *set, int64_t i) {
   return set->index ? set->index[i] : i;
 }
 
+/* Class of row i of a view with a label for each row, from 0. */
+static inline int64_t dataset_class(const Dataset *set, int64_t i) {
+  return ((const int32_t *)set->rows->y->a.data)[dataset_row(set, i)] - 1;
+}
+/* ERR_VALUE, "<what> needs labels ...", where the loaded set has no label for each
+ * row. */
+Err dataset_need_labels(const Dataset *set, const char *what, Fault *fault) WARN_UNUSED;
+
 /* Feature j of a row of the source, before transforms; a mean where it is missing and
  * that is decided, else NaN. */
 static inline double dataset_raw(const Dataset *set, int64_t row, int64_t j) {
@@ -86,10 +94,16 @@ void affine_deinit(Affine *affine);
 /* The view's own row numbers, copied for another view; NULL when it has none. `ok` is
  * false and a fault set when memory lacks. */
 int64_t *dataset_copy_index(const Dataset *set, bool *ok, Fault *fault);
+/* Room for n row numbers; NULL and a fault. */
+int64_t *dataset_new_index(int64_t n, Fault *fault);
 
 /* A new view of the same rows: takes `index` (n of them; also on failure), copies the
  * affine (NULL: the set's own). The set is loaded. */
 Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n,
                       const Affine *affine, Fault *fault);
+/* The rows that are marked and those that are not, each in order; as dataset_split
+ * gives them. */
+Err dataset_part(const Dataset *set, const bool *in_first, Dataset **first,
+                 Dataset **second, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -59,6 +59,74 @@ const Kind take_method = {
     .name = "take", .family = &dataset_methods, .size = sizeof(TakeCall),
     .options = take_options, .doc = "the first n rows"};
 
+/* -- by classes -------------------------------------------------------------------- */
+
+#define SEED(type)                                                                     \
+  {.name = "seed", .kind = OPT_INT, AT(type, seed), .value = "0", .lo = 0,             \
+   .hi = 0x1p53, .doc = doc_seed}
+
+static const Option only_options[] = {
+    {.name = "classes", .kind = OPT_TEXTS, AT(OnlyCall, classes), .position = 1,
+     .doc = "labels or names of classes: { 1, \"Pullover\" }"},
+    {.name = "renumber", .kind = OPT_BOOL, AT(OnlyCall, renumber), .value = "true",
+     .doc = "the classes become 1, 2 ... in this order; else labels stay, and with "
+            "them the number of classes"},
+    {0}};
+
+const Kind only_method = {
+    .name = "only", .family = &dataset_methods, .size = sizeof(OnlyCall),
+    .options = only_options, .doc = "the rows of some classes, in their order"};
+
+static const Option labels_options[] = {
+    {.name = "n", .kind = OPT_INT, AT(LabelsCall, n), .position = 1, .lo = 1,
+     .hi = 1e15, .doc = "number of rows that keep their labels"},
+    SEED(LabelsCall),
+    {0}};
+
+const Kind labels_method = {
+    .name = "labels", .family = &dataset_methods, .size = sizeof(LabelsCall),
+    .options = labels_options,
+    .doc = "two sets: n rows with labels, each class in proportion, and all others "
+           "without targets, as for pretraining (stream \"split\"); the same call "
+           "gives the same rows"};
+
+static const char *const balance_names[] = {
+    [BALANCE_REPEAT] = "repeat", [BALANCE_DROP] = "drop", NULL};
+
+static const Option balance_options[] = {
+    {.name = "by", .kind = OPT_CHOICE, AT(BalanceCall, by), .position = 1,
+     .value = "repeat",
+     .choices = balance_names,
+     .doc = "rows of the smaller classes are there several times, up to the largest "
+            "class; or rows of the larger ones are left out, down to the smallest. "
+            "Split before: a row that is there twice may else be in both parts"},
+    SEED(BalanceCall),
+    {0}};
+
+const Kind balance_method = {
+    .name = "balance", .family = &dataset_methods, .size = sizeof(BalanceCall),
+    .options = balance_options,
+    .doc = "as many rows of each class as of any other; which ones are there once "
+           "more, or are kept, is drawn (stream \"split\"). A row that is there twice "
+           "is augmented alike in an epoch"};
+
+static const Option k_fold_options[] = {
+    {.name = "k", .kind = OPT_INT, AT(FoldCall, k), .position = 1, .value = "5",
+     .lo = 2, .hi = 1e6, .doc = "number of folds"},
+    {.name = "shuffle", .kind = OPT_BOOL, AT(FoldCall, shuffle), .value = "true",
+     .doc = "draw the rows (stream \"split\"); else a fold is a run of rows"},
+    {.name = "stratify", .kind = OPT_BOOL, AT(FoldCall, stratify), .value = "false",
+     .doc = "share out each class alike"},
+    SEED(FoldCall),
+    {0}};
+
+const Kind k_fold_method = {
+    .name = "k_fold", .family = &dataset_methods, .size = sizeof(FoldCall),
+    .options = k_fold_options,
+    .doc = "k pairs of sets: for i, fold in ipairs(set:k_fold(5)) do ... fold.train, "
+           "fold.validation end. Each row is validated on once; missing values of both "
+           "are filled in by the means of fold.train"};
+
 /* -- normalize --------------------------------------------------------------------- */
 
 static const char *const per_names[] = {
@@ -121,11 +189,10 @@ const Kind batches_method = {
     .options = batches_options,
     .doc = "iterator over one epoch: for x, y in set:batches(32) do ... end"};
 
-static const Kind *const method_kinds[] = {&split_method,     &shuffle_method,
-                                             &take_method,
-                                           &normalize_method, &transform_method,
-                                           &batches_method,
-                                           NULL};
+static const Kind *const method_kinds[] = {
+    &split_method,   &shuffle_method, &take_method,      &only_method,
+    &labels_method,  &balance_method, &k_fold_method,    &normalize_method,
+    &transform_method, &batches_method, NULL};
 
 const Family dataset_methods = {
     .name = "data set method", .module = "set", .kinds = method_kinds};

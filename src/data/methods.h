@@ -23,6 +23,30 @@ typedef struct TakeCall {
   int64_t n;
 } TakeCall;
 
+typedef struct OnlyCall {
+  Object object;
+  TextList classes; /* names, and labels as numbers */
+  bool renumber;
+} OnlyCall;
+
+typedef struct LabelsCall {
+  Object object;
+  int64_t n, seed;
+} LabelsCall;
+
+typedef enum BalanceBy { BALANCE_REPEAT, BALANCE_DROP } BalanceBy;
+typedef struct BalanceCall {
+  Object object;
+  int by; /* a BalanceBy */
+  int64_t seed;
+} BalanceCall;
+
+typedef struct FoldCall {
+  Object object;
+  int64_t k, seed;
+  bool shuffle, stratify;
+} FoldCall;
+
 typedef struct NormalizeCall {
   Object object;
   int per; /* a Per */
@@ -43,8 +67,9 @@ typedef struct BatchesCall {
   char *name; /* of the streams; NULL: the data set's name */
 } BatchesCall;
 
-extern const Kind split_method, shuffle_method, take_method, normalize_method;
-extern const Kind transform_method, batches_method;
+extern const Kind split_method, shuffle_method, take_method, only_method, labels_method;
+extern const Kind balance_method, k_fold_method, normalize_method, transform_method;
+extern const Kind batches_method;
 extern const Family dataset_methods; /* all of them; module "set" */
 
 #endif

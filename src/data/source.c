@@ -372,3 +372,17 @@ const SourceKind dataset_set = {
              .doc = "data set of given tensors; x may be uint8 and stays so in memory"},
     .given = true,
     .load = set_load};
+
+Source *source_of_rows(Rows *rows, MemoryCount *memory, Fault *fault) {
+  Source *source = NULL;
+  if (!rows_check(rows, fault)) source = (Source *)object_new(&dataset_set.kind, fault);
+  if (!source) {
+    rows_deinit(rows);
+    return NULL;
+  }
+  source->memory = memory;
+  source->rows[0] = *rows;
+  source->loaded[0] = true;
+  *rows = (Rows){0};
+  return source;
+}

@@ -8,6 +8,10 @@
 /* Releases the rows; every kind's deinit is this or calls it. */
 void source_deinit(Object *object);
 
+/* A source of given rows, which it takes over, also on failure: new. NULL and a fault
+ * where they do not fit each other. */
+Source *source_of_rows(Rows *rows, MemoryCount *memory, Fault *fault);
+
 /* What a reader has filled, all zero or not. */
 void rows_deinit(Rows *rows);
 void names_deinit(Names *names);

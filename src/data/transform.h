@@ -41,6 +41,7 @@ typedef struct TransformSample {
 
 typedef struct TransformKind {
   Kind kind;
+  bool draws; /* at random, where something is trained */
   /* The features that it gives; ERR_SHAPE where it cannot take those of `in`. */
   Err (*shape)(const Transform *self, const Shape *in, Shape *out, Fault *fault);
   /* One row, x of `in` into y of `out`, which lie apart. draw NULL: not for

@@ -105,4 +105,4 @@ const TransformKind transform_random_crop = {
                          "alike",
              .source = "He, Zhang, Ren, Sun, \"Deep residual learning for image "
                        "recognition\", CVPR 2016, section 4.2"},
-    .shape = crop_shape, .row = crop_row, .samples = crop_samples};
+    .draws = true, .shape = crop_shape, .row = crop_row, .samples = crop_samples};
