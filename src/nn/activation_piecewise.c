@@ -25,7 +25,7 @@ static long double linear_value(A *self, long double x) {
 const ActivationKind activation_linear = {
     .kind = {.name = "linear", .alias = "identity Identity none",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "The input itself.", .equation = "y = x"},
+             .doc = "Passes its input on unchanged.", .equation = "y = x"},
     .apply = linear_apply, .gain = linear_gain, .reference = linear_value};
 
 /* -- relu -------------------------------------------------------------------------- */
@@ -45,7 +45,9 @@ static long double relu_value(A *self, long double x) {
 
 const ActivationKind activation_relu = {
     .kind = {.name = "relu", .alias = "ReLU", .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Rectifier.",
+             .size = sizeof(Activation),
+             .doc = "Rectified linear unit: the input where it is positive, else 0. "
+                    "Its gradient at 0 is 0.",
              .equation = "y = max(x, 0)",
              .source = "Nair & Hinton, ICML 2010, section 2"},
     .apply = relu_apply, .gain = relu_gain, .reference = relu_value};
@@ -81,7 +83,8 @@ static const Option leaky_relu_options[] = {
 const ActivationKind activation_leaky_relu = {
     .kind = {.name = "leaky_relu", .alias = "LeakyReLU", .family = &activation_family,
              .size = sizeof(LeakyRelu), .options = leaky_relu_options,
-             .doc = "Rectifier that leaks.",
+             .doc = "Rectified linear unit with a small slope for negative inputs, so "
+                    "that no unit stops learning.",
              .equation = "y = x if x > 0 else negative_slope x",
              .source = "Maas et al., ICML 2013, section 2"},
     .apply = leaky_relu_apply, .gain = leaky_relu_gain, .reference = leaky_relu_value};
@@ -103,7 +106,8 @@ static long double elu_value(A *self, long double x) {
 
 static const Option elu_options[] = {
     {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(Elu, alpha), .value = "1",
-     .position = 1, .lo = 0, .hi = 1e6, .doc = "minus the limit for x -> -inf"},
+     .position = 1, .lo = 0, .hi = 1e6,
+     .doc = "the output approaches -alpha for x -> -inf"},
     {0}};
 
 const ActivationKind activation_elu = {
@@ -131,7 +135,8 @@ static long double selu_value(A *self, long double x) {
 const ActivationKind activation_selu = {
     .kind = {.name = "selu", .alias = "SELU", .family = &activation_family,
              .size = sizeof(Activation),
-             .doc = "Scaled exponential linear unit: keeps mean 0, variance 1.",
+             .doc = "Scaled exponential linear unit: keeps activations near mean 0 and "
+                    "variance 1 from layer to layer, with weights from lecun_normal.",
              .equation = "y = 1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))",
              .source = "Klambauer et al., NIPS 2017, eq. 2"},
     .apply = selu_apply, .gain = selu_gain, .reference = selu_value};
@@ -156,13 +161,14 @@ static long double celu_value(A *self, long double x) {
 
 static const Option celu_options[] = {
     {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(Celu, alpha), .value = "1",
-     .position = 1, .lo = 0.1, .hi = 1e6, .doc = "minus the limit for x -> -inf"},
+     .position = 1, .lo = 0.1, .hi = 1e6,
+     .doc = "the output approaches -alpha for x -> -inf"},
     {0}};
 
 const ActivationKind activation_celu = {
     .kind = {.name = "celu", .alias = "CELU", .family = &activation_family,
              .size = sizeof(Celu), .options = celu_options,
-             .doc = "Exponential linear unit with a slope of 1 at 0 for every alpha.",
+             .doc = "Exponential linear unit whose slope at 0 is 1 for every alpha.",
              .equation = "y = x if x > 0 else alpha (exp(x / alpha) - 1)",
              .source = "Barron, arXiv:1704.07483, eq. 2"},
     .apply = celu_apply, .reference = celu_value};
@@ -184,7 +190,8 @@ static long double hard_tanh_value(A *self, long double x) {
 const ActivationKind activation_hard_tanh = {
     .kind = {.name = "hard_tanh", .alias = "hardtanh Hardtanh",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "Tanh of straight lines.", .equation = "y = min(1, max(-1, x))",
+             .doc = "Tanh made of straight lines: the input, limited to [-1, 1].",
+             .equation = "y = min(1, max(-1, x))",
              .source = "Collobert, thesis, Paris 6, 2004"},
     .apply = hard_tanh_apply, .reference = hard_tanh_value};
 
@@ -199,7 +206,8 @@ static long double relu6_value(A *self, long double x) {
 
 const ActivationKind activation_relu6 = {
     .kind = {.name = "relu6", .alias = "ReLU6", .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Rectifier that ends at 6.",
+             .size = sizeof(Activation),
+             .doc = "Rectified linear unit that is limited to 6.",
              .equation = "y = min(6, max(0, x))",
              .source = "Krizhevsky, Convolutional deep belief networks, 2010"},
     .apply = relu6_apply, .gain = relu_gain, .reference = relu6_value};
@@ -218,7 +226,7 @@ static long double hard_sigmoid_value(A *self, long double x) {
 const ActivationKind activation_hard_sigmoid = {
     .kind = {.name = "hard_sigmoid", .alias = "hardsigmoid Hardsigmoid",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "Logistic function of straight lines.",
+             .doc = "Sigmoid made of straight lines: 0 below -3, 1 above 3.",
              .equation = "y = min(6, max(0, x + 3)) / 6",
              .source = "Howard et al., ICCV 2019, section 5.2"},
     .apply = hard_sigmoid_apply, .reference = hard_sigmoid_value};
@@ -235,7 +243,7 @@ static long double hard_swish_value(A *self, long double x) {
 const ActivationKind activation_hard_swish = {
     .kind = {.name = "hard_swish", .alias = "hardswish Hardswish hard_silu",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "Input times its hard_sigmoid.",
+             .doc = "Input times its hard_sigmoid: silu made of simple arithmetic.",
              .equation = "y = x min(6, max(0, x + 3)) / 6",
              .source = "Howard et al., ICCV 2019, section 5.2"},
     .apply = hard_swish_apply, .reference = hard_swish_value};
@@ -269,14 +277,15 @@ static long double hard_shrink_value(A *self, long double x) {
 static const Option shrink_options[] = {
     {.name = "lambda", .kind = OPT_REAL, .offset = offsetof(Shrink, lambda),
      .value = "0.5", .alias = "lambd threshold", .position = 1, .lo = 0, .hi = 1e6,
-     .doc = "what lies within becomes 0"},
+     .doc = "inputs from -lambda to lambda become 0"},
     {0}};
 
 const ActivationKind activation_soft_shrink = {
     .kind = {.name = "soft_shrink", .alias = "softshrink Softshrink",
              .family = &activation_family, .size = sizeof(Shrink),
              .options = shrink_options,
-             .doc = "Takes lambda off each size, down to 0.",
+             .doc = "Moves each input by lambda towards 0; what lies within lambda of "
+                    "0 becomes 0.",
              .equation = "y = x - min(lambda, max(-lambda, x))",
              .source = "Donoho, IEEE Trans. Information Theory 41, 1995"},
     .apply = soft_shrink_apply, .reference = soft_shrink_value};
@@ -284,7 +293,8 @@ const ActivationKind activation_soft_shrink = {
 const ActivationKind activation_hard_shrink = {
     .kind = {.name = "hard_shrink", .alias = "hardshrink Hardshrink",
              .family = &activation_family, .size = sizeof(Shrink),
-             .options = shrink_options, .doc = "Sets what is small to 0.",
+             .options = shrink_options,
+             .doc = "Sets inputs from -lambda to lambda to 0 and keeps the others.",
              .equation = "y = x if |x| > lambda else 0"},
     .apply = hard_shrink_apply, .reference = hard_shrink_value};
 
@@ -303,8 +313,9 @@ static long double step_value(A *self, long double x) {
 const ActivationKind activation_step = {
     .kind = {.name = "step", .alias = "heaviside Heaviside",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "Heaviside's step, the unit of the first perceptrons. Its gradient "
-                    "is 0 everywhere: layers below it learn nothing.",
+             .doc = "Heaviside's step, the unit of the first perceptrons: 1 for "
+                    "positive inputs, else 0. Its gradient is 0 everywhere: layers "
+                    "below it learn nothing.",
              .equation = "y = 1 if x > 0 else 0",
              .source = "Rosenblatt, Psychological Review 65, 1958"},
     .apply = step_apply, .reference = step_value};

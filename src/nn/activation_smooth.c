@@ -26,7 +26,9 @@ static long double sigmoid_value(A *self, long double x) {
 const ActivationKind activation_sigmoid = {
     .kind = {.name = "sigmoid", .alias = "Sigmoid logistic",
              .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Logistic function.",
+             .size = sizeof(Activation),
+             .doc = "Logistic function: maps any number into (0, 1). Far from 0 its "
+                    "gradient nearly vanishes.",
              .equation = "y = 1 / (1 + exp(-x))",
              .source = "Goodfellow et al., Deep Learning, 6.3.2"},
     .apply = sigmoid_apply, .gain = sigmoid_gain, .reference = sigmoid_value};
@@ -61,7 +63,8 @@ static Node *softmax_apply(Graph *g, A *self, Node *x) {
 const ActivationKind activation_softmax = {
     .kind = {.name = "softmax", .alias = "Softmax", .family = &activation_family,
              .size = sizeof(Activation),
-             .doc = "Positive numbers that sum to 1 over the last axis.",
+             .doc = "Turns the last axis into a distribution: positive numbers that "
+                    "sum to 1.",
              .equation = "y_i = exp(x_i) / sum_j exp(x_j)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .apply = softmax_apply};
@@ -78,7 +81,9 @@ static long double softplus_value(A *self, long double x) {
 
 const ActivationKind activation_softplus = {
     .kind = {.name = "softplus", .alias = "Softplus", .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Smooth rectifier.",
+             .size = sizeof(Activation),
+             .doc = "Smooth form of relu: near 0 for very negative inputs, near x for "
+                    "large ones.",
              .equation = "y = log(1 + exp(x))", .source = "Dugas et al., NIPS 2000"},
     .apply = softplus_apply, .reference = softplus_value};
 
@@ -95,7 +100,9 @@ static long double silu_value(A *self, long double x) {
 
 const ActivationKind activation_silu = {
     .kind = {.name = "silu", .alias = "swish SiLU", .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Input times its sigmoid.",
+             .size = sizeof(Activation),
+             .doc = "Input times its sigmoid, also called swish: smooth, with a small "
+                    "dip below 0.",
              .equation = "y = x / (1 + exp(-x))",
              .source = "Elfwing et al., Neural Networks 107, 2018"},
     .apply = silu_apply, .reference = silu_value};
@@ -143,8 +150,8 @@ static const Option gelu_options[] = {
 const ActivationKind activation_gelu = {
     .kind = {.name = "gelu", .alias = "GELU", .family = &activation_family,
              .size = sizeof(Gelu), .options = gelu_options,
-             .doc = "Input times the normal distribution function, exact.",
-             .equation = "y = x/2 (1 + erf(x / sqrt 2))",
+             .doc = "Input times the standard normal distribution function of it.",
+             .equation = "y = x (1 + erf(x / sqrt(2))) / 2",
              .source = "Hendrycks & Gimpel, arXiv:1606.08415, section 2"},
     .apply = gelu_apply, .reference = gelu_value};
 
@@ -162,7 +169,8 @@ static long double log_sigmoid_value(A *self, long double x) {
 const ActivationKind activation_log_sigmoid = {
     .kind = {.name = "log_sigmoid", .alias = "logsigmoid LogSigmoid",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "Logarithm of the logistic function.",
+             .doc = "Logarithm of the sigmoid, without loss of digits where the "
+                    "sigmoid is near 0.",
              .equation = "y = -log(1 + exp(-x))"},
     .apply = log_sigmoid_apply, .reference = log_sigmoid_value};
 
@@ -174,7 +182,7 @@ static Node *log_softmax_apply(Graph *g, A *self, Node *x) {
 const ActivationKind activation_log_softmax = {
     .kind = {.name = "log_softmax", .alias = "LogSoftmax", .family = &activation_family,
              .size = sizeof(Activation),
-             .doc = "Logarithm of softmax, without loss of digits.",
+             .doc = "Logarithm of softmax over the last axis, without loss of digits.",
              .equation = "y_i = x_i - log sum_j exp(x_j)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .apply = log_softmax_apply};
@@ -196,7 +204,7 @@ static long double softsign_value(A *self, long double x) {
 const ActivationKind activation_softsign = {
     .kind = {.name = "softsign", .alias = "Softsign", .family = &activation_family,
              .size = sizeof(Activation),
-             .doc = "As tanh, but it comes near its limits slowly.",
+             .doc = "Like tanh, but it approaches its limits -1 and 1 slowly.",
              .equation = "y = x / (1 + |x|)",
              .source = "Glorot & Bengio, AISTATS 2010, section 2"},
     .apply = softsign_apply, .gain = sigmoid_gain, .reference = softsign_value};
@@ -216,7 +224,8 @@ static long double tanh_shrink_value(A *self, long double x) {
 const ActivationKind activation_tanh_shrink = {
     .kind = {.name = "tanh_shrink", .alias = "tanhshrink Tanhshrink",
              .family = &activation_family, .size = sizeof(Activation),
-             .doc = "Input less its hyperbolic tangent: flat around 0.",
+             .doc = "Input minus its hyperbolic tangent: nearly flat around 0, a "
+                    "straight line far out.",
              .equation = "y = x - tanh(x)"},
     .apply = tanh_shrink_apply, .reference = tanh_shrink_value};
 
@@ -232,7 +241,8 @@ static long double mish_value(A *self, long double x) {
 const ActivationKind activation_mish = {
     .kind = {.name = "mish", .alias = "Mish", .family = &activation_family,
              .size = sizeof(Activation),
-             .doc = "Input times the tanh of its softplus.",
+             .doc = "Input times the tanh of its softplus: smooth, with a small dip "
+                    "below 0.",
              .equation = "y = x tanh(log(1 + exp(x)))",
              .source = "Misra, BMVC 2020"},
     .apply = mish_apply, .reference = mish_value};

@@ -72,8 +72,8 @@ const LayerKind layer_sequential = {
     .kind = {.name = "Sequential", .family = &layer_family, .size = sizeof(Container),
              .options = sequential_options, .check = container_check,
              .deinit = layer_deinit,
-             .doc = "One layer after the other; net:add appends. All that net(a, b) "
-                    "is given goes to the first.",
+             .doc = "Applies layers one after the other; net:add appends one. Of "
+                    "net(a, b), the first layer gets both.",
              .equation = "y = f_n(... f_2(f_1(x)))",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, "
                        "chapter 6"},
@@ -164,17 +164,18 @@ static Err concat_check(Object *object, Fault *fault) {
 
 static const Option concat_options[] = {
     {.name = "layers", .kind = OPT_OBJECTS, AT(Container, layers), .position = 1,
-     .family = &layer_family, .doc = "each gets the same input"},
+     .family = &layer_family, .doc = "the layers; each gets the same input"},
     {.name = "axis", .kind = OPT_INT, AT(Container, axis), .value = "-1",
      .lo = -MAX_RANK,
-     .hi = MAX_RANK, .doc = "along which the outputs are joined; -1 is the last"},
+     .hi = MAX_RANK, .doc = "axis along which the outputs are joined; -1 is the last"},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_concat = {
     .kind = {.name = "Concat", .family = &layer_family, .size = sizeof(Container),
              .options = concat_options, .check = concat_check, .deinit = layer_deinit,
-             .doc = "Several layers on the same input, their outputs joined.",
+             .doc = "Gives the same input to several layers and joins their outputs "
+                    "along an axis.",
              .equation = "y = [f_1(x), f_2(x), ...]",
              .source = "Szegedy et al., CVPR 2015, section 4 (filter concatenation)"},
     .prefix = "concat", .knows_masks = true,
@@ -236,16 +237,19 @@ static Ports residual_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option residual_options[] = {
     {.name = "block", .kind = OPT_OBJECT, AT(Residual, block), .position = 1,
-     .family = &layer_family, .doc = "what is added to the shortcut"},
+     .family = &layer_family, .doc = "the layer whose output is added to the shortcut"},
     {.name = "shortcut", .kind = OPT_OBJECT, AT(Residual, shortcut),
-     .family = &layer_family, .doc = "in place of the input itself"},
+     .family = &layer_family,
+     .doc = "a layer for the shortcut, in place of the input itself"},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_residual = {
     .kind = {.name = "Residual", .family = &layer_family, .size = sizeof(Residual),
              .options = residual_options, .check = residual_check,
-             .deinit = layer_deinit, .doc = "A block beside a shortcut.",
+             .deinit = layer_deinit,
+             .doc = "Adds a shortcut, by default the input itself, to the output of a "
+                    "block.",
              .equation = "y = block(x) + shortcut(x)",
              .source = "He et al., CVPR 2016, eq. 1 and 2"},
     .prefix = "residual", .knows_masks = true,

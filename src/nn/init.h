@@ -43,9 +43,11 @@ Node *init_normal_law(Graph *graph, const InitCall *call, double mean, double st
 
 #define INIT_TRUNCATED(type)                                                           \
   {.name = "truncated", .kind = OPT_BOOL, .offset = offsetof(type, truncated),         \
-   .value = "false", .doc = "cut off at two sigma and rescaled, as in Keras"}
+   .value = "false",                                                                   \
+   .doc = "none beyond two standard deviations, rescaled to the same deviation"}
 #define INIT_GAIN(type)                                                                \
   {.name = "gain", .kind = OPT_REAL, .offset = offsetof(type, gain), .value = "1",     \
-   .lo = 0, .hi = 1e6, .open = true, .doc = "factor on the deviation: see init.gain"}
+   .lo = 0, .hi = 1e6, .open = true,                                                   \
+   .doc = "factor on the standard deviation: see init.gain"}
 
 #endif

@@ -66,7 +66,9 @@ static const Option orthogonal_options[] = {INIT_GAIN(Orthogonal), {0}};
 const InitKind init_orthogonal = {
     .kind = {.name = "orthogonal", .family = &init_family, .size = sizeof(Orthogonal),
              .options = orthogonal_options,
-             .doc = "Orthonormal rows or columns, whichever are fewer.",
-             .equation = "w' w = gain^2 I",
+             .doc = "A random orthogonal matrix: its rows or columns, whichever are "
+                    "fewer, have length gain and are perpendicular to each other.",
+             .equation = "W^T W = gain^2 I, or W W^T where W has fewer rows than "
+                         "columns",
              .source = "Saxe et al., ICLR 2014, section 3"},
     .make = orthogonal_make};

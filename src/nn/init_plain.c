@@ -13,7 +13,10 @@ static Node *zeros_make(Graph *graph, const Init *self, const InitCall *call) {
 
 const InitKind init_zeros = {
     .kind = {.name = "zeros", .alias = "zero", .family = &init_family,
-             .size = sizeof(Init), .doc = "All zero.", .equation = "w = 0"},
+             .size = sizeof(Init),
+             .doc = "All elements 0: for biases. Units whose weights are all equal "
+                    "stay equal.",
+             .equation = "w = 0"},
     .make = zeros_make};
 
 static Node *ones_make(Graph *graph, const Init *self, const InitCall *call) {
@@ -23,7 +26,7 @@ static Node *ones_make(Graph *graph, const Init *self, const InitCall *call) {
 
 const InitKind init_ones = {
     .kind = {.name = "ones", .alias = "one", .family = &init_family,
-             .size = sizeof(Init), .doc = "All one.", .equation = "w = 1"},
+             .size = sizeof(Init), .doc = "All elements 1.", .equation = "w = 1"},
     .make = ones_make};
 
 typedef struct Constant {
@@ -43,7 +46,7 @@ static const Option constant_options[] = {
 
 const InitKind init_constant = {
     .kind = {.name = "constant", .family = &init_family, .size = sizeof(Constant),
-             .options = constant_options, .doc = "All the same.",
+             .options = constant_options, .doc = "All elements the same value.",
              .equation = "w = value"},
     .make = constant_make};
 
@@ -77,8 +80,8 @@ static const Option identity_options[] = {
 const InitKind init_identity = {
     .kind = {.name = "identity", .alias = "eye", .family = &init_family,
              .size = sizeof(Identity), .options = identity_options,
-             .doc = "One on the diagonal: a layer begins as what passes its input on, "
-                    "cut off or filled up with zeros.",
+             .doc = "The identity matrix: a layer begins by passing its input on, cut "
+                    "off or filled up with zeros where the sizes differ.",
              .equation = "w_ij = gain if i = j else 0",
              .source = "Le et al., arXiv:1504.00941, section 2"},
     .make = identity_make};
@@ -126,17 +129,19 @@ static Node *normal_make(Graph *graph, const Init *self, const InitCall *call) {
 
 static const Option normal_options[] = {
     {.name = "mean", .kind = OPT_REAL, .offset = offsetof(Normal, mean), .value = "0",
-     .position = 1, .doc = "mean"},
+     .position = 1, .doc = "mean of the distribution"},
     {.name = "std", .kind = OPT_REAL, .offset = offsetof(Normal, std), .value = "0.05",
      .alias = "stddev", .position = 2, .lo = 0, .hi = 1e6,
-     .doc = "standard deviation (PyTorch: 1)"},
+     .doc = "standard deviation of the distribution (PyTorch: 1)"},
     INIT_TRUNCATED(Normal),
     {0}};
 
 const InitKind init_normal = {
     .kind = {.name = "normal", .alias = "random_normal", .family = &init_family,
              .size = sizeof(Normal), .options = normal_options,
-             .doc = "Normal law, whatever the fans.", .equation = "w ~ N(mean, std^2)"},
+             .doc = "Normal distribution with a fixed deviation, whatever the size of "
+                    "the layer.",
+             .equation = "w ~ N(mean, std^2)"},
     .make = normal_make};
 
 /* The law before it is cut off has the deviation std, as in Keras and PyTorch. */
@@ -147,17 +152,19 @@ static Node *truncated_make(Graph *graph, const Init *self, const InitCall *call
 
 static const Option truncated_options[] = {
     {.name = "mean", .kind = OPT_REAL, .offset = offsetof(Normal, mean), .value = "0",
-     .position = 1, .doc = "mean"},
+     .position = 1, .doc = "mean of the distribution"},
     {.name = "std", .kind = OPT_REAL, .offset = offsetof(Normal, std), .value = "0.05",
      .alias = "stddev", .position = 2, .lo = 0, .hi = 1e6,
-     .doc = "standard deviation before the cut; 0.8796 of it remain (PyTorch: 1)"},
+     .doc = "standard deviation before the tails are cut off; that of the result is "
+            "0.8796 of it (PyTorch: 1)"},
     {0}};
 
 const InitKind init_truncated_normal = {
     .kind = {.name = "truncated_normal", .alias = "trunc_normal",
              .family = &init_family, .size = sizeof(Normal),
              .options = truncated_options,
-             .doc = "Normal law, drawn again beyond two standard deviations.",
+             .doc = "Normal distribution without tails: values beyond two standard "
+                    "deviations are drawn again.",
              .equation = "w ~ N(mean, std^2), |w - mean| <= 2 std"},
     .make = truncated_make};
 
@@ -183,14 +190,16 @@ static Err uniform_check(Object *object, Fault *fault) {
 
 static const Option uniform_options[] = {
     {.name = "lo", .kind = OPT_REAL, .offset = offsetof(Uniform, lo), .value = "-0.05",
-     .alias = "minval a", .position = 1, .doc = "lower end (PyTorch: 0)"},
+     .alias = "minval a", .position = 1, .doc = "smallest value (PyTorch: 0)"},
     {.name = "hi", .kind = OPT_REAL, .offset = offsetof(Uniform, hi), .value = "0.05",
-     .alias = "maxval b", .position = 2, .doc = "upper end (PyTorch: 1)"},
+     .alias = "maxval b", .position = 2, .doc = "largest value (PyTorch: 1)"},
     {0}};
 
 const InitKind init_uniform = {
     .kind = {.name = "uniform", .alias = "random_uniform", .family = &init_family,
              .size = sizeof(Uniform), .options = uniform_options,
              .check = uniform_check,
-             .doc = "Uniform law, whatever the fans.", .equation = "w ~ U(lo, hi)"},
+             .doc = "Uniform distribution in a fixed range, whatever the size of the "
+                    "layer.",
+             .equation = "w ~ U(lo, hi)"},
     .make = uniform_make};

@@ -68,7 +68,9 @@ static Node *double_normal(Graph *graph, const Init *self, const InitCall *call)
 
 #define MODE(default_)                                                                 \
   {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(Scaled, mode),               \
-   .value = default_, .choices = mode_names, .doc = "which fan scales the variance"}
+   .value = default_, .choices = mode_names,                                           \
+   .doc = "fan_in: inputs of a unit; fan_out: units that an input reaches; fan_avg: "  \
+          "their mean"}
 
 static const Option avg_uniform[] = {INIT_GAIN(Scaled), MODE("fan_avg"), {0}};
 static const Option in_uniform[] = {INIT_GAIN(Scaled), MODE("fan_in"), {0}};
@@ -99,21 +101,22 @@ static Node *variance_scaling_make(Graph *graph, const Init *self,
 static const Option variance_scaling_options[] = {
     {.name = "scale", .kind = OPT_REAL, .offset = offsetof(VarianceScaling, scale),
      .value = "1", .position = 1, .lo = 0, .hi = 1e6, .open = true,
-     .doc = "variance times fan"},
+     .doc = "the variance of the weights is scale / fan"},
     MODE("fan_in"),
     {.name = "distribution", .kind = OPT_CHOICE,
      .offset = offsetof(VarianceScaling, law), .value = "truncated_normal",
      .choices = law_names, .alias = "law",
-     .doc = "truncated_normal: cut off at two sigma and rescaled"},
+     .doc = "of the weights; truncated_normal: none beyond two standard deviations, "
+            "rescaled to the same variance"},
     {0}};
 
 const InitKind init_variance_scaling = {
     .kind = {.name = "variance_scaling", .alias = "VarianceScaling",
              .family = &init_family, .size = sizeof(VarianceScaling),
              .options = variance_scaling_options,
-             .doc = "The rule that glorot (scale 1, fan_avg), he (2, fan_in) and lecun "
-                    "(1, fan_in) are cases of.",
-             .equation = "var w = scale / fan",
+             .doc = "Random weights of variance scale / fan: the rule of glorot (scale "
+                    "1, fan_avg), he (scale 2, fan_in) and lecun (scale 1, fan_in).",
+             .equation = "var(w) = scale / fan",
              .source = "He et al., ICCV 2015, section 2.2"},
     .make = variance_scaling_make};
 
@@ -121,7 +124,9 @@ const InitKind init_glorot_uniform = {
     .kind = {.name = "glorot_uniform", .alias = "xavier_uniform",
              .family = &init_family,
              .size = sizeof(Scaled), .options = avg_uniform,
-             .doc = "Keeps the variance of activations and gradients of linear layers.",
+             .doc = "Uniform weights that keep the variance of activations and of "
+                    "gradients from layer to layer, for linear units, tanh and "
+                    "sigmoid.",
              .equation = "w ~ U(-a, a), a = gain sqrt(6 / (fan_in + fan_out))",
              .source = "Glorot & Bengio, AISTATS 2010, eq. 16"},
     .make = single_uniform};
@@ -129,7 +134,7 @@ const InitKind init_glorot_uniform = {
 const InitKind init_glorot_normal = {
     .kind = {.name = "glorot_normal", .alias = "xavier_normal", .family = &init_family,
              .size = sizeof(ScaledNormal), .options = avg_normal,
-             .doc = "As glorot_uniform, with a normal law.",
+             .doc = "Like glorot_uniform, with a normal distribution.",
              .equation = "w ~ N(0, gain^2 2 / (fan_in + fan_out))",
              .source = "Glorot & Bengio, AISTATS 2010, eq. 12"},
     .make = single_normal};
@@ -137,7 +142,7 @@ const InitKind init_glorot_normal = {
 const InitKind init_he_uniform = {
     .kind = {.name = "he_uniform", .alias = "kaiming_uniform", .family = &init_family,
              .size = sizeof(Scaled), .options = in_uniform,
-             .doc = "As he_normal, with a uniform law.",
+             .doc = "Like he_normal, with a uniform distribution.",
              .equation = "w ~ U(-a, a), a = gain sqrt(6 / fan_in)",
              .source = "He et al., ICCV 2015, eq. 10"},
     .make = double_uniform};
@@ -145,14 +150,16 @@ const InitKind init_he_uniform = {
 const InitKind init_he_normal = {
     .kind = {.name = "he_normal", .alias = "kaiming_normal", .family = &init_family,
              .size = sizeof(ScaledNormal), .options = in_normal,
-             .doc = "Keeps the variance through rectifiers.",
+             .doc = "Normal weights that keep the variance of activations from layer "
+                    "to layer, for relu and its kin.",
              .equation = "w ~ N(0, gain^2 2 / fan_in)",
              .source = "He et al., ICCV 2015, eq. 10"},
     .make = double_normal};
 
 const InitKind init_lecun_uniform = {
     .kind = {.name = "lecun_uniform", .family = &init_family, .size = sizeof(Scaled),
-             .options = in_uniform, .doc = "As lecun_normal, with a uniform law.",
+             .options = in_uniform,
+             .doc = "Like lecun_normal, with a uniform distribution.",
              .equation = "w ~ U(-a, a), a = gain sqrt(3 / fan_in)",
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
     .make = single_uniform};
@@ -161,7 +168,8 @@ const InitKind init_lecun_normal = {
     .kind = {.name = "lecun_normal", .family = &init_family,
              .size = sizeof(ScaledNormal),
              .options = in_normal,
-             .doc = "Sums of inputs of variance 1 have variance 1.",
+             .doc = "Normal weights with which sums of inputs of variance 1 have "
+                    "variance 1, for linear units and selu.",
              .equation = "w ~ N(0, gain^2 / fan_in)",
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
     .make = single_normal};

@@ -70,15 +70,15 @@ static const Option sparse_options[] = {
      .doc = "share of a unit's weights that are 0, rounded up to whole weights"},
     {.name = "std", .kind = OPT_REAL, .offset = offsetof(Sparse, std), .value = "0.01",
      .alias = "stddev", .position = 2, .lo = 0, .hi = 1e6,
-     .doc = "standard deviation of the others"},
+     .doc = "standard deviation of the other weights"},
     {0}};
 
 const InitKind init_sparse = {
     .kind = {.name = "sparse", .family = &init_family, .size = sizeof(Sparse),
              .options = sparse_options,
-             .doc = "Each unit has a few inputs alone, so that its sum does not grow "
+             .doc = "Gives each unit only a few inputs, so that its sum does not grow "
                     "with their number.",
-             .equation = "w ~ N(0, std^2), but for ceil(sparsity fan_in) zeros in each "
+             .equation = "w ~ N(0, std^2), with ceil(sparsity fan_in) zeros in each "
                          "column",
              .source = "Martens, ICML 2010, section 5"},
     .make = sparse_make};

@@ -104,22 +104,25 @@ static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
 
 static const Option conv2d_options[] = {
     {.name = "filters", .kind = OPT_INT, AT(filters), .position = 1, .lo = 1, .hi = 1e9,
-     .alias = "out_channels", .doc = "number of output channels"},
+     .alias = "out_channels", .doc = "number of channels of the result"},
     {.name = "kernel_size", .kind = OPT_PAIR, AT(kernel), .position = 2, .lo = 1,
      .hi = 1e9,
      .doc = "rows and columns of the kernel"},
     {.name = "stride", .kind = OPT_PAIR, AT(stride), .value = "1", .lo = 1, .hi = 1e9,
-     .alias = "strides", .doc = "step from one position to the next"},
+     .alias = "strides",
+     .doc = "step from one position of the kernel to the next, in pixels"},
     {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,
      .hi = 1e9,
      .choices = padding_words,
-     .doc = "zeros on each side; \"valid\": none; \"same\": ceil(n / stride) "
-            "positions, an odd zero at the end as in Keras"},
+     .doc = "zeros added on each side. \"valid\": none; \"same\": as many as give "
+            "ceil(n / stride) positions, an odd one at the end as in Keras"},
     {.name = "dilation", .kind = OPT_PAIR, AT(dilation), .value = "1", .lo = 1,
      .hi = 1e9,
-     .alias = "dilation_rate", .doc = "step within the kernel"},
+     .alias = "dilation_rate",
+     .doc = "step from one element of the kernel to the next, in pixels"},
     {.name = "groups", .kind = OPT_INT, AT(groups), .value = "1", .lo = 1, .hi = 1e9,
-     .doc = "channels are divided into so many groups that do not see each other"},
+     .doc = "number of groups into which the channels are divided; a group sees only "
+            "its own channels"},
     LINEAR_OPTIONS(Conv2D),
     LAYER_OPTIONS,
     {0}};

@@ -124,9 +124,9 @@ static const Option lstm_options[] = {
      .alias = "hidden_size", .doc = "H, the number of cells"},
     {.name = "return_sequences", .kind = OPT_BOOL, AT(return_sequences),
      .value = "false",
-     .doc = "give h of all steps [N, T, H], not of the last alone [N, H]"},
+     .doc = "return h of all steps [N, T, H], not only of the last one [N, H]"},
     {.name = "return_state", .kind = OPT_BOOL, AT(return_state), .value = "false",
-     .doc = "give the last h and c, [N, H] each, behind the result; net(x, h, c) "
+     .doc = "return the last h and c, [N, H] each, after the result; net(x, h, c) "
             "takes them"},
     {.name = "bias", .kind = OPT_BOOL, AT(bias), .value = "true", .alias = "use_bias",
      .doc = "add a bias"},
@@ -146,12 +146,13 @@ static const Option lstm_options[] = {
 const LayerKind layer_lstm = {
     .kind = {.name = "LSTM", .family = &layer_family, .size = sizeof(Lstm),
              .options = lstm_options,
-             .doc = "Long short-term memory: [N, T, F] -> [N, H], or [N, T, H]. Steps "
-                    "that a mask leaves out change nothing. weight_ih [F, 4 H], "
-                    "weight_hh [H, 4 H], bias [4 H]: the gates input, forget, cell and "
-                    "output one behind the other.",
-             .equation = "i, f, g, o = x W_ih + h W_hh + b; c = sigmoid(f) c + "
-                         "sigmoid(i) tanh(g); h = sigmoid(o) tanh(c)",
+             .doc = "Long short-term memory over sequences: [N, T, F] -> [N, H], the "
+                    "last step, or [N, T, H], all steps. Steps that a mask leaves out "
+                    "do not change the state. weight_ih [F, 4 H], weight_hh [H, 4 H] "
+                    "and bias [4 H] hold the input gate, forget gate, cell and output "
+                    "gate, in this order.",
+             .equation = "i, f, g, o = x W_ih + h W_hh + b; c <- sigmoid(f) c + "
+                         "sigmoid(i) tanh(g); h <- sigmoid(o) tanh(c)",
              .source = "Hochreiter & Schmidhuber, Neural Computation 9, 1997; Gers et "
                        "al., Neural Computation 12, 2000",
              .check = lstm_check, .deinit = layer_deinit},

@@ -60,7 +60,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option dense_options[] = {
     {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1,
      .hi = 1e9,
-     .alias = "out_features", .doc = "number of outputs"},
+     .alias = "out_features", .doc = "number of outputs, the last axis of the result"},
     LINEAR_OPTIONS(Dense),
     LAYER_OPTIONS,
     {0}};
@@ -68,7 +68,7 @@ static const Option dense_options[] = {
 const LayerKind layer_dense = {
     .kind = {.name = "Dense", .alias = "Linear", .family = &layer_family,
              .size = sizeof(Dense), .options = dense_options,
-             .doc = "Fully connected: [N, in] -> [N, units]; acts on the last axis. "
+             .doc = "Fully connected layer, on the last axis: [N, in] -> [N, units]. "
                     "weight [in, units], bias [units].",
              .equation = "Y = X W + b",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
@@ -96,7 +96,7 @@ static const Option plain_options[] = {LAYER_OPTIONS, {0}};
 const LayerKind layer_flatten = {
     .kind = {.name = "Flatten", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
-             .doc = "All axes but the first become one: [N, a, b] -> [N, a b].",
+             .doc = "Joins all axes but the first: [N, a, b] -> [N, a b].",
              .equation = "y[n, (i - 1) b + j] = x[n, i, j]",
              .source = "LeCun et al., Proc. IEEE 86, 1998, section II (images as "
                        "vectors)"},
@@ -118,7 +118,7 @@ static Node *identity_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_identity = {
     .kind = {.name = "Identity", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
-             .doc = "Gives what it gets.", .equation = "y = x",
+             .doc = "Passes its input on unchanged.", .equation = "y = x",
              .source = "He et al., CVPR 2016, section 3.2 (identity shortcuts)"},
     .prefix = "identity", .norm = "none", .keeps_time = true,
     .samples = (const LayerSample[]){
@@ -147,7 +147,7 @@ static Err activation_check(Object *object, Fault *fault) {
 
 static const Option activation_options[] = {
     {.name = "activation", .kind = OPT_OBJECT, AT(ActivationLayer, activation),
-     .position = 1, .family = &activation_family, .doc = "the function"},
+     .position = 1, .family = &activation_family, .doc = "the activation function"},
     LAYER_OPTIONS,
     {0}};
 
@@ -156,7 +156,8 @@ const LayerKind layer_activation = {
              .size = sizeof(ActivationLayer),
              .options = activation_options, .check = activation_check,
              .deinit = layer_deinit,
-             .doc = "An activation as a layer of its own.", .equation = "y = f(x)",
+             .doc = "Applies an activation function, as a layer of its own.",
+             .equation = "y = f(x)",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
                        "6.3"},
     .prefix = "activation", .keeps_time = true,
@@ -204,7 +205,8 @@ static const Option dropout_options[] = {
 const LayerKind layer_dropout = {
     .kind = {.name = "Dropout", .family = &layer_family, .size = sizeof(Dropout),
              .options = dropout_options, .deinit = layer_deinit,
-             .doc = "In training, sets elements to 0 at random; in inference, nothing.",
+             .doc = "Sets elements to 0 at random in training, and scales the others "
+                    "up. In inference it passes its input on unchanged.",
              .equation = "y = x m / (1 - rate), m ~ Bernoulli(1 - rate)",
              .source = "Srivastava et al., JMLR 15, 2014"},
     .prefix = "dropout", .keeps_time = true,
@@ -234,8 +236,8 @@ static const Option lambda_options[] = {
 const LayerKind layer_lambda = {
     .kind = {.name = "Lambda", .family = &layer_family, .size = sizeof(Lambda),
              .options = lambda_options, .deinit = layer_deinit,
-             .doc = "A function of the user as a layer, of one tensor or several; one "
-                    "with variables of its own: help \"forward\".",
+             .doc = "Makes a layer of a function of one tensor or several. For a layer "
+                    "with variables of its own see help \"forward\".",
              .equation = "y = f(x)",
              .source = "Chollet et al., Keras, 2015 (Lambda)"},
     .prefix = "lambda",
@@ -257,7 +259,7 @@ static Ports unmask_ports(Graph *graph, Layer *layer, const Ports *in) {
 const LayerKind layer_unmask = {
     .kind = {.name = "Unmask", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
-             .doc = "Gives what it gets, without the mask of its steps: from here on "
+             .doc = "Passes its input on without the mask of its steps: from here on "
                     "all steps count.",
              .equation = "y = x", .source = "Chollet et al., Keras, 2015 (masking)"},
     .prefix = "unmask", .knows_masks = true,

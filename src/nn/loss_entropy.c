@@ -311,11 +311,12 @@ static const char *const from_logits_names[] = {"auto", "true", "false", NULL};
   {.name = "from_logits", .kind = OPT_CHOICE,                                          \
    .offset = offsetof(EntropyLoss, from_logits), .value = "auto",                      \
    .choices = from_logits_names,                                                       \
-   .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, "      \
-          "what is known to lie from 0 to 1 is a probability, another output of a "    \
-          "net is a logit (with a warning where it cannot be below 0 nor beyond some " \
-          "number), a plain tensor is an error; false: classes whose outputs need "    \
-          "not sum to 1 are divided by their sum"}
+   .doc = "are outputs logits (true) or probabilities (false)? auto: what softmax or " \
+          "sigmoid made is folded into a stable form; what is known to lie from 0 to " \
+          "1 is a probability; any other output of a net is a logit (with a warning "  \
+          "where it cannot be below 0 nor beyond some number); a plain tensor is an "  \
+          "error. false: rows of several classes that need not sum to 1 are divided "  \
+          "by their sum"}
 #define LABEL_SMOOTHING                                                                \
   {.name = "label_smoothing", .kind = OPT_REAL,                                        \
    .offset = offsetof(EntropyLoss, smoothing), .value = "0", .lo = 0, .hi = 1,         \
@@ -325,19 +326,20 @@ static const Option options[] = {FROM_LOGITS, LABEL_SMOOTHING, {0}};
 static const Option focal_options[] = {
     {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Focal, gamma), .value = "2",
      .position = 1, .lo = 0, .hi = 100,
-     .doc = "how much what is already right counts less; 0: binary_crossentropy"},
+     .doc = "the larger, the less outputs that are already right count; 0: "
+            "binary_crossentropy"},
     {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(Focal, alpha),
      .value = "none", .lo = 0, .hi = 1,
-     .doc = "weight of yes, 1 - alpha that of no (in the paper 0.25)"},
+     .doc = "weight of yes; that of no is 1 - alpha (in the paper 0.25)"},
     FROM_LOGITS, LABEL_SMOOTHING, {0}};
 
 const LossKind loss_binary = {
     .kind = {.name = "binary_crossentropy",
              .alias = "binary_cross_entropy bce BCELoss BCEWithLogitsLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Mean cross-entropy of independent yes-no outputs. Targets are "
-                    "numbers from 0 to 1 of the output's shape; integers are labels, 1 "
-                    "no and 2 yes.",
+             .doc = "Cross-entropy of independent yes-no outputs, mean over all of "
+                    "them. Targets are numbers from 0 to 1 of the output's shape; "
+                    "integers are labels, 1 for no and 2 for yes.",
              .equation = "L = mean(-t log p - (1 - t) log(1 - p)), p = sigmoid(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.2"},
     .values = binary_values, .form = entropy_form, .fold = "sigmoid",
@@ -350,8 +352,8 @@ const LossKind loss_focal = {
              .doc = "Binary cross-entropy in which outputs that are already right "
                     "count less. Targets as for binary_crossentropy.",
              .equation = "L = mean(-alpha t (1 - p)^gamma log p - (1 - alpha) (1 - t) "
-                         "p^gamma log(1 - p)), p = sigmoid(z); without alpha both "
-                         "count 1",
+                         "p^gamma log(1 - p)), p = sigmoid(z); without alpha: both "
+                         "weights are 1",
              .source = "Lin et al., ICCV 2017, eq. 5"},
     .values = focal_values, .form = entropy_form, .fold = "sigmoid",
     .targets = TARGETS_YES_NO};
@@ -360,9 +362,9 @@ const LossKind loss_categorical = {
     .kind = {.name = "categorical_crossentropy",
              .alias = "categorical_cross_entropy cce",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Mean cross-entropy of classes; targets are distributions [N, C], "
-                    "one-hot for example: each share from 0 to 1, rows need not sum to "
-                    "1. A share of 0 adds 0.",
+             .doc = "Cross-entropy of classes, mean over the rows. Targets are "
+                    "distributions [N, C], one-hot rows for example: each share from 0 "
+                    "to 1, rows need not sum to 1. A share of 0 adds 0.",
              .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .values = categorical_values, .form = entropy_form, .fold = "softmax",
@@ -371,9 +373,10 @@ const LossKind loss_categorical = {
 const LossKind loss_kl_divergence = {
     .kind = {.name = "kl_divergence", .alias = "kld KLDivergence KLDivLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Kullback-Leibler divergence of the output from targets that are "
-                    "distributions [N, C]: the categorical cross-entropy less the "
-                    "targets' own entropy, with its gradient.",
+             .doc = "Kullback-Leibler divergence of the output from the target. "
+                    "Targets are distributions [N, C]. It is the categorical "
+                    "cross-entropy minus the entropy of the targets, and has the same "
+                    "gradient.",
              .equation = "L = mean_n(sum_j t_nj log(t_nj / p_nj)), p = softmax(z)",
              .source = "Goodfellow et al., Deep Learning, eq. 3.50"},
     .values = kl_values, .form = entropy_form, .fold = "softmax",
@@ -383,8 +386,8 @@ const LossKind loss_sparse = {
     .kind = {.name = "sparse_categorical_crossentropy",
              .alias = "sparse_categorical_cross_entropy cross_entropy CrossEntropyLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Mean cross-entropy of classes; targets are labels [N] that count "
-                    "from 1.",
+             .doc = "Cross-entropy of classes, mean over the rows. Targets are labels "
+                    "[N], counted from 1.",
              .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .values = sparse_values, .form = entropy_form, .fold = "softmax",

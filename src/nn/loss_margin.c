@@ -23,13 +23,14 @@ static Node *squared_hinge_values(Graph *graph, const Loss *loss, Node *output,
 }
 
 #define MARGIN_TARGETS                                                                 \
-  "Targets are 0 for no and 1 for yes, of the output's shape; integers are labels, 1 " \
-  "no and 2 yes (elsewhere: -1 and 1)."
+  "Targets are 0 for no and 1 for yes, of the output's shape (elsewhere -1 and 1); "   \
+  "integers are labels, 1 for no and 2 for yes."
 
 const LossKind loss_hinge = {
     .kind = {.name = "hinge", .alias = "Hinge", .family = &loss_family,
              .size = sizeof(Loss),
-             .doc = "How far each output is from its side's margin. " MARGIN_TARGETS,
+             .doc = "How far each output falls short of the margin of 1 on the right "
+                    "side of 0. " MARGIN_TARGETS,
              .equation = "L = mean(max(0, 1 - s y)), s = 2 t - 1",
              .source = "Cortes & Vapnik, Machine Learning 20, 1995"},
     .values = hinge_values, .targets = TARGETS_YES_NO};
@@ -37,7 +38,7 @@ const LossKind loss_hinge = {
 const LossKind loss_squared_hinge = {
     .kind = {.name = "squared_hinge", .alias = "SquaredHinge", .family = &loss_family,
              .size = sizeof(Loss),
-             .doc = "The square of hinge: smooth at the margin. " MARGIN_TARGETS,
+             .doc = "The square of hinge, smooth at the margin. " MARGIN_TARGETS,
              .equation = "L = mean(max(0, 1 - s y)^2), s = 2 t - 1"},
     .values = squared_hinge_values, .targets = TARGETS_YES_NO};
 
@@ -71,16 +72,16 @@ static Node *multi_margin_values(Graph *graph, const Loss *loss, Node *output,
 static const Option multi_margin_options[] = {
     {.name = "margin", .kind = OPT_REAL, .offset = offsetof(MultiMargin, margin),
      .value = "1", .position = 1, .lo = 0, .hi = 1e6, .open = true,
-     .doc = "by which the right class has to lead"},
+     .doc = "difference by which the right class has to lead"},
     {.name = "squared", .kind = OPT_BOOL, .offset = offsetof(MultiMargin, squared),
-     .value = "false", .doc = "squares of what is short of it (PyTorch: p = 2)"},
+     .value = "false", .doc = "square what is short of the margin (PyTorch: p = 2)"},
     {0}};
 
 const LossKind loss_multi_margin = {
     .kind = {.name = "multi_margin", .alias = "MultiMarginLoss", .family = &loss_family,
              .size = sizeof(MultiMargin), .options = multi_margin_options,
-             .doc = "How far the right class is from leading each other one by the "
-                    "margin. Targets are labels [N] that count from 1.",
+             .doc = "How far the right class is from leading each other class by the "
+                    "margin. Targets are labels [N], counted from 1.",
              .equation = "L = mean_n(sum_(j != t_n) max(0, margin - y[n, t_n] + y[n, "
                          "j]) / C)",
              .source = "Crammer & Singer, JMLR 2, 2001"},

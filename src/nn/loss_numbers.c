@@ -81,7 +81,7 @@ static Node *log_cosh_values(Graph *graph, const Loss *loss, Node *output,
 #define DELTA(word, also)                                                              \
   {{.name = word, .kind = OPT_REAL, .offset = offsetof(Huber, delta), .value = "1",    \
     .alias = also, .position = 1, .lo = 0, .hi = 1e30, .open = true,                   \
-    .doc = "error at which the parabola becomes a line"},                              \
+    .doc = "size of the error at which the parabola becomes a straight line"},         \
    {0}}
 static const Option huber_options[] = DELTA("delta", "beta");
 static const Option smooth_l1_options[] = DELTA("beta", "delta");
@@ -89,7 +89,8 @@ static const Option smooth_l1_options[] = DELTA("beta", "delta");
 const LossKind loss_huber = {
     .kind = {.name = "huber", .alias = "Huber HuberLoss", .family = &loss_family,
              .size = sizeof(Huber), .options = huber_options,
-             .doc = "Squared error that grows as a line beyond delta.",
+             .doc = "Squared error near 0, absolute error beyond delta: outliers count "
+                    "less than with mse.",
              .equation = "L = mean(d^2 / 2 if |d| <= delta else delta (|d| - delta / "
                          "2)), d = y - t",
              .source = "Huber, Annals of Mathematical Statistics 35, 1964"},
@@ -98,7 +99,7 @@ const LossKind loss_huber = {
 const LossKind loss_smooth_l1 = {
     .kind = {.name = "smooth_l1", .alias = "SmoothL1Loss", .family = &loss_family,
              .size = sizeof(Huber), .options = smooth_l1_options,
-             .doc = "Absolute error that is a parabola below beta: huber / beta.",
+             .doc = "Absolute error that becomes a parabola below beta: huber / beta.",
              .equation = "L = mean(d^2 / (2 beta) if |d| <= beta else |d| - beta / "
                          "2), d = y - t",
              .source = "Girshick, ICCV 2015, eq. 3"},
@@ -107,7 +108,7 @@ const LossKind loss_smooth_l1 = {
 const LossKind loss_log_cosh = {
     .kind = {.name = "log_cosh", .alias = "logcosh LogCosh", .family = &loss_family,
              .size = sizeof(Loss),
-             .doc = "Half the squared error near 0, the absolute error less log 2 far "
+             .doc = "Half the squared error near 0, the absolute error minus log 2 far "
                     "out, smooth in between.",
              .equation = "L = mean(log(cosh(y - t)))"},
     .values = log_cosh_values, .targets = TARGETS_NUMBERS};
@@ -134,20 +135,20 @@ static Node *poisson_values(Graph *graph, const Loss *loss, Node *output,
 
 static const Option poisson_options[] = {
     {.name = "log_input", .kind = OPT_BOOL, .offset = offsetof(Poisson, log_input),
-     .value = "true", .doc = "the output is the rate's logarithm (Keras: false)"},
+     .value = "true", .doc = "the output is the logarithm of the rate (Keras: false)"},
     {.name = "eps", .kind = OPT_REAL, .offset = offsetof(Poisson, eps), .value = "1e-7",
      .alias = "epsilon", .lo = 0, .hi = 1,
-     .doc = "added to a rate before its logarithm (PyTorch: 1e-8)"},
+     .doc = "added to a rate before its logarithm is taken (PyTorch: 1e-8)"},
     {0}};
 
 const LossKind loss_poisson = {
     .kind = {.name = "poisson", .alias = "Poisson PoissonNLLLoss",
              .family = &loss_family, .size = sizeof(Poisson),
              .options = poisson_options,
-             .doc = "Minus the log-likelihood of counts, less what the output does not "
-                    "change.",
-             .equation = "L = mean(e^y - t y); log_input = false: mean(y - t log(y + "
-                         "eps))",
+             .doc = "Minus the log-likelihood of counts under a Poisson law, without "
+                    "the part that does not depend on the output.",
+             .equation = "L = mean(exp(y) - t y); log_input = false: L = mean(y - t "
+                         "log(y + eps))",
              .source = "McCullagh & Nelder, Generalized Linear Models, 1989, 6.2"},
     .values = poisson_values, .targets = TARGETS_NUMBERS};
 
@@ -171,7 +172,7 @@ static Node *cosine_values(Graph *graph, const Loss *loss, Node *output, Node *t
 const LossKind loss_cosine = {
     .kind = {.name = "cosine", .family = &loss_family, .size = sizeof(Loss),
              .alias = "cosine_similarity CosineSimilarity CosineEmbeddingLoss",
-             .doc = "One less the cosine of the angle between each row of the output "
-                    "and of the target, from 0 to 2 (Keras: without the one).",
+             .doc = "1 minus the cosine of the angle between each row of the output "
+                    "and of the target: from 0 to 2 (Keras leaves out the 1).",
              .equation = "L = mean_n(1 - y_n t_n / max(|y_n| |t_n|, 1e-8))"},
     .values = cosine_values, .targets = TARGETS_NUMBERS};

@@ -103,7 +103,7 @@ Array metric_target(const Array *output, const Array *target);
 
 #define METRIC_NAME                                                                    \
   {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Metric, name),                 \
-   .doc = "of its column in the history"}
+   .doc = "name of its column in the history"}
 
 /* A column may be called so, with val_ or test_ before it: the first thing that a
  * kind's own check of its options asks. */

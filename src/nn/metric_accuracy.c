@@ -33,9 +33,9 @@ const MetricKind metric_accuracy = {
     .kind = {.name = "accuracy", .alias = "acc", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = options,
              .check = metric_check_class_options,
-             .doc = "Share of rows whose largest output is the target's; of yes-no "
-                    "outputs, share of outputs on the right side of the threshold. An "
-                    "output that is NaN is wrong.",
+             .doc = "Share of rows whose largest output is that of the right class. Of "
+                    "yes-no outputs: the share that is on the right side of the "
+                    "threshold. An output that is NaN is wrong.",
              .equation = "mean_n(argmax_j y_nj = t_n); mean_nj([y_nj >= threshold] = "
                          "t_nj)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},

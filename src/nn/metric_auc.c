@@ -155,11 +155,12 @@ static const Option options[] = {METRIC_READ, {0}};
 const MetricKind metric_auc = {
     .kind = {.name = "auc", .alias = "roc_auc", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = options, .check = check_scores,
-             .doc = "Area under the curve of hits against false alarms: the "
-                    "probability that a yes has a larger score than a no, ties counted "
-                    "half, over all rows; of more than two classes the mean of one "
-                    "against the rest. NaN where only one side occurs.",
-             .equation = "auc = (sum of ranks of yes - P (P + 1) / 2) / (P N)",
+             .doc = "Area under the ROC curve: the probability that a yes has a larger "
+                    "score than a no, ties counted half, over all rows. Of more than "
+                    "two classes: the mean of each class against the rest. NaN where "
+                    "only one side occurs.",
+             .equation = "auc = (sum of ranks of yes - P (P + 1) / 2) / (P N), P yes "
+                         "and N no",
              .source = "Hanley and McNeil, Radiology 143 (1982)"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_scores,
     .finish = finish_auc};

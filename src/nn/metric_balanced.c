@@ -43,9 +43,9 @@ const MetricKind metric_balanced_accuracy = {
     .kind = {.name = "balanced_accuracy", .alias = "balanced_accuracy_score",
              .family = &metric_family, .size = sizeof(ClassMetric), .options = options,
              .check = metric_check_class_options,
-             .doc = "Mean over the classes that occur of the share of their rows that "
-                    "is right: the accuracy if all were equally frequent. Of a yes-no "
-                    "output, yes and no are the classes.",
+             .doc = "The share of right rows in each class, mean over the classes that "
+                    "occur: what the accuracy would be if all were equally frequent. "
+                    "Of a yes-no output, yes and no are the classes.",
              .equation = "mean_c(hits_c / rows_c)",
              .source = "Brodersen et al., ICPR 2010, section II"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_balanced,

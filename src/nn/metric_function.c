@@ -278,10 +278,10 @@ static const Option options[] = {
     {.name = "goal", .kind = OPT_CHOICE, .offset = offsetof(Metric, goal),
      .value = "auto",
      .choices = goal_names,
-     .doc = "which way is better, for early_stopping and checkpoint; auto: as the "
-            "name says, if it is that of a metric or a loss"},
+     .doc = "which way is better, for early_stopping and checkpoint. auto: known from "
+            "the name, if it is that of a metric or a loss"},
     {.name = "range", .kind = OPT_INTS, AT(range),
-     .doc = "smallest and largest value that it can have, as in { 0, 1 }"},
+     .doc = "smallest and largest value that the metric can have, as in { 0, 1 }"},
     {.name = "begin", .kind = OPT_CALL, AT(begin),
      .doc = "f() -> state, before the first batch; without it the state begins as nil"},
     {.name = "add", .kind = OPT_CALL, AT(add),

@@ -22,15 +22,15 @@ typedef struct ClassMetric {
   METRIC_NAME,                                                                         \
   {.name = "kind", .kind = OPT_CHOICE, .offset = offsetof(ClassMetric, as),            \
    .value = "auto", .choices = metric_as_names,                                        \
-   .doc = "how outputs are read: categorical, a row's class is that of its largest "   \
-          "output; binary, each output is a yes or a no; auto: as the loss does (mse " \
-          "and mae: binary, with one output)"}
+   .doc = "how outputs are read. categorical: the class of a row is that of its "      \
+          "largest output; binary: each output is a yes or a no; auto: as the loss "   \
+          "reads them (mse and mae: binary, with one output)"}
 
 #define METRIC_THRESHOLD                                                               \
   {.name = "threshold", .kind = OPT_REAL, .offset = offsetof(ClassMetric, threshold),  \
    .value = "none", .lo = -1e30, .hi = 1e30,                                           \
    .doc = "an output of at least this is a yes; default: 0 for logits, 1/2 for "       \
-          "probabilities, and for mse and mae"}
+          "probabilities and for mse and mae"}
 
 extern const char *const metric_as_names[];
 /* Check of a kind with these options. */

@@ -117,9 +117,9 @@ const MetricKind metric_rmse = {
 const MetricKind metric_r2 = {
     .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
-             .doc = "Share of the targets' variance that is explained, over all "
-                    "elements: 1 is perfect, 0 as good as their mean, below 0 worse; "
-                    "NaN where all targets are equal.",
+             .doc = "Share of the targets' variance that the outputs explain, over all "
+                    "elements: 1 is perfect, 0 as good as always giving their mean, "
+                    "below 0 worse; NaN where all targets are equal.",
              .equation = "r2 = 1 - sum((y - t)^2) / sum((t - mean(t))^2)",
              .source = "Draper and Smith, Applied Regression Analysis, 1.3"},
     .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .finish = finish_r2};

@@ -132,8 +132,8 @@ static const Option options[] = {
 const MetricKind metric_precision = {
     .kind = {.name = "precision", .family = &metric_family, .size = sizeof(TallyMetric),
              .options = options, .check = metric_check_class_options,
-             .doc = "Share of those predicted as a class that are of it; 0 where none "
-                    "is.",
+             .doc = "Of the rows that are predicted as a class, the share that belongs "
+                    "to it; 0 where none is predicted.",
              .equation = "p = hits / (hits + false alarms)",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
@@ -142,8 +142,8 @@ const MetricKind metric_precision = {
 const MetricKind metric_recall = {
     .kind = {.name = "recall", .family = &metric_family, .size = sizeof(TallyMetric),
              .options = options, .check = metric_check_class_options,
-             .doc = "Share of a class that is predicted as it; 0 where it does not "
-                    "occur.",
+             .doc = "Of the rows of a class, the share that is predicted as it; 0 "
+                    "where there are none.",
              .equation = "r = hits / (hits + misses)",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
@@ -153,8 +153,8 @@ const MetricKind metric_f1 = {
     .kind = {.name = "f1", .alias = "f1_score", .family = &metric_family,
              .size = sizeof(TallyMetric), .options = options,
              .check = metric_check_class_options,
-             .doc = "Harmonic mean of precision and recall; macro: the mean of each "
-                    "class's.",
+             .doc = "Harmonic mean of precision and recall. With average = \"macro\": "
+                    "the mean over the classes.",
              .equation = "f1 = 2 hits / (2 hits + false alarms + misses)",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,

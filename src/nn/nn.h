@@ -144,7 +144,7 @@ static inline Variable *layer_var(const Layer *layer, int i) {
 
 #define LAYER_OPTIONS                                                                  \
   {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Layer, given_name),            \
-   .doc = "replaces the counted name; unique in its net"},                             \
+   .doc = "name in the net, unique there, in place of a counted one as dense_1"},      \
   {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),    \
    .doc = "shape of one example, to build the net before its first use"}
 
@@ -152,7 +152,8 @@ static inline Variable *layer_var(const Layer *layer, int i) {
  * bias_init. */
 #define LINEAR_OPTIONS(type)                                                           \
   {.name = "activation", .kind = OPT_OBJECT, .offset = offsetof(type, activation),     \
-   .family = &activation_family, .doc = "applied to the result"},                      \
+   .family = &activation_family,                                                       \
+   .doc = "activation function that is applied to the result"},                        \
   {.name = "bias", .kind = OPT_BOOL, .offset = offsetof(type, bias), .value = "true",  \
    .alias = "use_bias", .doc = "add a bias"},                                          \
   {.name = "init", .kind = OPT_OBJECT, .offset = offsetof(type, init),                 \

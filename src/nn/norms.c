@@ -162,12 +162,14 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-5", .alias = "epsilon",      \
    .lo = 0, .hi = 1e9, .doc = "added to the variance (Keras: 1e-3)"},                  \
   {.name = "affine", .kind = OPT_BOOL, AT(affine), .value = "true",                    \
-   .alias = "elementwise_affine", .doc = "learn weight and bias"}
+   .alias = "elementwise_affine",                                                      \
+   .doc = "learn a weight and a bias for each channel or feature"}
 
 static const Option batch_norm_options[] = {
     {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0.1", .lo = 0,
      .hi = 0.5, .hint = "Keras's 0.99 is 0.01 here",
-     .doc = "weight of the new value in the running statistics"},
+     .doc = "share of the new value in the running statistics; Keras's 0.99 is 0.01 "
+            "here"},
     EPS_AFFINE,
     LAYER_OPTIONS,
     {0}};
@@ -178,9 +180,9 @@ const LayerKind layer_batch_norm = {
              .family = &layer_family, .size = sizeof(Norm),
              .options = batch_norm_options,
              .check = batch_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each channel (axis 2) over the batch; running "
-                    "statistics in inference, or when frozen. Variance: biased in the "
-                    "batch, unbiased in the running statistics.",
+             .doc = "Normalizes each channel (axis 2) over the batch. In inference, or "
+                    "when frozen, it uses running statistics. The variance is biased "
+                    "in the batch, unbiased in the running statistics.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
     .prefix = "batch_norm", .norm = "batch", .uses_batch = batch_norm_live,
@@ -232,8 +234,8 @@ const LayerKind layer_layer_norm = {
              .family = &layer_family,
              .size = sizeof(Norm), .options = layer_norm_options,
              .check = layer_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each row over the last axis, the same in training and "
-                    "inference.",
+             .doc = "Normalizes each row over its last axis, in training and inference "
+                    "alike.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ba et al., arXiv:1607.06450, eq. 4"},
     .prefix = "layer_norm", .norm = "layer", .keeps_time = true, .vars = layer_vars,
@@ -300,12 +302,12 @@ const LayerKind layer_group_norm = {
              .family = &layer_family,
              .size = sizeof(GroupNorm), .options = group_norm_options,
              .check = layer_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each example over groups of its channels (axis 2) "
-                    "with all that follows, the same in training and inference. One "
-                    "group: over all channels; as many as channels: instance "
-                    "normalization.",
-             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias, mean and "
-                         "var of C / groups channels",
+             .doc = "Normalizes each example over groups of its channels (axis 2) and "
+                    "all axes behind them, in training and inference alike. With one "
+                    "group, over all channels; with as many as channels, it is "
+                    "instance normalization.",
+             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias, mean and var "
+                         "over C / groups channels",
              .source = "Wu & He, ECCV 2018, eq. 1 and 7"},
     .prefix = "group_norm", .norm = "group", .vars = layer_vars,
     .samples = (const LayerSample[]){

@@ -112,30 +112,32 @@ void optimizer_deinit(Object *object);
   {.name = "weight_decay", .kind = OPT_REAL, OPTIM_AT(weight_decay),                   \
    .value = decay_default, .lo = 0, .hi = 1e9, .doc = decay_doc},                      \
   {.name = "clipnorm", .kind = OPT_REAL, OPTIM_AT(clipnorm), .value = "none", .lo = 0, \
-   .hi = 1e9, .open = true, .doc = "largest norm of each parameter's gradient"},       \
+   .hi = 1e9, .open = true,                                                            \
+   .doc = "largest norm of each parameter's gradient; a longer one is scaled down to " \
+          "it"},                                                                       \
   {.name = "global_clipnorm", .kind = OPT_REAL, OPTIM_AT(global_clipnorm),             \
    .value = "none", .lo = 0, .hi = 1e9, .open = true,                                  \
-   .doc = "largest norm of all gradients together"},                                   \
+   .doc = "largest norm of all gradients together; if it is larger, all are scaled "   \
+          "down by one factor"},                                                       \
   {.name = "clipvalue", .kind = OPT_REAL, OPTIM_AT(clipvalue), .value = "none",        \
    .lo = 0, .hi = 1e9, .open = true,                                                   \
-   .doc = "largest absolute value of a gradient's element; an infinite one counts as " \
-           "it"},                                                                      \
+   .doc = "each element of a gradient is limited to this size, also an infinite one"}, \
   {.name = "schedule", .kind = OPT_OBJECT, OPTIM_AT(schedule),                         \
    .family = &schedule_family, .alias = "lr_schedule",                                 \
-   .doc = "changes the rate by epoch or step"},                                        \
+   .doc = "changes the learning rate from epoch to epoch, or from step to step"},      \
   {0}
 /* Of a struct with fields beta1, beta2 and eps, of which the last arguments say more.
  */
 #define OPTIM_MOMENTS(own, second_doc, ...)                                            \
   {.name = "beta1", .kind = OPT_REAL, .offset = offsetof(own, beta1), .value = "0.9",  \
    .alias = "beta_1", .lo = 0, .hi = 1, .open_hi = true,                               \
-   .doc = "decay of the first moment"},                                                \
+   .doc = "share of the old value in the first moment"},                               \
   {.name = "beta2", .kind = OPT_REAL, .offset = offsetof(own, beta2),                  \
    .value = "0.999", .alias = "beta_2", .lo = 0, .hi = 1, .open_hi = true,             \
    .doc = second_doc},                                                                 \
   {.name = "eps", .kind = OPT_REAL, .offset = offsetof(own, eps), .value = "1e-8",     \
    .alias = "epsilon", .lo = 0, .hi = 1e9, __VA_ARGS__}
-#define OPTIM_COUPLED "added to the gradient: w times this (coupled)"
+#define OPTIM_COUPLED "w times this is added to the gradient (coupled)"
 
 /* -- for who trains ---------------------------------------------------------------- */
 

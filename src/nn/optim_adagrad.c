@@ -33,8 +33,9 @@ static const char *const adagrad_samples[] = {"", "eps=1e-3 weight_decay=0.02", 
 const OptimKind optim_adagrad = {
     .kind = {OPTIM_RECORD(Adagrad), .name = "Adagrad", .alias = "adagrad",
              .options = adagrad_options,
-             .doc = "The gradient over the root of the sum of all its squares, from 0 "
-                    "on (Keras: from 0.1). The rate falls by itself.",
+             .doc = "Divides each gradient by the root of the sum of all its squares "
+                    "so far, so that steps shrink by themselves. The sum starts at 0 "
+                    "(Keras: at 0.1).",
              .equation = "s <- s + g^2;  w <- w - lr g / (sqrt(s) + eps)",
              .source = "Duchi, Hazan & Singer, JMLR 12, 2011, section 1.1"},
     .samples = adagrad_samples, .slots = adagrad_slots, .rule = adagrad_rule};
@@ -50,7 +51,7 @@ typedef struct Adadelta {
 static const Option adadelta_options[] = {
     OPTIM_LR("1"),
     {.name = "rho", .kind = OPT_REAL, AT(rho), .value = "0.9", .lo = 0, .hi = 1,
-     .open_hi = true, .doc = "share of both means that is kept (Keras: 0.95)"},
+     .open_hi = true, .doc = "share of the old value in both means (Keras: 0.95)"},
     {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-6", .alias = "epsilon",
      .lo = 0, .hi = 1e9, .open = true,
      .doc = "added inside both square roots, as in the paper (Keras: 1e-7)"},
@@ -78,9 +79,9 @@ static const char *const adadelta_samples[] = {"", "rho=0.5 weight_decay=0.02", 
 const OptimKind optim_adadelta = {
     .kind = {OPTIM_RECORD(Adadelta), .name = "Adadelta", .alias = "adadelta",
              .options = adadelta_options,
-             .doc = "Steps in the unit of the parameter: the root of the mean square "
-                    "of past steps over that of gradients (Keras multiplies by lr = "
-                    "0.001).",
+             .doc = "Multiplies each gradient by the root of the mean square of past "
+                    "steps over that of past gradients, so that steps have the unit of "
+                    "the parameter. Keras multiplies by lr = 0.001.",
              .equation = "s <- rho s + (1 - rho) g^2;  d = g sqrt(x + eps) / sqrt(s + "
                          "eps);  x <- rho x + (1 - rho) d^2;  w <- w - lr d",
              .source = "Zeiler, arXiv:1212.5701, algorithm 1"},

@@ -9,13 +9,14 @@ typedef struct Adam {
 
 #define OPTIONS(decay_doc, decay_default)                                              \
   OPTIM_LR("0.001"),                                                                   \
-  OPTIM_MOMENTS(Adam, "decay of the second moment",                                    \
+  OPTIM_MOMENTS(Adam, "share of the old value in the second moment",                   \
                 .doc = "added outside the square root (Keras: 1e-7)"),                 \
   OPTIM_COMMON(decay_doc, decay_default)
 
 static const Option adam_options[] = {OPTIONS(OPTIM_COUPLED, "0")};
 static const Option adamw_options[] = {
-    OPTIONS("lr times this share is taken from w itself (Keras: 0.004)", "0.01")};
+    OPTIONS("each step takes lr times this share off w (decoupled; Keras: 0.004)",
+            "0.01")};
 
 enum { MOMENT1, MOMENT2 };
 static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
@@ -81,10 +82,12 @@ static const char *const samples[] = {"", "beta1=0.7 eps=0.001", "weight_decay=0
 const OptimKind optim_adam = {
     .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam",
              .options = adam_options,
-             .doc = "Adaptive moments, with corrected bias.",
-             .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
-                         "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); t "
-                         "counts the updates of this w",
+             .doc = "Steps along the running mean of the gradient, divided by the root "
+                    "of the running mean of its square; both are corrected for "
+                    "starting at 0.",
+             .equation = "m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w <- w - "
+                         "lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps); t: "
+                         "number of updates of this w",
              .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
     .samples = samples, .slots = slots, .numbers = numbers, .rule = rule_coupled,
     .fused = fused_coupled};
@@ -92,7 +95,7 @@ const OptimKind optim_adam = {
 const OptimKind optim_adamw = {
     .kind = {OPTIM_RECORD(Adam), .name = "AdamW", .alias = "adamw",
              .options = adamw_options,
-             .doc = "Adam with weight decay apart from the gradient.",
+             .doc = "Adam whose weight decay is apart from the gradient (decoupled).",
              .equation = "as Adam, and w <- w - lr weight_decay w",
              .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
     .samples = samples, .slots = slots, .numbers = numbers, .rule = rule_decoupled,

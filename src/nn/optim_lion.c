@@ -12,10 +12,12 @@ static const Option options[] = {
     OPTIM_LR("0.0001"),
     {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",
      .lo = 0,
-     .hi = 1, .open_hi = true, .doc = "share of the momentum in the step"},
+     .hi = 1, .open_hi = true,
+     .doc = "share of the momentum in the step; the rest is the gradient's"},
     {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.99", .alias = "beta_2",
-     .lo = 0, .hi = 1, .open_hi = true, .doc = "share of the momentum that is kept"},
-    OPTIM_COMMON("lr times this share is taken from w itself", "0")};
+     .lo = 0, .hi = 1, .open_hi = true,
+     .doc = "share of the old value in the momentum"},
+    OPTIM_COMMON("each step takes lr times this share off w itself (decoupled)", "0")};
 
 enum { MOMENTUM };
 static const OptimSlot slots[] = {[MOMENTUM] = {"momentum", NULL}, {0}};
@@ -35,8 +37,8 @@ static const char *const samples[] = {"", "weight_decay=0.1", "beta1=0.5 clipval
 
 const OptimKind optim_lion = {
     .kind = {OPTIM_RECORD(Lion), .name = "Lion", .alias = "lion", .options = options,
-             .doc = "Steps of one size, along the sign of a momentum; weight decay "
-                    "apart.",
+             .doc = "Steps of the same size in every element, along the sign of a "
+                    "momentum. Weight decay is apart from the gradient (decoupled).",
              .equation = "c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay "
                          "w);  m <- b2 m + (1 - b2) g",
              .source = "Chen et al., \"Symbolic discovery of optimization "

@@ -41,8 +41,9 @@ static double correction2(const Optimizer *self, double t) {
 
 static const Option adamax_options[] = {
     OPTIM_LR("0.001"),
-    OPTIM_MOMENTS(Moments, "decay of the largest gradient", .open = true,
-                  .doc = "added to the absolute gradient (Keras: to the largest, "
+    OPTIM_MOMENTS(Moments, "factor by which the largest gradient fades",
+                  .open = true,
+                  .doc = "added to the absolute gradient (Keras: to the largest one, "
                          "1e-7)"),
     COMMON};
 static const OptimSlot adamax_slots[] = {[MOMENT1] = {"moment1", NULL},
@@ -65,9 +66,10 @@ static void adamax_rule(const Optimizer *opt, OptimUpdate *u) {
 const OptimKind optim_adamax = {
     .kind = {OPTIM_RECORD(Moments), .name = "Adamax", .alias = "adamax",
              .options = adamax_options,
-             .doc = "Adam with the largest recent gradient for the second moment.",
-             .equation = "m <- b1 m + (1 - b1) g;  u <- max(b2 u, |g| + eps);  w <- w "
-                         "- lr / (1 - b1^t) m / u",
+             .doc = "Adam with the largest recent gradient in place of the second "
+                    "moment.",
+             .equation = "m <- b1 m + (1 - b1) g; u <- max(b2 u, |g| + eps); w <- w - "
+                         "lr (m / (1 - b1^t)) / u",
              .source = "Kingma & Ba, ICLR 2015, algorithm 2"},
     .samples = samples, .slots = adamax_slots, .numbers = adamax_numbers,
     .rule = adamax_rule};
@@ -130,20 +132,22 @@ static void nadam_rule(const Optimizer *opt, OptimUpdate *u) {
 
 static const Option nadam_options[] = {
     OPTIM_LR("0.002"),
-    OPTIM_MOMENTS(Moments, "decay of the second moment", .open = true,
+    OPTIM_MOMENTS(Moments, "share of the old value in the second moment",
+                  .open = true,
                   .doc = "added outside the square root (Keras: 1e-7)"),
     {.name = "momentum_decay", .kind = OPT_REAL, .offset = offsetof(Nadam, decay),
      .value = "0.004", .lo = 0, .hi = 1e3,
-     .doc = "how fast the momentum rises to beta1"},
+     .doc = "how fast the momentum rises to beta1; 0: it stays at beta1 / 2"},
     COMMON};
 
 const OptimKind optim_nadam = {
     .kind = {OPTIM_RECORD(Nadam), .name = "NAdam", .alias = "nadam Nadam",
              .options = nadam_options,
-             .doc = "Adam with Nesterov's momentum, which rises to beta1.",
-             .equation = "mu_t = b1 (1 - 0.96^(t momentum_decay) / 2), P_t = mu_1 ... "
-                         "mu_t;  m, v as Adam;  w <- w - lr ((1 - mu_t) g / (1 - P_t) "
-                         "+ mu_(t+1) m / (1 - P_(t+1))) / (sqrt(v / (1 - b2^t)) + eps)",
+             .doc = "Adam with Nesterov momentum, which rises to beta1.",
+             .equation = "mu_t = b1 (1 - 0.96^(t momentum_decay) / 2), P_t = mu_1 mu_2 "
+                         "... mu_t; m, v as in Adam; w <- w - lr ((1 - mu_t) g / (1 - "
+                         "P_t) + mu_(t+1) m / (1 - P_(t+1))) / (sqrt(v / (1 - b2^t)) + "
+                         "eps)",
              .source = "Dozat, ICLR workshop 2016, algorithm 8"},
     .samples = samples, .slots = slots, .numbers = nadam_numbers, .rule = nadam_rule};
 
@@ -176,7 +180,8 @@ static const OptimNumber radam_numbers[] = {
 
 static const Option radam_options[] = {
     OPTIM_LR("0.001"),
-    OPTIM_MOMENTS(Moments, "decay of the second moment", .open = true,
+    OPTIM_MOMENTS(Moments, "share of the old value in the second moment",
+                  .open = true,
                   .doc = "added outside the square root"),
     COMMON};
 
@@ -194,11 +199,12 @@ static void radam_rule(const Optimizer *opt, OptimUpdate *u) {
 const OptimKind optim_radam = {
     .kind = {OPTIM_RECORD(Moments), .name = "RAdam", .alias = "radam",
              .options = radam_options,
-             .doc = "Adam that begins as plain momentum, until its second moment is an "
-                    "average of more than 5 values, and then warms up by itself.",
-             .equation = "r_t = 2/(1 - b2) - 1 - 2 t b2^t / (1 - b2^t);  m, v as "
-                         "Adam; w <- w - lr m / (1 - b1^t) (r_t > 5: R_t sqrt(1 - "
-                         "b2^t) / (sqrt(v) + eps); else 1), R_t^2 = (r_t - 4)(r_t - "
-                         "2) r / ((r - 4)(r - 2) r_t), r = 2/(1 - b2) - 1",
+             .doc = "Adam that starts as plain momentum and warms up by itself: it "
+                    "divides by the second moment only once that is a mean of more "
+                    "than 5 values.",
+             .equation = "m, v as in Adam; r = 2 / (1 - b2) - 1; r_t = r - 2 t b2^t / "
+                         "(1 - b2^t); R_t = sqrt((r_t - 4) (r_t - 2) r / ((r - 4) (r - "
+                         "2) r_t)); w <- w - lr (m / (1 - b1^t)) (R_t sqrt(1 - b2^t) / "
+                         "(sqrt(v) + eps) if r_t > 5 else 1)",
              .source = "Liu et al., ICLR 2020, algorithm 2"},
     .samples = samples, .slots = slots, .numbers = radam_numbers, .rule = radam_rule};

@@ -18,14 +18,14 @@ static const Option options[] = {
     {.name = "rho", .kind = OPT_REAL, AT(rho), .value = "0.9", .alias = "alpha",
      .lo = 0,
      .hi = 1, .open_hi = true,
-     .doc = "share of the mean square that is kept (PyTorch: alpha, 0.99)"},
+     .doc = "share of the old value in the mean square (PyTorch: alpha, 0.99)"},
     {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
-     .doc = "share of the velocity that is kept"},
+     .doc = "share of the old velocity in the new one"},
     {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",
      .lo = 0,
      .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7, inside)"},
     {.name = "centered", .kind = OPT_BOOL, AT(centered), .value = "false",
-     .doc = "divide by the standard deviation instead: the mean is taken off"},
+     .doc = "divide by the standard deviation of the gradient instead"},
     OPTIM_COMMON(OPTIM_COUPLED, "0")};
 
 static bool is_centered(const Optimizer *self) {
@@ -69,11 +69,11 @@ static const char *const samples[] = {"",
 const OptimKind optim_rmsprop = {
     .kind = {OPTIM_RECORD(RmsProp), .name = "RMSprop", .alias = "rmsprop",
              .options = options,
-             .doc = "The gradient over the root of its mean square, with momentum if "
-                    "wanted.",
-             .equation = "s <- rho s + (1 - rho) g^2;  centered: m <- rho m + (1 - "
-                         "rho) g, and s - m^2 for s;  v <- momentum v + g / (sqrt(s) + "
-                         "eps);  w <- w - lr v",
+             .doc = "Divides each gradient by the root of the running mean of its "
+                    "square; with momentum if wanted.",
+             .equation = "s <- rho s + (1 - rho) g^2; v <- momentum v + g / (sqrt(s) + "
+                         "eps); w <- w - lr v; centered: m <- rho m + (1 - rho) g, and "
+                         "s - m^2 under the root",
              .source = "Hinton, \"Neural networks for machine learning\", lecture 6e, "
                        "2012; centered: Graves, arXiv:1308.0850, section 4.2"},
     .samples = samples, .slots = slots, .numbers = numbers, .rule = rule};

@@ -12,9 +12,9 @@ typedef struct Sgd {
 static const Option options[] = {
     OPTIM_LR("0.01"),
     {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
-     .doc = "share of the velocity that is kept"},
+     .doc = "share of the old velocity in the new one"},
     {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "false",
-     .doc = "look ahead along the velocity"},
+     .doc = "take the gradient's step from where the velocity leads (Nesterov)"},
     OPTIM_COMMON(OPTIM_COUPLED, "0")};
 
 static Err check(Object *object, Fault *fault) {

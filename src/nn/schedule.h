@@ -36,10 +36,11 @@ extern const char *const schedule_per_names[];
 #define SCHEDULE_PER                                                                   \
   {.name = "per", .kind = OPT_CHOICE, .offset = offsetof(Schedule, per),               \
    .value = "epoch", .choices = schedule_per_names,                                    \
-   .doc = "what t counts; epochs are known inside train.fit alone"}
+   .doc = "what t counts; epochs are only known in train.fit"}
 #define SCHEDULE_WARMUP                                                                \
   {.name = "warmup", .kind = OPT_INT, .offset = offsetof(Schedule, warmup),            \
-   .value = "0", .lo = 0, .hi = 1e9, .doc = "length of a linear rise before"}
+   .value = "0", .lo = 0, .hi = 1e9,                                                   \
+   .doc = "epochs or steps of a linear rise to lr before t begins to count"}
 
 /* A check: the number at position 1 is given. It has no default: what was never given
  * is 0, which is out of its range. */

@@ -33,16 +33,16 @@ static double restarts_factor(S *self, double t) {
 static const Option restarts_options[] = {
     {.name = "steps", .kind = OPT_INT, .offset = offsetof(Restarts, steps),
      .position = 1, .lo = 1, .hi = 1e9, .alias = "first_decay_steps T_0",
-     .doc = "length of the first descent"},
+     .doc = "epochs or steps of the first descent"},
     {.name = "mult", .kind = OPT_REAL, .offset = offsetof(Restarts, mult), .value = "1",
      .lo = 1, .hi = 1e3, .alias = "t_mul T_mult",
      .doc = "how much longer each descent is than the one before (Keras: 2)"},
     {.name = "height", .kind = OPT_REAL, .offset = offsetof(Restarts, height),
      .value = "1", .lo = 0, .hi = 1, .open = true, .alias = "m_mul",
-     .doc = "factor on the rate at each restart"},
+     .doc = "factor on the highest rate at each restart"},
     {.name = "final", .kind = OPT_REAL, .offset = offsetof(Restarts, final),
      .value = "0", .lo = 0, .hi = 1, .alias = "alpha",
-     .doc = "factor at the end of each descent"},
+     .doc = "rate at the end of each descent, as a share of lr"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_cosine_restarts = {
@@ -50,7 +50,7 @@ const ScheduleKind schedule_cosine_restarts = {
              .alias = "cosine_decay_restarts CosineAnnealingWarmRestarts SGDR",
              .family = &schedule_family, .size = sizeof(Restarts),
              .options = restarts_options, .check = schedule_check_first,
-             .doc = "Falls along half a cosine, again and again.",
+             .doc = "Falls along half a cosine, again and again from the top.",
              .equation = "rate = lr (final + (height^n - final) (1 + cos(pi s)) / 2), "
                          "s: share of the n-th descent, n from 0",
              .source = "Loshchilov & Hutter, ICLR 2017, eq. 5"},
@@ -84,25 +84,26 @@ static Err one_cycle_check(Object *object, Fault *fault) {
 static const Option one_cycle_options[] = {
     {.name = "steps", .kind = OPT_INT, .offset = offsetof(OneCycle, steps),
      .position = 1, .lo = 1, .hi = 1e9, .alias = "total_steps",
-     .doc = "length of the rise and the descent"},
+     .doc = "epochs or steps of the rise and the descent together"},
     {.name = "part", .kind = OPT_REAL, .offset = offsetof(OneCycle, part),
      .value = "0.3", .lo = 0, .hi = 1, .open = true, .open_hi = true,
-     .alias = "pct_start", .doc = "share of the rise"},
+     .alias = "pct_start", .doc = "share of them that the rise takes"},
     {.name = "begin", .kind = OPT_REAL, .offset = offsetof(OneCycle, begin),
      .value = "0.04", .lo = 0, .hi = 1,
-     .doc = "factor at the begin (PyTorch: 1 / div_factor)"},
+     .doc = "rate at the start, as a share of lr (PyTorch: 1 / div_factor)"},
     {.name = "final", .kind = OPT_REAL, .offset = offsetof(OneCycle, final),
      .value = "4e-6", .lo = 0, .hi = 1,
-     .doc = "factor at the end (PyTorch: 1 / div_factor / final_div_factor)"},
+     .doc = "rate at the end, as a share of lr (PyTorch: 1 / div_factor / "
+            "final_div_factor)"},
     SCHEDULE_PER, {0}};
 
 const ScheduleKind schedule_one_cycle = {
     .kind = {.name = "one_cycle", .alias = "OneCycleLR", .family = &schedule_family,
              .size = sizeof(OneCycle), .options = one_cycle_options,
              .check = one_cycle_check,
-             .doc = "Rises to lr and falls to nearly nothing, along half cosines. The "
-                    "momentum stays.",
-             .equation = "begin -> 1 over part of the steps, then 1 -> final; factor "
-                         "= b + (a - b) (1 + cos(pi s)) / 2",
+             .doc = "Rises to lr, then falls to nearly 0, each along half a cosine. "
+                    "The momentum does not change.",
+             .equation = "rate = lr (b + (a - b) (1 + cos(pi s)) / 2), s from 0 to 1; "
+                         "rise: a = begin, b = 1; descent: a = 1, b = final",
              .source = "Smith & Topin, arXiv:1708.07120, section 2"},
     .factor = one_cycle_factor};

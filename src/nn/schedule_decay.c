@@ -16,7 +16,7 @@ static const Option constant_options[] = {SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_constant = {
     .kind = {.name = "constant", .family = &schedule_family, .size = sizeof(Schedule),
-             .options = constant_options, .doc = "The base rate.",
+             .options = constant_options, .doc = "Constant learning rate.",
              .equation = "rate = lr"},
     .factor = constant_factor};
 
@@ -35,16 +35,18 @@ static double step_factor(S *self, double t) {
 
 static const Option step_options[] = {
     {.name = "every", .kind = OPT_INT, .offset = offsetof(Stairs, every), .position = 1,
-     .lo = 1, .hi = 1e9, .alias = "step_size", .doc = "length of one stair"},
+     .lo = 1, .hi = 1e9, .alias = "step_size",
+     .doc = "epochs or steps between two cuts"},
     {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Stairs, gamma),
      .value = "0.1",
-     .position = 2, .lo = 0, .hi = 1e9, .doc = "factor from stair to stair"},
+     .position = 2, .lo = 0, .hi = 1e9, .doc = "factor on the rate at each cut"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_step = {
     .kind = {.name = "step", .alias = "step_decay StepLR", .family = &schedule_family,
              .size = sizeof(Stairs), .options = step_options,
-             .check = schedule_check_first, .doc = "Falls in stairs.",
+             .check = schedule_check_first,
+             .doc = "Multiplies the rate by gamma every so many epochs or steps.",
              .equation = "rate = lr gamma^floor(t / every)"},
     .factor = step_factor};
 
@@ -81,18 +83,18 @@ static Err multi_step_check(Object *object, Fault *fault) {
 static const Option multi_step_options[] = {
     {.name = "milestones", .kind = OPT_REALS, .offset = offsetof(Milestones, at),
      .position = 1, .lo = 0, .hi = 1e9, .alias = "boundaries",
-     .doc = "epochs or steps, from 0, at which the rate falls"},
+     .doc = "epochs or steps, counted from 0, at which the rate is cut"},
     {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Milestones, gamma),
      .value = "0.1", .position = 2, .lo = 0, .hi = 1e9,
-     .doc = "factor from stair to stair"},
+     .doc = "factor on the rate at each cut"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_multi_step = {
     .kind = {.name = "multi_step", .alias = "MultiStepLR piecewise_constant",
              .family = &schedule_family, .size = sizeof(Milestones),
              .options = multi_step_options, .check = multi_step_check,
-             .doc = "Falls at the times that are given.",
-             .equation = "rate = lr gamma^n, n: milestones <= t"},
+             .doc = "Multiplies the rate by gamma at each of the given times.",
+             .equation = "rate = lr gamma^n, n: number of milestones <= t"},
     .factor = multi_step_factor};
 
 /* -- polynomial, inverse_time ------------------------------------------------------ */
@@ -112,19 +114,21 @@ static double polynomial_factor(S *self, double t) {
 static const Option polynomial_options[] = {
     {.name = "steps", .kind = OPT_INT, .offset = offsetof(Polynomial, steps),
      .position = 1, .lo = 1, .hi = 1e9, .alias = "decay_steps total_iters",
-     .doc = "length of the descent"},
+     .doc = "epochs or steps until the end of the descent"},
     {.name = "power", .kind = OPT_REAL, .offset = offsetof(Polynomial, power),
      .value = "1", .position = 2, .lo = 0, .hi = 1e3, .open = true,
-     .doc = "1: a straight line"},
+     .doc = "power of the remaining time; 1: a straight line"},
     {.name = "final", .kind = OPT_REAL, .offset = offsetof(Polynomial, final),
-     .value = "0", .lo = 0, .hi = 1, .doc = "factor at the end (Keras: a rate, 1e-4)"},
+     .value = "0", .lo = 0, .hi = 1,
+     .doc = "rate at the end, as a share of lr (Keras: a rate, 1e-4)"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_polynomial = {
     .kind = {.name = "polynomial", .alias = "polynomial_decay PolynomialLR linear",
              .family = &schedule_family, .size = sizeof(Polynomial),
              .options = polynomial_options, .check = schedule_check_first,
-             .doc = "Falls as a power of the time that is left; by default a line.",
+             .doc = "Falls as a power of the remaining time, then stays; by default "
+                    "along a straight line.",
              .equation = "rate = lr (final + (1 - final) max(0, 1 - t / steps)^power)"},
     .factor = polynomial_factor};
 
@@ -148,7 +152,8 @@ const ScheduleKind schedule_inverse_time = {
     .kind = {.name = "inverse_time", .alias = "inverse_time_decay",
              .family = &schedule_family, .size = sizeof(InverseTime),
              .options = inverse_time_options, .check = schedule_check_first,
-             .doc = "Falls as the inverse of the time.",
+             .doc = "Falls as the inverse of the time: fast at first, then ever more "
+                    "slowly.",
              .equation = "rate = lr / (1 + decay t)",
              .source = "Robbins & Monro, Annals of Mathematical Statistics 22, 1951"},
     .factor = inverse_time_factor};
@@ -167,14 +172,15 @@ static double exponential_factor(S *self, double t) {
 static const Option exponential_options[] = {
     {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Exponential, gamma),
      .position = 1, .lo = 0, .hi = 1e9, .open = true, .alias = "decay_rate",
-     .doc = "factor per epoch or step"},
+     .doc = "factor on the rate after every epoch or step"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_exponential = {
     .kind = {.name = "exponential", .alias = "exponential_decay ExponentialLR",
              .family = &schedule_family, .size = sizeof(Exponential),
              .options = exponential_options, .check = schedule_check_first,
-             .doc = "Falls by a factor.", .equation = "rate = lr gamma^t"},
+             .doc = "Multiplies the rate by gamma after every epoch or step.",
+             .equation = "rate = lr gamma^t"},
     .factor = exponential_factor};
 
 /* -- cosine ------------------------------------------------------------------------ */
@@ -193,17 +199,20 @@ static double cosine_factor(S *self, double t) {
 
 static const Option cosine_options[] = {
     {.name = "steps", .kind = OPT_INT, .offset = offsetof(Cosine, steps), .position = 1,
-     .lo = 1, .hi = 1e9, .alias = "decay_steps T_max", .doc = "length of the descent"},
+     .lo = 1, .hi = 1e9, .alias = "decay_steps T_max",
+     .doc = "epochs or steps until the end of the descent"},
     {.name = "final", .kind = OPT_REAL, .offset = offsetof(Cosine, final), .value = "0",
-     .position = 2, .lo = 0, .hi = 1, .alias = "alpha", .doc = "factor at the end"},
+     .position = 2, .lo = 0, .hi = 1, .alias = "alpha",
+     .doc = "rate at the end, as a share of lr"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_cosine = {
     .kind = {.name = "cosine", .alias = "cosine_decay CosineAnnealingLR",
              .family = &schedule_family, .size = sizeof(Cosine),
              .options = cosine_options, .check = schedule_check_first,
-             .doc = "Falls along half a cosine.",
-             .equation = "rate = lr (final + (1 - final) (1 + cos(pi t / steps)) / 2)",
+             .doc = "Falls along half a cosine, then stays.",
+             .equation = "rate = lr (final + (1 - final) (1 + cos(pi min(1, t / "
+                         "steps))) / 2)",
              .source = "Loshchilov & Hutter, ICLR 2017, eq. 5"},
     .factor = cosine_factor};
 
@@ -221,12 +230,12 @@ static double warmup_factor(S *self, double t) {
 
 static const Option warmup_options[] = {
     {.name = "steps", .kind = OPT_INT, .offset = offsetof(Rise, steps), .position = 1,
-     .lo = 1, .hi = 1e9, .doc = "length of the rise"},
+     .lo = 1, .hi = 1e9, .doc = "epochs or steps until lr is reached"},
     SCHEDULE_PER, {0}};
 
 const ScheduleKind schedule_warmup = {
     .kind = {.name = "warmup", .alias = "linear_warmup", .family = &schedule_family,
              .size = sizeof(Rise), .options = warmup_options,
-             .check = schedule_check_first, .doc = "Rises linearly, then stays.",
+             .check = schedule_check_first, .doc = "Rises linearly to lr, then stays.",
              .equation = "rate = lr min(1, (t + 1) / steps)"},
     .factor = warmup_factor};

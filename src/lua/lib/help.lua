@@ -73,6 +73,15 @@ local function wrap(text, indent)
   return table.concat(lines, "\n")
 end
 
+-- Each equation in a line of its own: they are separated by ";".
+local function equation_lines(equations)
+  local lines = {}
+  for equation in (equations .. ";"):gmatch "%s*(.-)%s*;" do
+    lines[#lines + 1] = wrap(equation, "    "):gsub("\n", "\n    ")
+  end
+  return table.concat(lines, "\n")
+end
+
 -- Rows { left, right } as two columns; the right one is wrapped.
 local function two_columns(rows)
   local width = 0
@@ -122,7 +131,7 @@ end
 local function entry_text(entry)
   local out = { bold(usage(entry)) }
   out[#out + 1] = wrap(entry.doc or "", "  ")
-  if entry.equation then out[#out + 1] = wrap(entry.equation, "    ") end
+  if entry.equation then out[#out + 1] = equation_lines(entry.equation) end
   if entry.source then out[#out + 1] = wrap("Source: " .. entry.source, "  ") end
   if #entry.alias > 0 then
     out[#out + 1] = wrap("Also called: " .. table.concat(entry.alias, ", "), "  ")
