@@ -416,8 +416,9 @@ static Object *object_from_name(lua_State *L, const FamilyBinding *binding,
   if (!also || family_find(family, name, NULL)) return family_make(family, name, fault);
   if (family_find(also, name, NULL))
     return convert(L, binding, family_make(also, name, fault), fault);
-  bool nearer = !family_nearest(family, name) && family_nearest(also, name);
-  family_find(nearer ? also : family, name, fault);
+  const char *near[] = {family_nearest(family, name), family_nearest(also, name)};
+  bool of_also = near[1] && (!near[0] || text_nearest(name, near, 2) == near[1]);
+  family_find(of_also ? also : family, name, fault);
   return NULL;
 }
 
