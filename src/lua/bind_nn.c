@@ -442,6 +442,11 @@ static int make_or_apply_activation(lua_State *L) {
 static const Function activation_methods[] = {{"__call", activation_call, NULL, NULL,
                                                NULL},
                                               {0}};
+/* Can layers of that kind be activations? */
+static bool is_activation(const Kind *layer) {
+  return ((const LayerKind *)layer)->as_activation != NULL;
+}
+
 /* The layer at `arg` as the activation that it does. Returns new. */
 static Object *activation_from_layer(lua_State *L, int arg, Fault *fault) {
   Layer *layer = bind_to_object(L, arg, &layer_family);
@@ -462,7 +467,8 @@ static Object *activation_from_layer(lua_State *L, int arg, Fault *fault) {
 
 static const FamilyBinding activation_binding = {
     .family = &activation_family, .methods = activation_methods,
-    .from_table = activation_from_layer, .also = &layer_family};
+    .from_table = activation_from_layer, .also = &layer_family,
+    .takes = is_activation};
 
 /* -- nn.activation(name or function), nn.norm(name) -------------------------------- */
 

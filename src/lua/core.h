@@ -118,6 +118,7 @@ typedef struct FamilyBinding {
   Object *(*from_table)(lua_State *L, int arg, Fault *fault);
   /* A family whose objects are taken for one of this (from_table converts); or NULL. */
   const Family *also;
+  bool (*takes)(const Kind *kind); /* kinds of `also` that are; NULL: all */
   /* Pushes object[key], where the key (at 2) is a number, or a name that is neither a
    * method nor an option; false: there is none. NULL: there never is. */
   bool (*index)(lua_State *L);

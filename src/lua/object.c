@@ -410,6 +410,11 @@ static Object *convert(lua_State *L, const FamilyBinding *binding, Object *other
   return object;
 }
 
+static bool takes_kind(const FamilyBinding *binding, const Kind *kind) {
+  if (kind->family == binding->family) return true;
+  return kind->family == binding->also && (!binding->takes || binding->takes(kind));
+}
+
 static Object *object_from_name(lua_State *L, const FamilyBinding *binding,
                                 const char *name, Fault *fault) {
   const Family *family = binding->family, *also = binding->also;
@@ -417,7 +422,8 @@ static Object *object_from_name(lua_State *L, const FamilyBinding *binding,
   if (family_find(also, name, NULL))
     return convert(L, binding, family_make(also, name, fault), fault);
   const char *near[] = {family_nearest(family, name), family_nearest(also, name)};
-  bool of_also = near[1] && (!near[0] || text_nearest(name, near, 2) == near[1]);
+  bool of_also = near[1] && takes_kind(binding, family_find(also, near[1], NULL)) &&
+                 (!near[0] || text_nearest(name, near, 2) == near[1]);
   family_find(of_also ? also : family, name, fault);
   return NULL;
 }
@@ -427,7 +433,7 @@ static Object *object_from_constructor(lua_State *L, const FamilyBinding *bindin
                                        const Kind *kind, Fault *fault) {
   const bool none[MAX_OPTIONS] = {0};
   char label[96];
-  if (kind->family != binding->family && kind->family != binding->also) {
+  if (!takes_kind(binding, kind)) {
     fault_set(fault, ERR_SCRIPT, "%s", kind_label(kind, label, sizeof label));
     return NULL;
   }
