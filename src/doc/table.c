@@ -71,6 +71,13 @@ void table_add(Table *table, const char *cell) {
   table_cell_end(table);
 }
 
+void table_cells(Table *table, int n, ...) {
+  va_list cells;
+  va_start(cells, n);
+  while (n-- > 0) table_add(table, va_arg(cells, const char *));
+  va_end(cells);
+}
+
 void table_addf(Table *table, const char *format, ...) {
   va_list args;
   va_start(args, format);

@@ -69,8 +69,9 @@ void table_unit(Table *table, const char *unit);
  */
 Table *table_narrow(Table *table);
 
-/* The next cell, in its row. */
+/* The next cell, in its row; the next n cells, each a const char *. */
 void table_add(Table *table, const char *cell);
+void table_cells(Table *table, int n, ...);
 void table_addf(Table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The next cell, to be written: begun by adding to the text, and ended. */

@@ -63,25 +63,6 @@ const char *compare_level(const Compare *compare, int factor, int level) {
   return level < 0 ? "-" : compare->spec.factors[factor].levels[level];
 }
 
-void compare_add_factor(const Compare *compare, int factor, Text *out) {
-  text_add(out, compare->spec.factors[factor].name);
-  for (int f = factor + 1; f < compare->spec.n_factors; f++)
-    if (compare->alias[f] == factor)
-      text_addf(out, "+%s", compare->spec.factors[f].name);
-}
-
-/* Factors that change with it have a level of their own wherever it has this one. */
-void compare_add_level(const Compare *compare, int factor, int level, Text *out) {
-  int c = 0;
-  while (c < compare->n_cells && compare->cells[c].levels[factor] != level) c++;
-  text_add(out, compare_level(compare, factor, level));
-  for (int f = factor + 1; f < compare->spec.n_factors; f++) {
-    int partner = c < compare->n_cells ? compare->cells[c].levels[f] : -1;
-    if (compare->alias[f] == factor)
-      text_addf(out, "+%s", compare_level(compare, f, partner));
-  }
-}
-
 /* How many factors have a level of that name. */
 static int count_factors(const Compare *compare, const char *level) {
   int n = 0;
@@ -137,16 +118,10 @@ static void add_cells(const Compare *compare, int a, const char *between, int b,
     text_add(out, " at "), add_levels(compare, a, b, PART_SAME, out);
 }
 
-bool compare_is_drawn(const Compare *compare) {
-  for (int f = 0; f < compare->spec.n_factors; f++)
-    if (compare->varies[f] && compare->spec.drawn[f]) return true;
-  return false;
-}
-
 void compare_add_side(const Compare *compare, const CompareContrast *contrast, int side,
                       Text *out) {
   if (contrast->factor < 0) compare_add_cell(compare, side, out);
-  else compare_add_level(compare, contrast->factor, side, out);
+  else text_add(out, compare_level_title(compare, contrast->factor, side));
 }
 
 void compare_add_sides(const Compare *compare, const CompareContrast *contrast,
@@ -157,9 +132,8 @@ void compare_add_sides(const Compare *compare, const CompareContrast *contrast,
     add_cells(compare, first, between, second, false, out);
     return;
   }
-  compare_add_level(compare, contrast->factor, first, out);
-  text_add(out, between);
-  compare_add_level(compare, contrast->factor, second, out);
+  text_addf(out, "%s%s%s", compare_level_title(compare, contrast->factor, first),
+            between, compare_level_title(compare, contrast->factor, second));
 }
 
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
@@ -410,12 +384,48 @@ static void find_levels(Compare *compare, int f, CompareFactor *factor) {
   if (factor->baseline < 0) factor->baseline = lowest < factor->n_levels ? lowest : 0;
 }
 
+/* Are there cells, and do they differ, in factors that are drawn? */
+static bool is_drawn(const Compare *compare) {
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f] && compare->spec.drawn[f]) return true;
+  return false;
+}
+
+const char *compare_why_none(const Compare *compare) {
+  return is_drawn(compare) ? "points that are drawn have no baseline"
+                           : "no two cells differ in one factor alone";
+}
+
 static bool is_baseline(const Compare *compare, const CompareCell *cell) {
   for (int f = 0; f < compare->spec.n_factors; f++)
     if (compare->varies[f] && compare->alias[f] == f && cell->levels[f] >= 0 &&
         cell->levels[f] != compare->spec.factors[f].baseline)
       return false;
-  return !compare_is_drawn(compare);
+  return !is_drawn(compare);
+}
+
+/* Adds the name of the factor, or with a cell of its level there, and of those that
+ * change with it: "activation+init", "relu+he_normal". */
+static const char *title_of(Compare *compare, int factor, const CompareCell *cell) {
+  Text title = {0};
+  for (int f = factor; f < compare->spec.n_factors; f++)
+    if (compare->alias[f] == factor)
+      text_addf(&title, "%s%s", f > factor ? "+" : "",
+                cell ? compare_level(compare, f, cell->levels[f])
+                     : compare->spec.factors[f].name);
+  return compare_keep_text(&compare->spec.blocks, &title, compare->fault);
+}
+
+static Err make_titles(Compare *compare, int f) {
+  int n = compare->spec.factors[f].n_levels + 1;
+  const char **titles = compare_alloc(compare, n, sizeof *titles);
+  compare->titles[f] = title_of(compare, f, NULL);
+  compare->level_titles[f] = titles;
+  for (int c = 0; titles && c < compare->n_cells; c++) {
+    const char **title = &titles[compare->cells[c].levels[f] + 1];
+    if (!*title) *title = title_of(compare, f, &compare->cells[c]);
+  }
+  return compare->fault->code;
 }
 
 static Err find_facts(Compare *compare) {
@@ -434,12 +444,15 @@ static Err find_facts(Compare *compare) {
   }
   for (int c = 0; c < compare->n_cells; c++)
     compare->cells[c].baseline = is_baseline(compare, &compare->cells[c]);
+  for (int f = 0; f < n_factors; f++)
+    if (compare_leads(compare, f) && make_titles(compare, f)) return ERR_MEMORY;
   return ERR_OK;
 }
 
 /* -- summaries --------------------------------------------------------------------- */
 
-bool compare_is_better(const Compare *compare, double a, double b) {
+/* In the goal's direction; false where one is NaN. */
+static bool is_better(const Compare *compare, double a, double b) {
   return compare->spec.goal == COMPARE_MAX ? a > b : a < b;
 }
 
@@ -450,8 +463,8 @@ static void find_ends(Compare *compare) {
   for (int64_t i = 0; i < size; i++) {
     double value = compare->values[i];
     if (isnan(value)) continue;
-    if (!compare_is_better(compare, compare->best, value)) compare->best = value;
-    if (!compare_is_better(compare, value, compare->worst)) compare->worst = value;
+    if (!is_better(compare, compare->best, value)) compare->best = value;
+    if (!is_better(compare, value, compare->worst)) compare->worst = value;
   }
 }
 
@@ -483,8 +496,8 @@ static int by_mean(const void *a, const void *b, void *context) {
   const CompareCell *first = &compare->cells[i], *second = &compare->cells[k];
   double x = first->imputed.mean, y = second->imputed.mean;
   if (isnan(x) != isnan(y)) return isnan(x) ? 1 : -1;
-  if (compare_is_better(compare, x, y)) return -1;
-  if (compare_is_better(compare, y, x)) return 1;
+  if (is_better(compare, x, y)) return -1;
+  if (is_better(compare, y, x)) return 1;
   if (!first->sample.n != !second->sample.n) return first->sample.n ? -1 : 1;
   return i - k;
 }
@@ -525,7 +538,6 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
   if (!err) err = make_cells(compare);
   if (!err) err = compare_make_flags(compare);
   if (!err) err = compare_make_contrasts(compare);
-  if (!err) err = compare_find_sd(compare);
   if (!err) err = compare_make_grid(compare);
   compare->fault = NULL;
   if (!err) {

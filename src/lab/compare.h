@@ -44,8 +44,7 @@
 
 #include "base/json.h"
 #include "doc/doc.h"
-#include "lab/stat_anova.h"
-#include "lab/stat_paired.h"
+#include "lab/stat.h"
 
 typedef enum CompareGoal { COMPARE_MAX, COMPARE_MIN } CompareGoal;
 
@@ -196,6 +195,10 @@ typedef struct Compare {
   bool varies[STAT_FACTORS_MAX]; /* more than one level is planned. One with a single
                                 level that only some cells have follows from the other
                                 factors */
+  const char *titles[STAT_FACTORS_MAX]; /* "activation+init", of each factor that is
+                                           the first of those that change together */
+  const char *const *level_titles[STAT_FACTORS_MAX]; /* the same of their levels, from
+                                           level -1 on; NULL: no cell has it */
   int n_seeds;
   const int64_t *seeds; /* ascending */
   int n_cells;

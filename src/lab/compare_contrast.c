@@ -7,7 +7,6 @@
  * seed. A block with seeds enough for a verdict is preferred, if it is half as
  * large. */
 #include "lab/compare_private.h"
-#include "lab/stat_grid.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -402,9 +401,23 @@ static Err analyse_contrast(Compare *compare, Scratch *scratch,
   test_runs(contrast);
   Err err = analyse(compare, contrast, false, scratch, &contrast->complete);
   if (err) return err;
-  if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
+  if (compare_n_diverged(contrast))
     return analyse(compare, contrast, true, scratch, &contrast->imputed);
   contrast->imputed = contrast->complete;
+  return ERR_OK;
+}
+
+/* The median over the contrasts that have one. */
+static Err find_sd(Compare *compare) {
+  double *sds = compare_alloc(compare, compare->n_contrasts, sizeof *sds);
+  if (!sds) return ERR_MEMORY;
+  int n = 0;
+  for (int i = 0; i < compare->n_contrasts; i++) {
+    double sd = compare_main(&compare->contrasts[i])->paired.sd_used;
+    if (sd > 0) sds[n++] = sd;
+  }
+  stat_sort(sds, n);
+  compare->sd = n ? sds[n / 2] : NAN;
   return ERR_OK;
 }
 
@@ -422,5 +435,30 @@ Err compare_make_contrasts(Compare *compare) {
   if (!err) err = adjust_runs(compare);
   for (int i = 0; i < compare->n_contrasts && !err; i++)
     conclude(&compare->contrasts[i]);
-  return err;
+  return err ? err : find_sd(compare);
+}
+
+/* -- what the seeds can show ------------------------------------------------------- */
+
+/* After Holm the first of m contrasts is tested at level / m: it is counted as if there
+ * were one difference. */
+static void add_find(const Compare *compare, int n_seeds, CompareReach *reach) {
+  double level = compare_level_at(compare, n_seeds);
+  double sds = stat_smallest(n_seeds, level / compare->n_contrasts);
+  reach->finds[reach->n++] = (CompareFind){n_seeds, level, sds, sds * compare->sd};
+}
+
+CompareReach compare_reach(const Compare *compare) {
+  static const int asked[] = {4, 5, 6, 8, 10};
+  CompareReach reach = {0};
+  int planned = compare->n_seeds;
+  bool added = planned < STAT_TEST_MIN;
+  if (compare->n_contrasts == 0) return reach;
+  for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+    if (!added && planned < asked[i]) add_find(compare, planned, &reach);
+    added = added || planned <= asked[i];
+    add_find(compare, asked[i], &reach);
+  }
+  if (!added) add_find(compare, planned, &reach);
+  return reach;
 }

@@ -1,13 +1,13 @@
 /* compare_doc.c: the page that says what a study shows: the tables of cells, effects
- * and contrasts; the sentences are those of compare_verdicts.c, compare_words.c,
- * compare_reach.c. */
-#include "lab/compare_page.h"
+ * and contrasts; the sentences are those of compare_words.c. */
+#include "lab/compare_private.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-  CELL_ROWS = 40,            /* of the table of cells; the rest is told in a line */
+  CELL_ROWS = 40,            /* of the table of cells; a line says how many more are */
   BAR_COLUMNS = 20,          /* of a share of 100 % */
   MATRICES = 2               /* of interactions, at most */
 };
@@ -19,10 +19,11 @@ static const char *bare(const char *unit) {
   return *unit ? unit + strlen(NO_BREAK) : unit;
 }
 
-/* The number, or nothing for NaN. */
-static void add_number(Table *table, const char *after, double number, int decimals) {
-  if (!isnan(number)) text_addf(table_cell(table), "%.*f%s", decimals, number, after);
-  table_cell_end(table);
+/* The number and what stands behind it, or nothing for NaN. */
+static ShownText plain(double number, int decimals, const char *behind) {
+  ShownText out = {""};
+  if (!isnan(number)) snprintf(out.text, 32, "%.*f%s", decimals, number, behind);
+  return out;
 }
 
 /* -- cells ------------------------------------------------------------------------- */
@@ -54,13 +55,13 @@ static void add_throughout(const Compare *compare, Text *text) {
 static void add_heading(const Page *page) {
   const Compare *compare = page->compare;
   const CompareSpec *spec = &compare->spec;
-  Text *text = page_begin(page);
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (spec->name) text_addf(text, "%s: ", spec->name);
-  text_addf(text, "%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
+  text_addf(text, "%s%s, %s is better; %s, %s; ", spec->metric,
             *page->shown.unit ? " in" NO_BREAK "%" : "",
-            spec->goal == COMPARE_MAX ? "higher" : "lower", compare->n_cells,
-            page_plural(compare->n_cells), compare->n_seeds,
-            page_plural(compare->n_seeds));
+            spec->goal == COMPARE_MAX ? "higher" : "lower",
+            text_counted(compare->n_cells, "cell").s,
+            text_counted(compare->n_seeds, "seed").s);
   add_counts(compare, text);
   text_addf(text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
@@ -72,19 +73,19 @@ static void add_heading(const Page *page) {
 
 /* "baseline, floor, 2 diverged" */
 static void add_note(const Compare *compare, const CompareCell *cell, Table *table) {
-  const struct { int n; const char *word; } counts[] = {
-    {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"},
-    {cell->n_missing, "to go"}};
-  const struct { bool is; const char *word; } marks[] = {
-    {cell->note, cell->note}, {cell->baseline && compare->n_cells > 1, "baseline"},
-    {cell->floor, "floor"}, {cell->ceiling, "ceiling"}};
-  Text *note = table_cell(table);
+  const struct { int n; const char *word; } notes[] = {
+      {cell->note != NULL, cell->note},
+      {cell->baseline && compare->n_cells > 1, "baseline"}, {cell->floor, "floor"},
+      {cell->ceiling, "ceiling"}, {cell->n_diverged, "diverged"},
+      {cell->n_failed, "failed"}, {cell->n_missing, "to go"}};
   const char *comma = "";
-  for (int i = 0; i < 4; i++)
-    if (marks[i].is) text_addf(note, "%s%s", comma, marks[i].word), comma = ", ";
-  for (int i = 0; i < 3; i++)
-    if (counts[i].n)
-      text_addf(note, "%s%d %s", comma, counts[i].n, counts[i].word), comma = ", ";
+  for (int i = 0; i < 7; i++) {
+    if (!notes[i].n) continue;
+    text_add(table_cell(table), comma);
+    if (i > 3) text_addf(table_cell(table), "%d ", notes[i].n);
+    text_add(table_cell(table), notes[i].word);
+    comma = ", ";
+  }
   table_cell_end(table);
 }
 
@@ -126,14 +127,12 @@ static void add_cell_row(const Page *page, int c, CellTable how, Table *table) {
     table_add_drawn(table, shown.scale * cut.low, shown.scale * sample->mean,
                     shown.scale * cut.high);
   table_add(table, shown_interval(shown, sample->interval).text);
-  if (!how.drawn) {
-    table_add(table, shown_value(shown, sample->sd).text);
-    table_add(table, shown_value(shown, sample->median).text);
-    table_add(table, shown_value(shown, sample->min).text);
-    table_add(table, shown_value(shown, sample->max).text);
-    table_add(table,
-              cell->n_diverged ? shown_value(shown, cell->imputed.mean).text : "");
-  }
+  if (!how.drawn)
+    table_cells(table, 5, shown_value(shown, sample->sd).text,
+                shown_value(shown, sample->median).text,
+                shown_value(shown, sample->min).text,
+                shown_value(shown, sample->max).text,
+                cell->n_diverged ? shown_value(shown, cell->imputed.mean).text : "");
   add_note(compare, cell, table);
 }
 
@@ -142,7 +141,7 @@ static void add_cells_left(const Page *page, int rows) {
   const Compare *compare = page->compare;
   int last = compare->order[compare->n_cells - 1];
   const StatSample *sample = &compare->cells[last].sample;
-  Text *text = page_begin(page);
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   text_addf(text, "and %d more, the last: ", compare->n_cells - rows);
   compare_add_cell(compare, last, text);
   text_addf(text, " %s",
@@ -171,17 +170,14 @@ static void add_cells(const Page *page) { add_table(page, false); }
 
 /* -- effects ----------------------------------------------------------------------- */
 
+/* "activation", "activation x init", "seed" */
 static void add_source(const Compare *compare, const StatEffect *effect, Text *text) {
   static const char *const names[] = {
     [STAT_HIGHER] = "interactions of three and more",
     [STAT_BLOCK] = "seed", [STAT_RESIDUAL] = "residual: seed within cell"};
-  if (effect->source <= STAT_PAIR) compare_add_factor(compare, effect->a, text);
-  if (effect->source == STAT_PAIR) {
-    text_add(text, " x ");
-    compare_add_factor(compare, effect->b, text);
-  } else if (effect->source > STAT_PAIR) {
-    text_add(text, names[effect->source]);
-  }
+  if (effect->source > STAT_PAIR) text_add(text, names[effect->source]);
+  else text_add(text, compare->titles[effect->a]);
+  if (effect->source == STAT_PAIR) text_addf(text, " x %s", compare->titles[effect->b]);
 }
 
 /* Largest share first; seed and residual last. */
@@ -197,12 +193,12 @@ static int by_share(const void *a, const void *b) {
 
 static void add_share_row(const Compare *compare, const StatEffect *effect,
                           Table *table) {
+  int n = (int)lround(BAR_COLUMNS * effect->eta2);
+  double omega2 = isnan(effect->omega2) ? NAN : 100 * fmax(0, effect->omega2);
   add_source(compare, effect, table_cell(table));
   table_cell_end(table);
-  table_addf(table, "%.1f %%", 100 * effect->eta2);
-  add_number(table, " %", isnan(effect->omega2) ? NAN : 100 * fmax(0, effect->omega2),
-             1);
-  int n = (int)lround(BAR_COLUMNS * effect->eta2);
+  table_cells(table, 2, plain(100 * effect->eta2, 1, " %").text,
+              plain(omega2, 1, " %").text);
   table_addf(table, "%.*s", n > 0 ? n : 0, "####################");
 }
 
@@ -216,11 +212,9 @@ static void add_shares(const Page *page) {
   const CompareGrid *grid = &page->compare->grid;
   const StatEffect *sorted[STAT_EFFECTS_MAX] = {NULL};
   int n = grid->n_effects - 1; /* without the total */
-  int n_negligible = 0, n_told = 0;
+  int n_negligible = 0, n_left_out = 0;
   Table *table = doc_table(page->doc);
-  table_column(table, "", TABLE_TEXT, 0);
-  table_head(table, ">eta^2|>omega^2:1", NULL);
-  table_column(table, "", TABLE_TEXT, 2);
+  table_head(table, "|>eta^2|>omega^2:1|:2", NULL);
   for (int i = 0; i < n; i++) {
     sorted[i] = &grid->effects[i];
     n_negligible += is_negligible(sorted[i]);
@@ -229,19 +223,11 @@ static void add_shares(const Page *page) {
   for (int i = 0; i < n; i++) {
     if (n_negligible < 3 || !is_negligible(sorted[i])) {
       add_share_row(page->compare, sorted[i], table);
-    } else if (n_told++ == 0) {
+    } else if (n_left_out++ == 0) {
       table_addf(table, "%d other pairs, each", n_negligible);
-      table_add(table, "< 0.1 %");
-      table_add(table, "");
-      table_add(table, "");
+      table_cells(table, 3, "< 0.1 %", "", "");
     }
   }
-}
-
-static void add_level_name(const Compare *compare, int factor, int level,
-                           Table *table) {
-  compare_add_level(compare, factor, level, table_cell(table));
-  table_cell_end(table);
 }
 
 static void add_marginal_means(const Page *page) {
@@ -255,42 +241,35 @@ static void add_marginal_means(const Page *page) {
   for (int i = 0; i < grid->n_margins && grid->margins[i].b < 0; i++) {
     const CompareMargin *margin = &grid->margins[i];
     if (compare->spec.drawn[margin->a]) continue;
-    if (margin->a != last) compare_add_factor(compare, margin->a, table_cell(table));
-    table_cell_end(table);
+    table_cells(table, 4, margin->a != last ? compare->titles[margin->a] : "",
+                compare_level_title(compare, margin->a, margin->level_a),
+                shown_value(page->shown, margin->sample.mean).text,
+                shown_interval(page->shown, margin->sample.interval).text);
     last = margin->a;
-    add_level_name(compare, margin->a, margin->level_a, table);
-    table_add(table, shown_value(page->shown, margin->sample.mean).text);
-    table_add(table, shown_interval(page->shown, margin->sample.interval).text);
   }
 }
 
 /* The means of a pair of factors: rows are a's levels, columns b's. The pair's margins
  * follow each other, row by row. */
 static void add_matrix(const Page *page, const StatEffect *effect) {
-  const CompareGrid *grid = &page->compare->grid;
-  const CompareMargin *first = grid->margins, *end = grid->margins + grid->n_margins;
+  const Compare *compare = page->compare;
+  const CompareMargin *first = compare->grid.margins, *m;
+  const CompareMargin *end = first + compare->grid.n_margins;
   while (first->a != effect->a || first->b != effect->b) first++;
   doc_break(page->doc);
   Text *title = doc_begin(page->doc, DOC_NOTE);
   text_add(title, "Means of ");
-  add_source(page->compare, effect, title);
+  add_source(compare, effect, title);
   text_add(title, ":");
   Table *table = doc_table(page->doc);
   table->split = true;
   table_column(table, "", TABLE_TEXT, 0);
-  for (const CompareMargin *m = first;
-       m < end && m->a == effect->a && m->b == effect->b &&
-       m->level_a == first->level_a;
-       m++) {
-    Text name = {0};
-    compare_add_level(page->compare, m->b, m->level_b, &name);
-    table_column(table, name.data ? name.data : "", TABLE_NUMBER, 0);
-    text_deinit(&name);
-  }
-  for (const CompareMargin *m = first;
-       m < end && m->a == effect->a && m->b == effect->b; m++) {
+  for (m = first; m < end && m->b == effect->b && m->level_a == first->level_a; m++)
+    table_column(table, compare_level_title(compare, m->b, m->level_b), TABLE_NUMBER,
+                 0);
+  for (m = first; m < end && m->a == effect->a && m->b == effect->b; m++) {
     if (m->level_b == first->level_b)
-      add_level_name(page->compare, m->a, m->level_a, table);
+      table_add(table, compare_level_title(compare, m->a, m->level_a));
     table_add(table, shown_value(page->shown, m->sample.mean).text);
   }
 }
@@ -321,7 +300,7 @@ static void add_matrices(const Page *page) {
 static void add_effects(const Page *page) {
   const CompareGrid *grid = &page->compare->grid;
   bool varies = grid->n_factors > 0 && !isnan(grid->effects[0].eta2);
-  Text *text = page_begin(page);
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (grid->n_factors == 0)
     text_addf(text, "What each factor explains: not told, %s.",
               page->compare->n_complete
@@ -342,7 +321,7 @@ static void add_effects(const Page *page) {
 /* -- contrasts --------------------------------------------------------------------- */
 
 /* "worse", or "worse (9/10 seeds, 5/6 settings)" if not all were used: what qualifies
- * the verdict stands with it, so that no narrow table is without. */
+ * the verdict is in one cell with it, so that no narrow table is without. */
 static void add_verdict(const Compare *compare, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
   Text *text = table_cell(table);
@@ -365,50 +344,46 @@ static void add_numbers(const Page *page, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
   const StatPaired *paired = &analysis->paired;
   const Shown shown = page->shown;
+  bool any = paired->n > 0, two = paired->n > 1;
   double won = round(2 * paired->won * paired->n) / 2; /* ties are halves */
-  table_add(table, paired->n ? shown_difference(shown, paired->mean).text : "-");
-  table_add(table, shown_difference_interval(shown, paired->interval).text);
-  add_number(table, "", paired->n < 2 ? NAN : paired->d_z, 2);
-  table_add(table, paired->n < 2 ? "" : shown_p(paired->p).text);
+  table_cells(table, 4, any ? shown_difference(shown, paired->mean).text : "-",
+              shown_difference_interval(shown, paired->interval).text,
+              two ? plain(paired->d_z, 2, "").text : "",
+              two ? shown_p(paired->p).text : "");
   if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm).text);
-  table_add(table, paired->n ? shown_p(paired->p_flip).text : "");
-  if (paired->n == 0) table_add(table, "");
-  else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
-  if (paired->n == 0) table_add(table, "");
-  else
+  if (any) {
+    table_add(table, shown_p(paired->p_flip).text);
+    table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
     table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
                100 * paired->won_interval.high);
+  } else {
+    table_cells(table, 3, "", "", "");
+  }
   add_verdict(page->compare, contrast, analysis, table);
 }
 
-/* The factor is told where it begins. */
+/* The factor is named where it begins. */
 static void add_contrast_rows(const Page *page, int i, Table *table) {
   const CompareContrast *contrast = &page->compare->contrasts[i];
-  Text *cell = table_cell(table);
-  if (i > 0 && contrast->factor == contrast[-1].factor) text_add(cell, "");
-  else if (contrast->factor >= 0)
-    compare_add_factor(page->compare, contrast->factor, cell);
-  else text_add(cell, "cells");
-  table_cell_end(table);
-  compare_add_contrast(page->compare, contrast, cell);
+  int factor = contrast->factor;
+  bool begins = i == 0 || factor != contrast[-1].factor;
+  table_add(table, !begins ? "" : factor < 0 ? "cells" : page->compare->titles[factor]);
+  compare_add_contrast(page->compare, contrast, table_cell(table));
   table_cell_end(table);
   add_numbers(page, contrast, &contrast->complete, table);
-  if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged == 0) return;
-  table_add(table, "");
-  table_add(table, "  diverged as worst");
+  if (!compare_n_diverged(contrast)) return;
+  table_cells(table, 2, "", "  diverged as worst");
   add_numbers(page, contrast, &contrast->imputed, table);
 }
 
 static void add_contrasts(const Page *page) {
   const Compare *compare = page->compare;
-  Text *text = page_begin(page);
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (compare->n_contrasts == 0 || compare->n_complete == 0) {
-    text_addf(text, "Contrasts: %s",
-              compare->n_contrasts    ? "none yet, no trial has a value."
-              : compare->n_cells == 1 ? "none, there is one cell."
-              : compare_is_drawn(compare)
-                  ? "none, points that are drawn have no baseline."
-                  : "none, no two cells differ in one factor alone.");
+    text_addf(text, "Contrasts: none%s%s.", compare->n_contrasts ? " yet, " : ", ",
+              compare->n_contrasts    ? "no trial has a value"
+              : compare->n_cells == 1 ? "there is one cell"
+                                      : compare_why_none(compare));
     return;
   }
   bool settings = false;
@@ -429,7 +404,7 @@ static void add_contrasts(const Page *page) {
 
 /* Nothing is there to compare: how many trials there are; the verdict says the rest. */
 static void add_nothing(const Page *page) {
-  Text *text = page_begin(page);
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (page->compare->spec.name) text_addf(text, "%s: ", page->compare->spec.name);
   add_counts(page->compare, text);
 }

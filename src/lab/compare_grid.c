@@ -5,7 +5,6 @@
  * table of their levels the largest complete part is chosen (if it can be, with two
  * seeds, which leaves a residual); factors with one level left in it are held fixed. */
 #include "lab/compare_private.h"
-#include "lab/stat_grid.h"
 #include <math.h>
 #include <string.h>
 
@@ -132,11 +131,14 @@ static double *kept_values(Compare *compare, const Dense *dense) {
 static void add_dimension_text(const Compare *compare, const Dimension *dim,
                                Text *out) {
   bool one = dim->n_kept == 1, kept = one || 2 * dim->n_kept <= dim->n;
-  compare_add_factor(compare, dim->factor, out);
-  text_add(out, one ? " = " : kept ? " in {" : " without ");
+  text_addf(out, "%s%s", compare->titles[dim->factor],
+            one    ? " = "
+            : kept ? " in {"
+                   : " without ");
   for (int i = 0; i < (kept ? dim->n_kept : dim->n - dim->n_kept); i++) {
-    text_add(out, i ? ", " : "");
-    compare_add_level(compare, dim->factor, level_number(dim, kept, i), out);
+    int level = level_number(dim, kept, i);
+    text_addf(out, "%s%s", i ? ", " : "",
+              compare_level_title(compare, dim->factor, level));
   }
   if (kept && !one) text_add(out, "}");
 }
@@ -146,8 +148,8 @@ static Err describe(Compare *compare, const Dense *dense) {
   const char *between = ": ";
   Text text = {0};
   if (grid->whole)
-    text_addf(&text, "all %d cells x %d seed%s", grid->n_cells, grid->n_seeds,
-              grid->n_seeds == 1 ? "" : "s");
+    text_addf(&text, "all %d cells x %s", grid->n_cells,
+              text_counted(grid->n_seeds, "seed").s);
   else
     text_addf(&text, "%d of %d cells x %d of %d seeds", grid->n_cells, compare->n_cells,
               grid->n_seeds, compare->n_seeds);
@@ -163,24 +165,33 @@ static Err describe(Compare *compare, const Dense *dense) {
 
 /* -- effects and margins ----------------------------------------------------------- */
 
-/* The chosen grid's factors. */
-typedef struct Kept {
-  int n;
-  const Dimension *dim[STAT_FACTORS_MAX];
-  int levels[STAT_FACTORS_MAX];
-} Kept;
+/* Leaves the chosen levels, of the factors that have two or more. */
+static void compact(Dense *dense) {
+  int n_dims = 0;
+  for (int d = 0; d + 1 < dense->n_dims; d++) {
+    Dimension *dim = &dense->dims[n_dims];
+    *dim = dense->dims[d];
+    dim->n = 0;
+    for (int l = 0; dim->n < dim->n_kept; l++)
+      if (dim->keep[l]) dim->levels[dim->n++] = dim->levels[l];
+    n_dims += dim->n > 1;
+  }
+  dense->n_dims = n_dims;
+}
 
-static Err make_effects(Compare *compare, const Kept *kept, const double *values) {
+/* A compact grid from here on: `sizes` are its numbers of levels. */
+static Err make_effects(Compare *compare, const Dense *dense, const int *sizes,
+                        const double *values) {
   CompareGrid *grid = &compare->grid;
-  grid->n_effects = stat_anova_count(kept->n, grid->n_seeds);
+  grid->n_effects = stat_anova_count(dense->n_dims, grid->n_seeds);
   grid->effects = compare_alloc(compare, grid->n_effects, sizeof *grid->effects);
   if (!grid->effects) return ERR_MEMORY;
-  Err err = stat_anova(values, kept->levels, kept->n, grid->n_seeds, grid->effects,
+  Err err = stat_anova(values, sizes, dense->n_dims, grid->n_seeds, grid->effects,
                        compare->fault);
   for (int i = 0; i < grid->n_effects && !err; i++) {
     StatEffect *effect = &grid->effects[i];
-    if (effect->a >= 0) effect->a = kept->dim[effect->a]->factor;
-    if (effect->b >= 0) effect->b = kept->dim[effect->b]->factor;
+    if (effect->a >= 0) effect->a = dense->dims[effect->a].factor;
+    if (effect->b >= 0) effect->b = dense->dims[effect->b].factor;
   }
   return err;
 }
@@ -198,20 +209,20 @@ static Err bootstrap_margin(const Compare *compare, const double *values,
                            &margin->sample.interval);
 }
 
-/* Adds the margins of kept factor a, or of a and b. */
-static Err add_margins(Compare *compare, const Kept *kept, int a, int b,
-                       const double *values, double *sums) {
+/* Adds the margins of the grid's factor a, or of a and b. */
+static Err add_margins(Compare *compare, const Dense *dense, const int *sizes, int a,
+                       int b, const double *values, double *sums) {
   CompareGrid *grid = &compare->grid;
-  const Dimension *of_a = kept->dim[a], *of_b = b < 0 ? NULL : kept->dim[b];
-  int n_b = of_b ? of_b->n_kept : 1;
-  stat_marginals(values, kept->levels, kept->n, grid->n_seeds, a, b, sums);
-  for (int i = 0; i < of_a->n_kept * n_b; i++) {
+  const Dimension *of_a = &dense->dims[a], *of_b = b < 0 ? NULL : &dense->dims[b];
+  int n_b = of_b ? of_b->n : 1;
+  stat_marginals(values, sizes, dense->n_dims, grid->n_seeds, a, b, sums);
+  for (int i = 0; i < of_a->n * n_b; i++) {
     CompareMargin *margin = &grid->margins[grid->n_margins++];
     const double *means = sums + (int64_t)i * grid->n_seeds; /* one for each seed */
     margin->a = of_a->factor;
     margin->b = of_b ? of_b->factor : -1;
-    margin->level_a = level_number(of_a, true, i / n_b);
-    margin->level_b = of_b ? level_number(of_b, true, i % n_b) : -1;
+    margin->level_a = of_a->levels[i / n_b];
+    margin->level_b = of_b ? of_b->levels[i % n_b] : -1;
     Err err = stat_sample(means, grid->n_seeds, &margin->sample, compare->fault);
     if (!err && compare->spec.bootstrap) err = bootstrap_margin(compare, means, margin);
     if (err) return err;
@@ -219,31 +230,31 @@ static Err add_margins(Compare *compare, const Kept *kept, int a, int b,
   return ERR_OK;
 }
 
-static Err make_margins(Compare *compare, const Kept *kept, const double *values) {
+static Err make_margins(Compare *compare, const Dense *dense, const int *sizes,
+                        const double *values) {
   CompareGrid *grid = &compare->grid;
   int64_t n = 0, n_values = grid->n_seeds;
-  for (int a = 0; a < kept->n; a++) {
-    n_values *= kept->levels[a];
-    n += kept->levels[a];
-    for (int b = a + 1; b < kept->n; b++)
-      n += (int64_t)kept->levels[a] * kept->levels[b];
+  for (int a = 0; a < dense->n_dims; a++) {
+    n_values *= sizes[a];
+    n += sizes[a];
+    for (int b = a + 1; b < dense->n_dims; b++) n += (int64_t)sizes[a] * sizes[b];
   }
   grid->margins = compare_alloc(compare, n, sizeof *grid->margins);
   double *sums = compare_alloc(compare, n_values, sizeof *sums);
   if (!grid->margins || !sums) return ERR_MEMORY;
   Err err = ERR_OK;
-  for (int a = 0; a < kept->n && !err; a++)
-    err = add_margins(compare, kept, a, -1, values, sums);
-  for (int a = 0; a < kept->n && !err; a++)
-    for (int b = a + 1; b < kept->n && !err; b++)
-      err = add_margins(compare, kept, a, b, values, sums);
+  for (int a = 0; a < dense->n_dims && !err; a++)
+    err = add_margins(compare, dense, sizes, a, -1, values, sums);
+  for (int a = 0; a < dense->n_dims && !err; a++)
+    for (int b = a + 1; b < dense->n_dims && !err; b++)
+      err = add_margins(compare, dense, sizes, a, b, values, sums);
   return err;
 }
 
 Err compare_make_grid(Compare *compare) {
   Dense dense = {0};
-  Kept kept = {0};
   CompareGrid *grid = &compare->grid;
+  int n_factors = 0, sizes[STAT_FACTORS_MAX];
   Err err = dense_init(compare, &dense);
   if (err || !dense.keep) return err;
   err = choose(compare, &dense);
@@ -251,19 +262,16 @@ Err compare_make_grid(Compare *compare) {
   grid->n_cells = 1;
   grid->n_seeds = dense.dims[dense.n_dims - 1].n_kept;
   for (int d = 0; d + 1 < dense.n_dims; d++) {
-    const Dimension *dim = &dense.dims[d];
-    grid->n_cells *= dim->n_kept;
-    if (dim->n_kept < 2) continue;
-    kept.dim[kept.n] = dim;
-    kept.levels[kept.n++] = dim->n_kept;
+    grid->n_cells *= dense.dims[d].n_kept;
+    n_factors += dense.dims[d].n_kept > 1;
   }
   grid->whole = grid->n_cells == compare->n_cells && grid->n_seeds == compare->n_seeds;
-  if (kept.n == 0 || grid->n_seeds == 0) return ERR_OK;
+  if (n_factors == 0 || grid->n_seeds == 0) return ERR_OK;
+  grid->n_factors = n_factors;
   double *values = kept_values(compare, &dense);
-  if (!values) return ERR_MEMORY;
-  err = make_effects(compare, &kept, values);
-  if (!err) err = make_margins(compare, &kept, values);
-  if (!err) err = describe(compare, &dense);
-  if (!err) grid->n_factors = kept.n;
-  return err;
+  if (!values || describe(compare, &dense)) return ERR_MEMORY;
+  compact(&dense);
+  for (int d = 0; d < dense.n_dims; d++) sizes[d] = dense.dims[d].n;
+  err = make_effects(compare, &dense, sizes, values);
+  return err ? err : make_margins(compare, &dense, sizes, values);
 }

@@ -1,5 +1,5 @@
-/* compare_private.h: what the parts of compare share: memory, table of trials,
- * names. */
+/* compare_private.h: what the parts of a comparison share: its memory and its table of
+ * trials, names, numbers as they are shown, the parts of its page. */
 #ifndef LAB_COMPARE_PRIVATE_H
 #define LAB_COMPARE_PRIVATE_H
 
@@ -10,19 +10,20 @@ static inline const CompareAnalysis *compare_main(const CompareContrast *contras
   return contrast->complete.paired.n > 0 ? &contrast->complete : &contrast->imputed;
 }
 
-static inline bool compare_is_decided(CompareVerdict verdict) {
-  return verdict == COMPARE_BETTER || verdict == COMPARE_WORSE;
-}
-
 /* Is the verdict one on typical runs, and none on means? */
 static inline bool compare_is_typical(const CompareContrast *contrast) {
-  if (compare_is_decided(contrast->verdict))
+  if (contrast->verdict == COMPARE_BETTER || contrast->verdict == COMPARE_WORSE)
     return contrast->uneven || compare_main(contrast)->dominant >= 0;
   return contrast->uneven && contrast->verdict == COMPARE_EQUIVALENT;
 }
 
 static inline int compare_n_wrong(CompareRuns runs) {
   return runs.n_failed + runs.n_diverged + runs.n_floored;
+}
+
+/* Diverged trials: then there are two analyses. */
+static inline int compare_n_diverged(const CompareContrast *contrast) {
+  return contrast->runs_a.n_diverged + contrast->runs_b.n_diverged;
 }
 
 /* Zeroed memory that lives as long as `compare`; NULL and its fault on lack of it. */
@@ -34,8 +35,6 @@ bool compare_value(const Compare *compare, int cell, int seed, bool impute,
                    double *out);
 /* Those of all seeds that have one; returns how many. */
 int compare_values(const Compare *compare, int cell, bool impute, double *out);
-/* In the goal's direction; false where one is NaN. */
-bool compare_is_better(const Compare *compare, double a, double b);
 
 /* By bootstrap-t; the draws are those of the purpose and the name, which is taken. */
 Err compare_bootstrap(const Compare *compare, const char *purpose, Text *name,
@@ -44,22 +43,25 @@ Err compare_bootstrap(const Compare *compare, const char *purpose, Text *name,
 /* Index of the cell with these levels, or -1. */
 int compare_find_cell(const Compare *compare, const int *levels);
 
-/* "-" for a factor that does not apply. */
-const char *compare_level(const Compare *compare, int factor, int level);
-
 /* The first factor of those that always change together. */
 static inline bool compare_leads(const Compare *compare, int factor) {
   return compare->alias[factor] == factor;
 }
 
-/* Are there cells, and do they differ, in factors that are drawn? */
-bool compare_is_drawn(const Compare *compare);
+/* -- names ------------------------------------------------------------------------- */
 
-/* Add names: "activation+init" and "relu+he_normal" for factors that change together;
- * "relu, norm=none" for a cell: its levels of the factors that vary and apply, as
- * level_add has them; "activation=relu norm=none" for levels that are no cell. */
-void compare_add_factor(const Compare *compare, int factor, Text *out);
-void compare_add_level(const Compare *compare, int factor, int level, Text *out);
+/* "-" for a factor that does not apply. */
+const char *compare_level(const Compare *compare, int factor, int level);
+/* The same with those of the factors that change with it, "relu+he_normal": of a level
+ * that some cell has. */
+static inline const char *compare_level_title(const Compare *compare, int factor,
+                                              int level) {
+  return compare->level_titles[factor][level + 1];
+}
+
+/* Add names: "relu, norm=none" for a cell: its levels of the factors that vary and
+ * apply, as level_add has them; "activation=relu norm=none" for levels that are no
+ * cell. */
 void compare_add_cell(const Compare *compare, int cell, Text *out);
 void compare_add_place(const Compare *compare, const int *levels, Text *out);
 /* One side of a contrast, a level or a cell. Both, the second first where `turn` is
@@ -74,10 +76,65 @@ void compare_add_sides(const Compare *compare, const CompareContrast *contrast,
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           Text *out);
 
-/* The parts of compare_new, in this order. */
+/* Why there is no contrast, in words. */
+const char *compare_why_none(const Compare *compare);
+
+/* -- the parts of compare_new, in this order --------------------------------------- */
+
 Err compare_make_flags(Compare *compare) WARN_UNUSED;
 Err compare_make_contrasts(Compare *compare) WARN_UNUSED;
-Err compare_find_sd(Compare *compare) WARN_UNUSED;
 Err compare_make_grid(Compare *compare) WARN_UNUSED;
+
+/* -- numbers (compare_show.c) ------------------------------------------------------ */
+
+/* A metric from 0 to 1 is shown times 100, in % and its differences in points. */
+typedef struct Shown {
+  double scale;
+  int decimals; /* of values; -1: four digits in all, for sizes beyond */
+  int difference_decimals;
+  const char *unit;            /* after a value, no-break space included: "%", or "" */
+  const char *difference_unit; /* the same: "points", or "" */
+  double low, high; /* the metric's range; low < high, else it is not known */
+} Shown;
+
+Shown shown_of(const Compare *compare);
+/* The same for differences of this spread (above 0) alone, or for one in a sentence:
+ * with as many decimals as they need. */
+Shown shown_by(Shown shown, double spread);
+Shown shown_alone(Shown shown, const StatPaired *paired);
+
+/* Each is "" for NaN. */
+typedef struct ShownText {
+  char text[80];
+} ShownText;
+ShownText shown_value(Shown shown, double value);
+/* The interval, ended with the range of the metric. */
+StatInterval shown_cut(Shown shown, StatInterval interval);
+/* Of a value: "12.50 to 100.00 (cut)" where it would go beyond the metric's range. */
+ShownText shown_interval(Shown shown, StatInterval interval);
+ShownText shown_difference(Shown shown, double value); /* with sign */
+ShownText shown_size(Shown shown, double value);       /* without */
+ShownText shown_difference_interval(Shown shown, StatInterval interval);
+ShownText shown_p(double p);       /* ".012", "<.001", "1" */
+ShownText shown_p_exact(double p); /* three digits: ".00195" */
+
+/* -- sentences (compare_words.c) --------------------------------------------------- */
+
+typedef struct Page {
+  const Compare *compare;
+  Shown shown;
+  Doc *doc;
+} Page;
+
+/* Each adds its part of the page (compare.h). */
+void page_verdicts(const Page *page);
+void page_reach(const Page *page);
+void page_words(const Page *page);
+
+/* Those of the short page: what is decided, and what limits that; what is open;
+ * cautions. */
+void page_decided(const Page *page);
+void page_open(const Page *page);
+void page_cautions(const Page *page);
 
 #endif

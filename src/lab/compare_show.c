@@ -1,7 +1,7 @@
 /* compare_show.c: numbers with as many decimals as their spread gives sense to: two
  * digits of the smallest standard deviation, or of the smallest half width of an
  * interval, unless it is far below the typical one. */
-#include "lab/compare_page.h"
+#include "lab/compare_private.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

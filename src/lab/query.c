@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "lab/index_private.h"
 #include "lab/level.h"
-#include "lab/stat_sample.h"
+#include "lab/stat.h"
 #include "lab/trial.h"
 #include <math.h>
 #include <stdio.h>

@@ -5,9 +5,7 @@
  * stands for, are the effect's sum of squares. In a balanced grid the effects are
  * orthogonal, so after the means of lower order are gone this is the classical
  * decomposition, without the cancellation of the textbook's sums. */
-#include "lab/stat_anova.h"
-#include "lab/stat_dist.h"
-#include "lab/stat_sample.h"
+#include "lab/stat.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

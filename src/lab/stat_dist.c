@@ -9,7 +9,7 @@
  * and Barnett (J. Comput. Phys. 64, 1986): C and D are the ratios of successive
  * numerators and denominators. Both x and 1 - x are passed, since a tail knows the
  * small one of them exactly. */
-#include "lab/stat_dist.h"
+#include "lab/stat.h"
 #include "base/fault.h"
 #include <float.h>
 #include <math.h>

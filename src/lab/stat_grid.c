@@ -4,8 +4,7 @@
  * not present), one of the hole's levels has to go: one branch per dimension. Holes are
  * sought from the first kept combination on, so a state is a pure function of the
  * choices. A branch that cannot beat the best found is cut. */
-#include "lab/stat_grid.h"
-#include "lab/stat_anova.h"
+#include "lab/stat.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,15 +1,18 @@
-/* stat_paired.c: the paired t test, the sign-flip test, Holm's adjustment.
+/* stat_paired.c: the paired t test and its power, the sign-flip test, Holm's
+ * adjustment.
  *
  * The exact test sums both halves of the differences under all their sign patterns, and
  * goes through all pairs of half sums: each total is a few additions away from the
  * data, so equal totals differ by rounding only, which the tolerance takes up. By
  * symmetry the sign of the first difference stays fixed. */
-#include "lab/stat_paired.h"
-#include "lab/stat_dist.h"
+#include "lab/stat.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { HALF_MAX = STAT_EXACT_MAX / 2 };
+enum {
+  HALF_MAX = STAT_EXACT_MAX / 2,
+  HALVINGS = 40              /* to 1e-12 of the first bracket */
+};
 
 /* Sums of the n values under all 2^n sign patterns. */
 static void signed_sums(const double *values, int n, double *sums) {
@@ -155,4 +158,38 @@ Err stat_holm(const double *p, int n, double *adjusted, Fault *fault) {
   }
   free(ranked);
   return ERR_OK;
+}
+
+/* -- power: by the noncentral t distribution, inverted by bisection ---------------- */
+
+double stat_power(double d_z, int n, double level) {
+  must(n >= 2);
+  return stat_shifted_t_tail(stat_t_critical(level, n - 1), n - 1, d_z * sqrt(n));
+}
+
+double stat_smallest(int n, double level) {
+  double critical = stat_t_critical(level, n - 1), low = 0, high = 1;
+  while (stat_shifted_t_tail(critical, n - 1, high) < STAT_POWER) high *= 2;
+  for (int i = 0; i < HALVINGS; i++) {
+    double middle = (low + high) / 2;
+    if (stat_shifted_t_tail(critical, n - 1, middle) < STAT_POWER) low = middle;
+    else high = middle;
+  }
+  return high / sqrt(n);
+}
+
+int stat_pairs_needed(double d_z, double level) {
+  int low = STAT_TEST_MIN - 1, high = STAT_TEST_MIN;
+  if (isnan(d_z) || d_z == 0) return 0;
+  while (stat_power(d_z, high, level) < STAT_POWER) {
+    if (high == STAT_SEEDS_MAX) return 0;
+    low = high;
+    high = high < STAT_SEEDS_MAX / 2 ? 2 * high : STAT_SEEDS_MAX;
+  }
+  while (high - low > 1) {
+    int middle = low + (high - low) / 2;
+    if (stat_power(d_z, middle, level) < STAT_POWER) low = middle;
+    else high = middle;
+  }
+  return high;
 }

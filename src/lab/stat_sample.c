@@ -1,7 +1,6 @@
 /* stat_sample.c: summaries and intervals of one sample. Sums run in the order of the
  * values, so equal input gives equal bytes. */
-#include "lab/stat_sample.h"
-#include "lab/stat_dist.h"
+#include "lab/stat.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

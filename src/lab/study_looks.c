@@ -7,7 +7,7 @@
  * is not asked. experiment.json keeps looks: [{ args: hash of the arguments, seeds: [n]
  * }] over all plans, each set of seeds once; those of the same arguments count. */
 #include "lab/planned.h"
-#include "lab/stat_paired.h"
+#include "lab/stat.h"
 #include "lab/study.h"
 #include <string.h>
 

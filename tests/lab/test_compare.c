@@ -1,6 +1,6 @@
 /* Comparisons of studies: what is compared with what, and what is said of it. */
 #include "lab/compare_study.h"
-#include "lab/stat_dist.h"
+#include "lab/stat.h"
 
 static const char *const optimizers[] = {"sgd", "adam"};
 static const char *const momenta[] = {"0", "0.9"};

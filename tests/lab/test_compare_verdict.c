@@ -1,8 +1,7 @@
 /* What decides a contrast, and what a verdict says beside: floors, failures, looks,
  * seeds. */
 #include "lab/compare_study.h"
-#include "lab/stat_dist.h"
-#include "lab/stat_power.h"
+#include "lab/stat.h"
 
 /* One factor with two levels, relu and tanh; the differences of the seeds are given. */
 static Study *study_of(const double *differences, int n) {

@@ -2,10 +2,7 @@
  * edges. */
 #include "base/file.h"
 #include "base/json.h"
-#include "lab/stat_anova.h"
-#include "lab/stat_dist.h"
-#include "lab/stat_grid.h"
-#include "lab/stat_paired.h"
+#include "lab/stat.h"
 #include "test.h"
 
 /* -- the references ---------------------------------------------------------------- */

@@ -1,8 +1,6 @@
 /* What a number of seeds can show: power, the noncentral t distribution, Fisher's exact
  * test. */
-#include "lab/stat_dist.h"
-#include "lab/stat_paired.h"
-#include "lab/stat_power.h"
+#include "lab/stat.h"
 #include "test.h"
 
 /* P(|T| >= t) by Simpson's rule over s = sqrt(C / df): given it, T >= t is Z >= t s -
