@@ -139,6 +139,7 @@ const LayerKind layer_conv2d = {
                        "9; Dumoulin & Visin, arXiv:1603.07285",
              .check = conv2d_check, .deinit = layer_deinit},
     .prefix = "conv2d", .vars = conv_vars, .activation = offsetof(Conv2D, activation),
+    .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
          {4, {1, 1, 1, 1}}},

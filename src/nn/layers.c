@@ -49,7 +49,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
     snprintf(expects, sizeof expects, "[N, %lld]", (long long)n_in);
     return layer_refuse(graph, layer, expects, &x->shape);
   }
-  Node *w = variable_read(graph, layer->var[WEIGHT]);
+  Node *w = layer_read(graph, layer, WEIGHT);
   Node *y = op_matmul(graph, op_cast(graph, x, DT_REAL), w);
   if (d->bias) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
   return d->activation ? activation_apply(graph, d->activation, y) : y;
@@ -75,7 +75,7 @@ const LayerKind layer_dense = {
                        "6.1",
              .check = dense_check, .deinit = layer_deinit},
     .prefix = "dense", .keeps_time = true, .vars = dense_vars,
-    .activation = offsetof(Dense, activation),
+    .activation = offsetof(Dense, activation), .units_axis = 2,
     .samples = (const LayerSample[]){
         {{{"units", "3"}}, {{2, {1, 1}}}, {2, {1, 3}}},
         {{{"units", "2"}, {"activation", "tanh"}}, {{2, {5, 7}}}, {2, {5, 2}}},

@@ -350,7 +350,9 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
 
 Node *layer_read(Graph *graph, const Layer *layer, int i) {
   Variable *v = layer_var(layer, i);
-  return v ? variable_read(graph, v) : NULL;
+  Node *value = v ? variable_read(graph, v) : NULL;
+  if (i || !layer->reader) return value;
+  return layer_kind(layer->reader)->weight(graph, layer->reader, value);
 }
 
 static bool has_values(const Layer *layer) {

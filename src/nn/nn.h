@@ -75,6 +75,8 @@ struct Layer {
   Shape input, output; /* of the first ports of its last forward; valid when `seen` */
   int n_inputs;        /* of that forward */
   bool seen;
+  Layer *reader;   /* its first variable is read through it (LayerKind.weight): the
+                      layer around it; NULL: as it is; no reference */
   Object *trained; /* of a net: what it was trained with (trained.h); or NULL */
   /* private to net.c */
   Layer *owned, *sibling; /* list of all whose owner this is; next one of that list */
@@ -128,6 +130,10 @@ struct LayerKind {
   ObjectList *(*growing)(Layer *layer);
   size_t activation; /* of a leaf: offset of its option of that name; 0: it has none */
   const ActivationKind *as_activation; /* it may be an activation, of this kind */
+  int units_axis; /* of its first variable, a weight: the axis of the units, from 1; 0:
+                     it has no such weight */
+  /* What a layer inside, whose reader this is, takes for its first variable v. */
+  Node *(*weight)(Graph *graph, Layer *layer, Node *v);
 };
 
 extern const Family layer_family; /* module "nn" */
@@ -199,7 +205,8 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
                double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
 /* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
-/* Its value as a node, to which gradients flow; NULL where there is none. */
+/* Its value as a node, to which gradients flow, as its reader has it; NULL where there
+ * is none. */
 Node *layer_read(Graph *graph, const Layer *layer, int i);
 /* Are there `least` to `most` tensors? Else a fault in graph->fault. */
 bool layer_takes(Graph *graph, Layer *layer, const Ports *in, int least, int most);

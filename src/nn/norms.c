@@ -1,8 +1,9 @@
-/* norms.c: batch, layer and group normalization.
+/* norms.c: batch, layer, group, instance and root-mean-square normalization.
  *
  *   training   y = weight (x - mean) / sqrt(var + eps) + bias
  *              mean, var (biased) of the batch, per channel (BatchNorm), of each row
- *              (LayerNorm), or of each group of channels of an example (GroupNorm)
+ *              (LayerNorm), of each group of channels of an example (GroupNorm), or of
+ *              each channel of an example (InstanceNorm); RMSNorm leaves the mean out
  *   inference  BatchNorm uses running statistics instead, which every training forward
  *              moves towards those of its batch, with the unbiased variance:
  *              running <- (1 - momentum) running + momentum batch
@@ -43,6 +44,16 @@ static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
   return err;
 }
 
+/* Is it an axis of one example? Of options: from 1, where axis 1 is the batch. */
+static Err refuse_axis(const Layer *layer, int64_t axis, Fault *fault) {
+  char label[96];
+  return fault_set(fault, ERR_VALUE,
+                   "%s: option \"axis\": got %lld, allowed: axes from 2 on, as axis 1 "
+                   "is the batch; -1 is the last",
+                   kind_label(layer->object.kind, label, sizeof label),
+                   (long long)axis);
+}
+
 static Err refuse_input(Layer *layer, const char *expects, const Shape *in,
                         Fault *fault) {
   char got[SHAPE_TEXT];
@@ -52,8 +63,16 @@ static Err refuse_input(Layer *layer, const char *expects, const Shape *in,
 
 /* -- batch normalization ----------------------------------------------------------- */
 
+typedef struct BatchNorm {
+  Norm norm;
+  int64_t axis; /* of the channels, from 1; -1: the last */
+} BatchNorm;
+
 static Err batch_norm_check(Object *object, Fault *fault) {
+  const BatchNorm *self = (const BatchNorm *)object;
   Norm *norm = (Norm *)object;
+  if (self->axis == 0 || self->axis == 1)
+    return refuse_axis(&norm->layer, self->axis, fault);
   Err err = ERR_OK;
   for (int i = WEIGHT; !err && norm->affine && i <= BIAS; i++)
     err = layer_declare(&norm->layer, i, true, fault);
@@ -62,11 +81,24 @@ static Err batch_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
+/* The axis of the channels, from 0; below 1: x has none. */
+static int channel_axis(const Layer *layer, const Shape *x) {
+  int64_t axis = ((const BatchNorm *)layer)->axis;
+  axis = axis < 0 ? x->rank + axis : axis - 1;
+  return axis < x->rank ? (int)axis : 0;
+}
+
+static const char *channels_expected(const Layer *layer) {
+  return ((const BatchNorm *)layer)->axis == 2 ? "[N, C, ...]"
+                                               : "[N, ...] with the axis of channels";
+}
+
 static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
-  if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
-  return give_all(graph, layer, in->dim[1], fault);
+  int axis = channel_axis(layer, in);
+  if (axis < 1) return refuse_input(layer, channels_expected(layer), in, fault);
+  return give_all(graph, layer, in->dim[axis], fault);
 }
 
 /* With frozen running statistics it uses these in training, too. */
@@ -144,17 +176,37 @@ static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
   return op_normalize(graph, x, mean, scale, bias);
 }
 
+/* x with its channels at axis 2, or back again: rows of [..., C] lie so already, others
+ * change places with what is there. */
+static Node *channels_moved(Graph *graph, Node *x, int axis, const Shape *back) {
+  int perm[MAX_RANK], rank = back ? back->rank : x ? x->shape.rank : 0;
+  if (axis == 1) return x;
+  if (back && axis == rank - 1) return op_reshape(graph, x, back);
+  if (axis == rank - 1) {
+    int64_t channels = x->shape.dim[axis];
+    return op_reshape(graph, x, &SHAPE_OF(-1, channels));
+  }
+  for (int i = 0; i < rank; i++) perm[i] = i == 1 ? axis : i == axis ? 1 : i;
+  return op_transpose(graph, x, perm);
+}
+
 static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   int64_t channels = layer->var[RUNNING_MEAN]->current->shape.dim[0];
-  if (x->shape.rank < 2 || x->shape.dim[1] != channels) {
+  int axis = channel_axis(layer, &x->shape);
+  if (axis < 1 || x->shape.dim[axis] != channels) {
     char expects[64];
-    snprintf(expects, sizeof expects, "[N, %lld, ...]", (long long)channels);
-    return layer_refuse(graph, layer, expects, &x->shape);
+    snprintf(expects, sizeof expects,
+             axis == 1 ? "[N, %lld, ...]" : "%lld channels along axis %d",
+             (long long)channels, axis + 1);
+    return layer_refuse(graph, layer, axis < 1 ? channels_expected(layer) : expects,
+                        &x->shape);
   }
-  x = op_cast(graph, x, DT_REAL);
+  const Shape shape = x->shape;
+  x = channels_moved(graph, op_cast(graph, x, DT_REAL), axis, NULL);
   if (!x) return NULL;
   bool train = graph->training && batch_norm_live(layer);
-  return (train ? batch_norm_train : batch_norm_infer)(graph, layer, x);
+  Node *y = (train ? batch_norm_train : batch_norm_infer)(graph, layer, x);
+  return channels_moved(graph, y, axis, &shape);
 }
 
 #define AT(field) .offset = offsetof(Norm, field)
@@ -165,22 +217,25 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
    .alias = "elementwise_affine",                                                      \
    .doc = "learn a weight and a bias for each channel or feature"}
 
-static const Option batch_norm_options[] = {
-    {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0.1", .lo = 0,
-     .hi = 0.5, .hint = "Keras's 0.99 is 0.01 here",
-     .doc = "share of the new value in the running statistics; Keras's 0.99 is 0.01 "
-            "here"},
-    EPS_AFFINE,
-    LAYER_OPTIONS,
-    {0}};
+#define BATCH_NORM_OPTIONS                                                             \
+  {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0.1", .lo = 0,        \
+   .hi = 0.5, .hint = "Keras's 0.99 is 0.01 here",                                     \
+   .doc = "share of the new value in the running statistics; Keras's 0.99 is 0.01 "    \
+          "here"},                                                                     \
+  EPS_AFFINE,                                                                          \
+  {.name = "axis", .kind = OPT_INT, .offset = offsetof(BatchNorm, axis), .value = "2", \
+   .lo = -MAX_RANK, .hi = MAX_RANK,                                                    \
+   .doc = "of the channels; axis 1 is the batch, -1 the last (Keras: -1)"}
+
+static const Option batch_norm_options[] = {BATCH_NORM_OPTIONS, LAYER_OPTIONS, {0}};
 
 const LayerKind layer_batch_norm = {
     .kind = {.name = "BatchNorm",
              .alias = "BatchNormalization BatchNorm1d BatchNorm2d",
-             .family = &layer_family, .size = sizeof(Norm),
+             .family = &layer_family, .size = sizeof(BatchNorm),
              .options = batch_norm_options,
              .check = batch_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each channel (axis 2) over the batch. In inference, or "
+             .doc = "Normalizes each channel over the batch. In inference, or "
                     "when frozen, it uses running statistics. The variance is biased "
                     "in the batch, unbiased in the running statistics.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
@@ -191,9 +246,75 @@ const LayerKind layer_batch_norm = {
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
         {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
         {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
+        {{{"axis", "-1"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
+        {{{"axis", "3"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
         LAYER_SAMPLES_END},
     .build = batch_norm_build,
     .forward = batch_norm_forward};
+
+/* -- noisy batch normalization ----------------------------------------------------- */
+
+typedef struct NoisyBatchNorm {
+  BatchNorm batch;
+  double mean_range, std_range, mean_jitter, std_jitter;
+} NoisyBatchNorm;
+
+/* The law of a channel is drawn anew for each forward, then the noise of each value. */
+static Node *noisy_batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  const NoisyBatchNorm *self = (const NoisyBatchNorm *)layer;
+  char name[STREAM_NAME];
+  Node *y = batch_norm_forward(graph, layer, x);
+  if (!y || !graph->training) return y;
+  if (!layer_stream(graph, layer, name)) return NULL;
+  const Shape all = y->shape;
+  Shape each = {.rank = all.rank, .dim = {1, 1, 1, 1, 1, 1}};
+  int axis = channel_axis(layer, &all);
+  each.dim[axis] = all.dim[axis];
+  Stream s[4];
+  for (int i = 0; i < 4; i++) s[i] = graph_draw(graph, "noise", name);
+  Node *mean = op_random_uniform(graph, &each, -self->mean_range, self->mean_range,
+                                 s[0]);
+  Node *std = op_random_uniform(graph, &each, 1, self->std_range, s[1]);
+  double m = self->mean_jitter;
+  Node *shift = op_add(graph, mean, op_random_uniform(graph, &all, -m, m, s[2]));
+  Node *scale = op_add(graph, std,
+                       op_random_normal(graph, &all, 0, self->std_jitter, s[3]));
+  return op_add(graph, op_mul(graph, scale, y), shift);
+}
+
+#define NOISE_OPTION(field, default_, low, text)                                       \
+  {.name = #field, .kind = OPT_REAL, .offset = offsetof(NoisyBatchNorm, field),        \
+   .value = default_, .lo = low, .hi = 1e6, .doc = text}
+
+static const Option noisy_batch_norm_options[] = {
+    NOISE_OPTION(mean_range, "0.5", 0, "a channel's mean is drawn up to so far from 0"),
+    NOISE_OPTION(std_range, "1.25", 1, "its scale is drawn from 1 up to this"),
+    NOISE_OPTION(mean_jitter, "0.1", 0, "of a value's shift around its channel's"),
+    NOISE_OPTION(std_jitter, "0.1", 0, "of a value's scale around its channel's"),
+    BATCH_NORM_OPTIONS,
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_noisy_batch_norm = {
+    .kind = {.name = "NoisyBatchNorm", .family = &layer_family,
+             .size = sizeof(NoisyBatchNorm), .options = noisy_batch_norm_options,
+             .check = batch_norm_check, .deinit = layer_deinit,
+             .doc = "BatchNorm, whose results are scaled and shifted at random in "
+                    "training, by a law that changes at every step: the distributions "
+                    "that the next layer sees are less stable than without BatchNorm. "
+                    "To see whether it is their stability that helps.",
+             .equation = "y = s b + m, b = BatchNorm(x); of a channel mu ~ "
+                         "U(-mean_range, mean_range), sigma ~ U(1, std_range); of a "
+                         "value m ~ U(mu - mean_jitter, mu + mean_jitter), s ~ "
+                         "N(sigma, std_jitter^2)",
+             .source = "Santurkar et al., NeurIPS 2018, section 2.1 and appendix A"},
+    .prefix = "noisy_batch_norm", .norm = "noisy_batch", .uses_batch = batch_norm_live,
+    .vars = batch_vars,
+    .samples = (const LayerSample[]){
+        {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
+        {{{"axis", "-1"}, {"std_range", "3"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        LAYER_SAMPLES_END},
+    .build = batch_norm_build, .forward = noisy_batch_norm_forward};
 
 /* -- layer normalization ----------------------------------------------------------- */
 
@@ -261,31 +382,40 @@ static Err group_norm_build(Graph *graph, Layer *layer, const Ports *ports,
   return give_all(graph, layer, in->dim[1], fault);
 }
 
-/* x as [N, groups, values of a group]: each group is a row of a layer normalization. */
-static Node *group_norm_forward(Graph *graph, Layer *layer, Node *x) {
-  const GroupNorm *self = (const GroupNorm *)layer;
+static Node *refuse_groups(Graph *graph, Layer *layer, int64_t groups, const Shape *x) {
+  char expects[128];
   const Variable *weight = layer_var(layer, WEIGHT);
-  int64_t groups = self->groups, C = x->shape.rank < 2 ? 0 : x->shape.dim[1];
+  int64_t C = x->rank < 2 ? 0 : x->dim[1], want = C;
+  if (weight) want = weight->current->shape.dim[0];
+  if (C % groups == 0 && C != want)
+    snprintf(expects, sizeof expects, "[N, %lld, ...]", (long long)want);
+  else
+    snprintf(expects, sizeof expects,
+             "[N, C, ...] of which C is a multiple of %lld groups that have at least "
+             "2 values each",
+             (long long)groups);
+  return layer_refuse(graph, layer, expects, x);
+}
+
+/* x as [N, groups, values of a group]: each group is a row of a layer normalization. */
+static Node *by_groups(Graph *graph, Layer *layer, Node *x, int64_t groups) {
+  const Variable *weight = layer_var(layer, WEIGHT);
+  int64_t C = x->shape.rank < 2 ? 0 : x->shape.dim[1];
   int64_t per_group = C ? shape_stride(&x->shape, 0) / groups : 0;
   if (!C || C % groups || per_group < 2 ||
-      (weight && weight->current->shape.dim[0] != C)) {
-    char expects[128];
-    if (weight && C % groups == 0 && C != weight->current->shape.dim[0])
-      snprintf(expects, sizeof expects, "[N, %lld, ...]",
-               (long long)weight->current->shape.dim[0]);
-    else
-      snprintf(expects, sizeof expects,
-               "[N, C, ...] of which C is a multiple of %lld groups that have at least "
-               "2 values each",
-               (long long)groups);
-    return layer_refuse(graph, layer, expects, &x->shape);
-  }
+      (weight && weight->current->shape.dim[0] != C))
+    return refuse_groups(graph, layer, groups, &x->shape);
   Shape shape = x->shape, rows = SHAPE_OF(shape.dim[0], groups, per_group);
   Node *y = op_reshape(graph, op_cast(graph, x, DT_REAL), &rows);
-  y = op_reshape(graph, op_layer_norm(graph, y, NULL, NULL, self->norm.eps), &shape);
+  y = op_layer_norm(graph, y, NULL, NULL, ((const Norm *)layer)->eps);
+  y = op_reshape(graph, y, &shape);
   if (!weight) return y;
   y = op_mul(graph, y, op_channels(graph, layer_read(graph, layer, WEIGHT), &shape));
   return op_add(graph, y, op_channels(graph, layer_read(graph, layer, BIAS), &shape));
+}
+
+static Node *group_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  return by_groups(graph, layer, x, ((const GroupNorm *)layer)->groups);
 }
 
 static const Option group_norm_options[] = {
@@ -317,3 +447,68 @@ const LayerKind layer_group_norm = {
         LAYER_SAMPLES_END},
     .build = group_norm_build,
     .forward = group_norm_forward};
+
+/* -- instance normalization -------------------------------------------------------- */
+
+static Node *instance_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  int64_t channels = x->shape.rank < 2 ? 0 : x->shape.dim[1];
+  return by_groups(graph, layer, x, channels ? channels : 1);
+}
+
+const LayerKind layer_instance_norm = {
+    .kind = {.name = "InstanceNorm",
+             .alias = "InstanceNormalization InstanceNorm1d InstanceNorm2d",
+             .family = &layer_family, .size = sizeof(Norm),
+             .options = layer_norm_options, .check = layer_norm_check,
+             .deinit = layer_deinit,
+             .doc = "Normalizes each channel (axis 2) of each example by itself, the "
+                    "same in training and inference (PyTorch: affine = false).",
+             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
+             .source = "Ulyanov et al., arXiv:1607.08022, eq. 2"},
+    .prefix = "instance_norm", .norm = "instance", .vars = layer_vars,
+    .samples = (const LayerSample[]){
+        {.in = {{3, {4, 3, 2}}}, .out = {3, {4, 3, 2}}},
+        {{{"affine", "false"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
+        LAYER_SAMPLES_END},
+    .build = group_norm_build, .forward = instance_norm_forward};
+
+/* -- root-mean-square normalization ------------------------------------------------ */
+
+static const char *const rms_vars[] = {"weight", NULL};
+
+static Err rms_norm_check(Object *object, Fault *fault) {
+  Norm *norm = (Norm *)object;
+  return norm->affine ? layer_declare(&norm->layer, WEIGHT, true, fault) : ERR_OK;
+}
+
+static Node *rms_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  const Variable *weight = layer_var(layer, WEIGHT);
+  int last = x->shape.rank - 1;
+  int64_t want = weight ? weight->current->shape.dim[0] : 0;
+  if (last < 1 || (weight && x->shape.dim[last] != want)) {
+    char expects[64] = "[N, ..., D]";
+    if (weight) snprintf(expects, sizeof expects, "[N, ..., %lld]", (long long)want);
+    return layer_refuse(graph, layer, expects, &x->shape);
+  }
+  x = op_cast(graph, x, DT_REAL);
+  Node *mean = op_mean(graph, op_square(graph, x), 1u << last, true);
+  Node *eps = graph_scalar(graph, ((const Norm *)layer)->eps);
+  Node *y = op_div(graph, x, op_sqrt(graph, op_add(graph, mean, eps)));
+  return weight ? op_mul(graph, y, layer_read(graph, layer, WEIGHT)) : y;
+}
+
+const LayerKind layer_rms_norm = {
+    .kind = {.name = "RMSNorm", .alias = "RMSNormalization", .family = &layer_family,
+             .size = sizeof(Norm), .options = layer_norm_options,
+             .check = rms_norm_check, .deinit = layer_deinit,
+             .doc = "Divides each row over the last axis by its root mean square, the "
+                    "same in training and inference. affine: learn weight.",
+             .equation = "y = weight x / sqrt(mean(x^2) + eps)",
+             .source = "Zhang & Sennrich, NeurIPS 2019, eq. 4"},
+    .prefix = "rms_norm", .norm = "rms", .keeps_time = true, .vars = rms_vars,
+    .samples = (const LayerSample[]){
+        {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
+        {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
+        LAYER_SAMPLES_END},
+    .build = layer_norm_build, .forward = rms_norm_forward};

@@ -41,6 +41,9 @@ local function reshaped(shape, back)
     theirs = function(t) return t:reshape(back) end }
 end
 
+local function turned(t) return t:transpose() end
+local transposed = { ours = turned, theirs = turned }
+
 local layers = {
   prelu = { nn.PReLU(), { ROW }, { { "weight", { COLUMNS } } } },
   prelu_shared = { nn.PReLU { num_parameters = 1 }, { ROW }, { { "weight", { 1 } } } },
@@ -50,11 +53,27 @@ local layers = {
   maxout = { nn.Maxout { axis = 2 }, { IMAGE } },
   glu = { nn.GLU(), { IMAGE } },
   glu_channels = { nn.GLU { axis = 2 }, { IMAGE } },
+  batch_norm_last = { nn.BatchNorm { axis = -1 }, { IMAGE },
+    { { "weight", { 2 } }, { "bias", { 2 } } }, { training = true } },
+  batch_norm_3 = { nn.BatchNorm { axis = 3 }, { IMAGE },
+    { { "weight", { 3 } }, { "bias", { 3 } } }, { training = true } },
+  instance_norm = { nn.norm "instance", { IMAGE }, { { "weight", { 4 } }, { "bias", { 4 } } } },
+  rms_norm = { nn.norm "rms", { ROW }, { { "weight", { COLUMNS } } } },
+  weight_norm = { nn.WeightNorm(nn.Dense(3)), { ROW }, {
+    { "scale", { 3, 1 }, reshaped({ 3 }, { 3, 1 }) },
+    { "weight", { 3, COLUMNS }, transposed }, { "bias", { 3 } } } },
   gelu_tanh = { nn.Activation(nn.gelu "tanh"), { ROW } },
 }
 
 local function same(t) return t end
 local as_is = { ours = same, theirs = same }
+
+-- Of the layer or of one inside: "weight" of dense_1.weight.
+local function parameter_of(layer, name)
+  for _, v in ipairs(layer:parameters()) do
+    if v.name:match "[^.]*$" == name then return v end
+  end
+end
 
 -- The inputs as variables, the parameters with their values; both, and how they differ.
 local function prepare(layer, inputs, parameters)
@@ -65,9 +84,9 @@ local function prepare(layer, inputs, parameters)
   end
   layer(table.unpack(x))
   for _, p in ipairs(parameters) do
-    local form = p[3] or as_is
-    layer[p[1]]:assign(form.ours(numbers(3 + #all, 2, p[2])))
-    all[#all + 1], forms[#forms + 1] = layer[p[1]], form
+    local form, parameter = p[3] or as_is, parameter_of(layer, p[1])
+    parameter:assign(form.ours(numbers(3 + #all, 2, p[2])))
+    all[#all + 1], forms[#forms + 1] = parameter, form
   end
   return x, all, forms
 end

@@ -16,4 +16,76 @@ function tests.test_group_norm()
   check.fails(function() nn.norm "grup" end, 'did you mean "group"')
 end
 
+-- Where others were bitten: one value has no variance; channels of equal large values are 0;
+-- rows of zeros and weights of 0 have gradients.
+function tests.test_instance_and_rms_norm()
+  local x = tensor.randn(2, 3, 4, 5) * 3 + 5
+  check.near(nn.norm "instance"(x), nn.GroupNorm(3)(x), 1e-6)
+  check.fails(function() nn.InstanceNorm()(tensor.ones(2, 3, 1, 1)) end, "at least 2 values")
+  check.fails(function() nn.InstanceNorm()(tensor.ones(1, 3)) end, "at least 2 values")
+  check.near(nn.BatchNorm()(tensor.full(1e10, 6, 2), { training = true }), tensor.zeros(6, 2))
+  local rms, zero = nn.norm "rms", tensor.variable(tensor.zeros(2, 3))
+  rms(zero)
+  rms.weight:assign(tensor.zeros(3))
+  for _, g in ipairs(grad(rms(zero):square():sum(), { zero, rms.weight })) do
+    check.near(g, tensor.zeros(table.unpack(g.shape)))
+  end
+  check.near(nn.RMSNorm { eps = 0 }(tensor { { 3, 4 } }), { { 3 / 12.5 ^ .5, 4 / 12.5 ^ .5 } })
+  check.fails(function() rms(tensor.ones(2, 4)) end, "[N, ..., 3]", "2x4")
+end
+
+function tests.test_axes_of_batch_norm()
+  local x = tensor.randn(6, 3, 4) * 3 + 5
+  local last, second = nn.BatchNorm { axis = -1 }, nn.BatchNorm()
+  local y = last(x, { training = true })
+  check.near(y:transpose(1, 3, 2), second(x:transpose(1, 3, 2), { training = true }), 1e-5)
+  check.near(last.running_var, second.running_var, 1e-5)
+  check.near(last(x):transpose(1, 3, 2), second(x:transpose(1, 3, 2)), 1e-5)
+  check.fails(function() nn.BatchNorm { axis = 1 } end, "axis 1 is the batch")
+  check.fails(function() nn.BatchNorm { axis = 4 }(x) end, "axis of channels", "6x3x4")
+  check.fails(function() last(tensor.ones(2, 2, 3)) end, "4 channels along axis 3", "2x2x3")
+end
+
+function tests.test_noisy_batch_norm()
+  local x, noisy, plain = tensor.randn(500, 60) * 2 + 1, nn.norm "noisy_batch", nn.BatchNorm()
+  local y = noisy(x, { training = true })
+  plain(x, { training = true })
+  check.near(noisy(x), plain(x), 1e-6)
+  check.yes((noisy(x, { training = true }) - y):abs():max():item() > 0.1)
+  local mean, scale = y:mean(1), y:var(1):sqrt()
+  check.yes(mean:abs():max():item() < 0.55 and scale:max():item() < 1.35)
+  check.near(mean:var():item(), 1 / 12, 0.03)
+  check.near(scale:mean():item(), 1.125, 0.03)
+  local still = nn.NoisyBatchNorm { mean_range = 0, std_range = 1, mean_jitter = 0, std_jitter = 0 }
+  check.near(still(x, { training = true }), nn.BatchNorm()(x, { training = true }), 1e-6)
+end
+
+function tests.test_weight_norm()
+  local x, inner = tensor.randn(3, 5), nn.Dense(4)
+  local want = inner(x)
+  local net = nn.Sequential { nn.WeightNorm(inner) }
+  check.near(net(x), want, 1e-6)
+  check.equal({ pcall(function() return net:state()["weight_norm_1.scale"].shape end) },
+    { true, { 4 } })
+  net[1].scale:assign(net[1].scale * 2)
+  check.near(net(x), want * 2, 1e-6)
+  inner.weight:assign(inner.weight * 7)
+  check.near(net(x), want * 2, 1e-5)
+  local images = nn.WeightNorm(nn.Conv2D(3, 2))
+  check.equal(images(tensor.randn(2, 2, 4, 4)).shape, { 2, 3, 3, 3 })
+  check.equal(images.scale.shape, { 3 })
+  local none = nn.WeightNorm(nn.Dense(2, { init = "zeros" }))
+  check.near(none(x), tensor.zeros(3, 2))
+  for _, g in ipairs(grad(none(x):sum(), none:parameters())) do
+    check.yes(g:abs():max():item() < math.huge)
+  end
+  check.fails(function() nn.WeightNorm(nn.Flatten()) end, "got nn.Flatten")
+  check.fails(function() nn.WeightNorm(inner) end, "in another nn.WeightNorm")
+  images.layer = nn.Conv2D(2, 3)
+  check.fails(function() images(tensor.randn(2, 2, 4, 4)) end, "scale holds 3", "2 units")
+  net = nil
+  collectgarbage()
+  check.equal(inner(x).shape, { 3, 4 })
+end
+
 check.run(tests)

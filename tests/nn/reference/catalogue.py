@@ -38,6 +38,16 @@ LAYERS = {
     "maxout": (lambda x: x.reshape(2, 2, 2, 3, 2).amax(2), [IMAGE], []),
     "glu": (F.glu, [IMAGE], []),
     "glu_channels": (lambda x: F.glu(x, 1), [IMAGE], []),
+    "batch_norm_last": (lambda x, w, b: F.batch_norm(
+        x.transpose(1, 3), None, None, w, b, True).transpose(1, 3), [IMAGE], [(2,), (2,)]),
+    "batch_norm_3": (lambda x, w, b: F.batch_norm(
+        x.transpose(1, 2), None, None, w, b, True).transpose(1, 2), [IMAGE], [(3,), (3,)]),
+    "instance_norm": (lambda x, w, b: F.instance_norm(x, weight=w, bias=b), [IMAGE],
+                      [(4,), (4,)]),
+    "rms_norm": (lambda x, w: w * x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt(),
+                 [ROW], [(COLUMNS,)]),
+    "weight_norm": (lambda x, g, v, b: F.linear(x, torch._weight_norm(v, g, 0), b), [ROW],
+                    [(3, 1), (3, COLUMNS), (3,)]),
     "gelu_tanh": (lambda x: F.gelu(x, approximate="tanh"), [ROW], []),
 }
 
