@@ -40,4 +40,21 @@ bool csv_number(const CsvField *field, double *out);
 /* Adds a field, in quotes where it needs them. */
 void csv_add_field(Text *line, const char *field);
 
+/* A table, read whole. */
+typedef struct CsvTable {
+  int n_columns;
+  int64_t n_rows;
+  char **cells; /* the header, then the rows; unquoted */
+  /* private */
+  Text bytes;
+} CsvTable;
+
+/* Reads a file of ours. A row with fewer or more fields than the header, or an unclosed
+ * quote, ends the table: what was written while a program died. ERR_STORAGE. */
+Err csv_read(CsvTable *out, const char *path, Fault *fault) WARN_UNUSED;
+void csv_deinit(CsvTable *csv);
+
+const char *csv_column(const CsvTable *csv, int column);
+const char *csv_cell(const CsvTable *csv, int64_t row, int column); /* row from 0 */
+
 #endif

@@ -4,7 +4,7 @@
 #include "base/out.h"
 #include "base/path.h"
 #include "lab/plan_file.h"
-#include "lab/run_name.h"
+#include "lab/names.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "data/data.h"
 #include "kernel/gemm.h"
 #include "kernel/kernel.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/look.h"
 #include <errno.h>
 #include <math.h>

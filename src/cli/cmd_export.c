@@ -9,7 +9,7 @@
 #include "base/path.h"
 #include "cli/asking.h"
 #include "cli/columns.h"
-#include "lab/csv.h"
+#include "base/csv.h"
 #include "lab/metrics.h"
 #include <errno.h>
 #include <limits.h>
@@ -102,7 +102,7 @@ static void add_trial(const Format *format, const Columns *columns, const Json *
 /* -- one row per epoch ------------------------------------------------------------- */
 
 /* Calls `visit` with each table of metrics of each trial. */
-typedef Err (*VisitMetrics)(void *ctx, const Json *row, int fit, const Csv *csv,
+typedef Err (*VisitMetrics)(void *ctx, const Json *row, int fit, const CsvTable *csv,
                             Fault *fault);
 
 /* Number of the fit whose table is called so; 0: it is none. */
@@ -135,7 +135,7 @@ static Err each_of_trial(const char *directory, const Json *row, VisitMetrics vi
   int fit = 0;
   Err err = file_names(directory, &names, fault);
   for (const char *name; !err && (name = next_table(&names, &fit));) {
-    Csv csv = {0};
+    CsvTable csv = {0};
     Path path = path_of("%s/%s", directory, name);
     bool there = file_exists(path.s); /* and not removed since */
     if (there) err = csv_read(&csv, path.s, fault);
@@ -164,7 +164,7 @@ static bool is_integer(const char *cell) {
   return end != cell && !*end && !errno;
 }
 
-static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv,
+static Err collect_columns(void *ctx, const Json *row, int fit, const CsvTable *csv,
                            Fault *fault) {
   (void)row, (void)fit;
   for (int c = 0; c < csv->n_columns; c++) {
@@ -183,14 +183,14 @@ typedef struct EpochSink {
   const Columns *columns;
 } EpochSink;
 
-static int column_in(const Csv *csv, const char *name) {
+static int column_in(const CsvTable *csv, const char *name) {
   for (int c = 0; c < csv->n_columns; c++)
     if (strcmp(csv_column(csv, c), name) == 0) return c;
   return -1;
 }
 
-static void add_epoch(const EpochSink *sink, const Json *row, int fit, const Csv *csv,
-                      int64_t r) {
+static void add_epoch(const EpochSink *sink, const Json *row, int fit,
+                      const CsvTable *csv, int64_t r) {
   for (int i = 0; i < sink->columns->n; i++) {
     const Column *column = &sink->columns->v[i];
     if (!column->kind || strcmp(column->kind, "metrics") != 0) {
@@ -204,8 +204,8 @@ static void add_epoch(const EpochSink *sink, const Json *row, int fit, const Csv
   }
 }
 
-static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const Csv *csv,
-                        int64_t r) {
+static Json *epoch_json(const EpochSink *sink, const Json *row, int fit,
+                        const CsvTable *csv, int64_t r) {
   Json *epoch = json_map(), *metrics = json_map();
   static const char *const shared[] = {"experiment", "id", "seed", "purpose", "state",
                                        "factors", "args"};
@@ -225,7 +225,7 @@ static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const C
   return epoch;
 }
 
-static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv,
+static Err add_epochs(void *ctx, const Json *row, int fit, const CsvTable *csv,
                       Fault *fault) {
   EpochSink *sink = ctx;
   (void)fault;

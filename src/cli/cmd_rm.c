@@ -9,7 +9,7 @@
 #include "base/path.h"
 #include "cli/tidy.h"
 #include "lab/crash.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/names.h"
 #include <limits.h>
 #include <stdio.h>

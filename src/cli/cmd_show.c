@@ -3,10 +3,9 @@
 #include "base/out.h"
 #include "base/path.h"
 #include "cli/asking.h"
-#include "lab/csv.h"
+#include "base/csv.h"
 #include "lab/look.h"
 #include "lab/names.h"
-#include "lab/run_name.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,7 +145,7 @@ static Json *number_json(double value) {
 }
 
 /* First, last, least and greatest of a column. */
-static Json *summarize_column(const Csv *csv, int column) {
+static Json *summarize_column(const CsvTable *csv, int column) {
   Json *summary = json_map();
   double lo = NAN, hi = NAN;
   for (int64_t r = 0; r < csv->n_rows; r++) {
@@ -170,7 +169,7 @@ static Json *summarize_metrics(const char *directory) {
   Fault ignored = {0};
   if (file_names(directory, &names, &ignored)) return all;
   for (int i = 0; i < names.n; i++) {
-    Csv csv = {0};
+    CsvTable csv = {0};
     Path path = path_of("%s/%s", directory, names.v[i]);
     if (name_is_metrics(names.v[i]) && !csv_read(&csv, path.s, &ignored)) {
       Json *file = json_map(), *columns = json_list();

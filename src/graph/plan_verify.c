@@ -143,7 +143,7 @@ Err verify_calls(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- place: no value is written over while it is still read ----------------------- */
+/* -- place: no value is written over while it is still read ------------------------ */
 
 typedef struct Span {
   size_t from, end;    /* bytes of the arena */

@@ -5,7 +5,7 @@
 #include "base/out.h"
 #include "base/path.h"
 #include "lab/digest.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/look.h"
 #include "lab/names.h"
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "lab/index_private.h"
 #include "lab/look.h"
 #include "lab/names.h"
-#include "lab/planned.h"
+#include "lab/plan_file.h"
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -44,8 +44,7 @@ typedef struct Update {
   sqlite3_stmt *put_trial, *put_planned, *drop_fields, *put_field, *put_name;
 } Update;
 
-/* -- looking at the directories ------------------------------------------------------
- */
+/* -- looking at the directories ---------------------------------------------------- */
 
 static int64_t ns_of(struct timespec time) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
@@ -101,8 +100,7 @@ static bool is_read(const Seen *seen) {
   return seen->now == STAMP_NONE || (seen->read > 0 && seen->read == seen->now);
 }
 
-/* -- what the tables hold ------------------------------------------------------------
- */
+/* -- what the tables hold ---------------------------------------------------------- */
 
 static void bind_text(sqlite3_stmt *s, int at, const char *text) {
   if (text) sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
@@ -130,8 +128,7 @@ static Err read_tables(Update *u, Fault *fault) {
   return fault->code;
 }
 
-/* -- writing a row -------------------------------------------------------------------
- */
+/* -- writing a row ----------------------------------------------------------------- */
 
 /* Text and number of a value. What reads as a number counts as one: levels are names.
  */
@@ -252,8 +249,7 @@ static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
   return fault->code;
 }
 
-/* -- the plan ------------------------------------------------------------------------
- */
+/* -- the plan ---------------------------------------------------------------------- */
 
 /* Begun or not, it belongs. */
 static Err put_planned(Update *u, const PlannedTrial *planned, Json *args,
@@ -312,8 +308,7 @@ static Err put_plan(Update *u, Fault *fault) {
                    u->name, u->name);
 }
 
-/* -- all of an entry -----------------------------------------------------------------
- */
+/* -- all of an entry --------------------------------------------------------------- */
 
 /* A row whose directory is gone: planned again, or forgotten. */
 static Err drop_gone(Update *u, const char *id, Fault *fault) {
@@ -424,8 +419,7 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
   return err;
 }
 
-/* -- all entries ---------------------------------------------------------------------
- */
+/* -- all entries ------------------------------------------------------------------- */
 
 /* What the tables hold of entries without a directory goes. */
 static Err forget_removed(Index *index, Fault *fault) {

@@ -1,7 +1,7 @@
 /* look.c: what a trial's directory says; see look.h. */
 #include "lab/look.h"
 #include "base/file.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

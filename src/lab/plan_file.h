@@ -1,8 +1,9 @@
-/* plan_file.h: reading experiment.json (what it holds stands in store.h). */
+/* plan_file.h: reading experiment.json (what it holds is in store.h), and the trials
+ * that it asks for. */
 #ifndef LAB_PLAN_FILE_H
 #define LAB_PLAN_FILE_H
 
-#include "base/json.h"
+#include "lab/store.h"
 
 /* The plan in the experiment's directory, new. Whoever has it may count and go through
  * its cells, seeds, factors with their levels, contrasts, skipped cells, others, words
@@ -11,5 +12,27 @@
  * without a fault when there is no such file; NULL with an ERR_STORAGE fault, which
  * names the file and the field, when it is cut or was edited into something else. */
 Json *plan_file_read(const char *directory, Fault *fault);
+
+typedef struct PlannedTrial {
+  char id[TRIAL_ID];
+  int64_t seed;
+  const Json *factors; /* borrowed of the plan; NULL for one of `others` */
+} PlannedTrial;
+
+typedef struct Planned {
+  Json *experiment; /* the whole file; NULL: there is none */
+  PlannedTrial *v;  /* seed-major, cells in their order, then `others` */
+  int64_t n;
+  bool tuning; /* under way: the cells are not known yet */
+} Planned;
+
+/* New: the config of a cell of the plan, which is what the identity of its trials is
+ * made of (store_config_hash). NULL, or a fault at store_config_hash, on lack of
+ * memory. */
+Json *planned_config(const Json *plan, const Json *cell);
+
+/* `directory` is the experiment's. Without the file nothing is planned. */
+Err planned_open(Planned *out, const char *directory, Fault *fault) WARN_UNUSED;
+void planned_close(Planned *planned);
 
 #endif

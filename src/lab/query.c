@@ -27,8 +27,7 @@ typedef struct Ask {
   int64_t n_all;        /* of the last statement: rows without its limit */
 } Ask;
 
-/* -- a statement and its rows --------------------------------------------------------
- */
+/* -- a statement and its rows ------------------------------------------------------ */
 
 /* In the format of sqlite3_mprintf. */
 static void add(Ask *ask, const char *format, ...) {
@@ -113,8 +112,7 @@ static Json *collect(Ask *ask) {
   return rows;
 }
 
-/* -- keys ----------------------------------------------------------------------------
- */
+/* -- keys -------------------------------------------------------------------------- */
 
 typedef enum FactType {
   FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE, FACT_PURPOSE
@@ -194,8 +192,7 @@ static KeyRef find_key(Ask *ask, const char *key) {
   return find_field(ask, NULL, key);
 }
 
-/* -- conditions ----------------------------------------------------------------------
- */
+/* -- conditions -------------------------------------------------------------------- */
 
 /* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. "50%"
  * is 0.5, as compare tells what is recorded as a share. */
@@ -330,8 +327,7 @@ static void add_state_counts(Ask *ask, const char *of) {
         trial_state_name((TrialState)i), trial_state_name((TrialState)i));
 }
 
-/* -- answers -------------------------------------------------------------------------
- */
+/* -- answers ----------------------------------------------------------------------- */
 
 /* Where it is follows from its names: what the file of the index says may be anybody's.
  */
@@ -419,8 +415,7 @@ static Json *answer_entries(Ask *ask) {
 
 static Json *answer_names(Ask *ask) { return json_share(ask->names); }
 
-/* -- filters that fit nothing --------------------------------------------------------
- */
+/* -- filters that fit nothing ------------------------------------------------------ */
 
 /* " FROM field f WHERE ...": that field of the trials of the query, its filter aside.
  */
@@ -510,8 +505,7 @@ static Json *answer_misses(Ask *ask) {
   return misses;
 }
 
-/* -- asking --------------------------------------------------------------------------
- */
+/* -- asking ------------------------------------------------------------------------ */
 
 /* The answer, new. Where the index turns out to be of no use, that of the one built
  * instead: half an answer is none. */

@@ -6,9 +6,8 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "lab/look.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/names.h"
-#include "lab/run_name.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -37,7 +37,7 @@
 #ifndef LAB_STORE_H
 #define LAB_STORE_H
 
-#include "lab/trial_info.h"
+#include "lab/trial.h"
 
 /* Seeds above it belong to trials that only choose parameters; those of trials that are
  * reported, times and 32 random bits among them, are not above it. */
@@ -78,7 +78,7 @@ int64_t store_trial_seed(const char *id);
  *     metric_goal, report, goal, range: [low, high] of what is reported, if it is
  *     known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],
- *     skipped: [{cell, why}], others: [id], kept_code (study_code.c),
+ *     skipped: [{cell, why}], others: [id], kept_code (study.c),
  *     looks (study_looks.c) }
  * Trials that belong to the experiment are those of cells x seeds, with the config
  * { factors: cell, args: args }, and those listed in `others` (of tuning, say). */

@@ -6,7 +6,7 @@
  * whose results were there, if they were enough for a verdict; whether somebody looked
  * is not asked. experiment.json keeps looks: [{ args: hash of the arguments, seeds: [n]
  * }] over all plans, each set of seeds once; those of the same arguments count. */
-#include "lab/planned.h"
+#include "lab/plan_file.h"
 #include "lab/stat.h"
 #include "lab/study.h"
 #include <string.h>

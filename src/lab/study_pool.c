@@ -19,7 +19,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "lab/crash.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/study_link.h"
 #include "lab/study_progress.h"
 #include "lab/study_said.h"

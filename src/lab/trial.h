@@ -26,6 +26,7 @@
 
 #include "base/fault.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "lab/metrics.h"
 
 typedef enum TrialState {
@@ -42,6 +43,35 @@ bool trial_state_is_published(TrialState state);
 TrialState trial_state_of(Err err);
 /* False when it is no state's name. */
 bool trial_state_parse(const char *name, TrialState *out);
+
+/* What is known of a trial: the one record that is read off its directory (look.h),
+ * kept by the index, asked for by queries, and held by a study. */
+enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT }; /* bytes of an id, a hash in hex */
+
+typedef struct TrialInfo {
+  char id[TRIAL_ID]; /* "": unknown */
+  int64_t seed;
+  TrialState state;
+  bool damaged;     /* a result.json is there and is none; `message` says why */
+  bool belongs;     /* its experiment asks for it: what the index says */
+  int attempts;     /* begun so far */
+  double seconds;   /* of the last attempt, once it ended; else 0 */
+  char started[32]; /* the last attempt, in UTC; "": never, or unknown */
+  char fingerprint[HASH_TEXT]; /* the result's, else meta's of the last attempt; "":
+                                  none */
+  char digest[HASH_TEXT];      /* of a published one; else "" */
+  char *message;               /* of what ended the last attempt; NULL if none */
+  Json *factors, *args;        /* maps: its configuration; NULL: unknown */
+  Json *values;                /* map of a published one; NULL if none */
+  Json *rows; /* map: a value that is a share -> of how many; NULL if unknown */
+  Json *data; /* map: what was read -> hash of its rows; NULL if unknown */
+} TrialInfo;
+
+void trial_info_deinit(TrialInfo *info);
+
+/* Of a row that query_trials gave with `whole`; NULL: pending, and all empty. Without
+ * the configuration. */
+void trial_info_of_row(const Json *row, TrialInfo *out);
 
 typedef struct Trial {
   /* public */

@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "base/version.h"
 #include "kernel/gemm.h"
-#include "lab/run_name.h"
+#include "lab/names.h"
 #include "lab/script.h"
 #include "lab/level.h"
 #include <math.h>

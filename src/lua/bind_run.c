@@ -36,7 +36,7 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-/* -- what the table can hold --------------------------------------------------- */
+/* -- what the table can hold ------------------------------------------------------- */
 
 /* Things that are put back in place, each with what a checkpoint calls it. */
 typedef enum ItemKind { ITEM_NET, ITEM_OPTIMIZER, ITEM_VARIABLE, ITEM_PLAIN } ItemKind;

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "lab/crash.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "tempdir.h"
 #include "test.h"
 #include <unistd.h>

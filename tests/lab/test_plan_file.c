@@ -1,6 +1,5 @@
 /* experiment.json that is cut, incomplete or edited by hand. */
 #include "lab/plan_file.h"
-#include "lab/planned.h"
 #include "tempdir.h"
 #include "test.h"
 #include <sys/stat.h>

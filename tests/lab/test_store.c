@@ -1,7 +1,7 @@
 /* Trials on disk: identity, states, claims, attempts, publication exactly once,
  * digests. */
 #include "base/file.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/store.h"
 #include "tempdir.h"
 #include "test.h"

@@ -1,7 +1,7 @@
 /* What a store holds besides its own: links, names that lead elsewhere, files of
  * others. */
 #include "base/file.h"
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "lab/store.h"
 #include "tempdir.h"
 #include "test.h"

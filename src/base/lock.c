@@ -1,10 +1,10 @@
-/* lock.c: the lock of a trial's directory; see lock.h.
+/* lock.c: the lock of a directory, or of a file; see lock.h.
  *
  * Open-file-description locks: unlike those of flock they can be asked for without
  * being taken, unlike those of a process they do not end when another descriptor is
  * closed. Whoever removes the file holds the lock, so one who locked a file that is no
  * longer the one in the directory begins again. */
-#include "lab/lock.h"
+#include "base/lock.h"
 #include "base/file.h"
 #include "base/path.h"
 #include <errno.h>

@@ -1,11 +1,11 @@
-/* lock.h: the lock of a trial's directory.
+/* lock.h: the lock of a directory, or of a file.
  *
  * A lock of the kernel on the file "lock" in it: it ends with the process that took it,
  * in whatever way that ends, and belongs to the descriptor, which no child inherits.
  * Asking whether it is held takes nothing, so that those who look never stop those who
  * work. */
-#ifndef LAB_LOCK_H
-#define LAB_LOCK_H
+#ifndef BASE_LOCK_H
+#define BASE_LOCK_H
 
 #include "base/fault.h"
 

@@ -1,6 +1,6 @@
 /* Names of directories in runs/, and which script a record came from. */
 #include "base/file.h"
-#include "lab/run_name.h"
+#include "lab/names.h"
 #include "lab/script.h"
 #include "tempdir.h"
 #include "test.h"
