@@ -83,6 +83,11 @@ static void fill_values(const Dataset *set, int64_t row, real *out) {
     fill_uniform(out + k * run, x, at + k * run, run, set->shift[k], set->scale[k]);
 }
 
+/* From where a row of the source draws. */
+static Stream row_stream(const Augment *augment, int64_t row) {
+  return (Stream){augment->key, augment->epoch << 40 | (uint64_t)row};
+}
+
 /* `row` of the source. */
 static void fill_row(const Dataset *set, int64_t row, real *out,
                      const Augment *augment) {
@@ -91,7 +96,7 @@ static void fill_row(const Dataset *set, int64_t row, real *out,
   if (set->means) fill_gaps(set, row, first);
   if (!set->chain) return;
   Stream draw = {0};
-  if (augment) draw = (Stream){augment->key, augment->epoch << 40 | (uint64_t)row};
+  if (augment) draw = row_stream(augment, row);
   chain_row(set->chain, out, augment ? &draw : NULL);
 }
 
@@ -131,6 +136,30 @@ static void copy_rows(const Dataset *set, const Array *from, const int64_t *rows
   }
 }
 
+/* Each row, as it is in x and y (data NULL: not wanted), mixed with another one of the
+ * set, which has drawn by itself what the chain does to it. */
+static void mix_rows(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
+                     const Array *y, const Augment *augment) {
+  enum { AFTER_CHAIN = 1 << 20 };
+  const Mixer *mixer = set->mixer;
+  const Tensor *targets = set->rows->y;
+  int64_t n_x = shape_count(&set->given);
+  int64_t n_y = targets && y && y->data ? shape_stride(&targets->a.shape, 0) : 0;
+  for (int64_t i = 0; i < n; i++) {
+    RowDraw draw = {row_stream(augment, dataset_row(set, rows[i])), AFTER_CHAIN};
+    uint64_t at = philox_below(draw.stream, draw.first + ROW_WORDS, (uint64_t)set->n);
+    int64_t other = dataset_row(set, (int64_t)at);
+    real *row = x->data ? (real *)x->data + i * n_x : NULL;
+    if (row) fill_row(set, other, mixer->other, augment);
+    double share = transform_kind(mixer->transform)
+                       ->mix(mixer->transform, row, mixer->other, &set->given, &draw);
+    real *to = n_y ? (real *)y->data + i * n_y : NULL;
+    const real *from = n_y ? tensor_reals(targets) + other * n_y : NULL;
+    for (int64_t j = 0; j < n_y && share < 1; j++)
+      to[j] = (real)(share * (double)to[j] + (1 - share) * (double)from[j]);
+  }
+}
+
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
                   const Array *y, const Augment *augment) {
   must(set->rows && !dataset_lacks(set));
@@ -140,6 +169,7 @@ void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Arra
     fill_rows(set, rows, n, x->data, augment);
   }
   if (y && y->data && set->rows->y) copy_rows(set, &set->rows->y->a, rows, n, y);
+  if (set->mixer && augment) mix_rows(set, rows, n, x, y, augment);
 }
 
 /* -- batches ----------------------------------------------------------------------- */

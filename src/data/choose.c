@@ -53,6 +53,45 @@ static Dataset *without_targets(const Dataset *set, Fault *fault) {
   return NULL;
 }
 
+/* One share for each label: 1 at its class, in a row of none nowhere. */
+static Tensor *label_shares(const Dataset *set, Fault *fault) {
+  const Tensor *y = set->rows->y;
+  int64_t n_classes = set->rows->n_classes;
+  Shape shape = y->a.shape;
+  if (shape.rank == MAX_RANK) {
+    fault_set(fault, ERR_SHAPE, "one_hot: labels of %d axes, allowed: at most %d",
+              MAX_RANK, MAX_RANK - 1);
+    return NULL;
+  }
+  shape.dim[shape.rank++] = n_classes;
+  Tensor *out = tensor_new(set->source->memory, DT_REAL, &shape, fault);
+  if (!out) return NULL;
+  memset(out->a.data, 0, (size_t)tensor_count(out) * sizeof(real));
+  for (int64_t i = 0; i < tensor_count(y); i++) {
+    int32_t label = ((const int32_t *)y->a.data)[i];
+    if (label > 0) tensor_reals(out)[i * n_classes + label - 1] = 1;
+  }
+  return out;
+}
+
+Dataset *dataset_one_hot(Dataset *set, Fault *fault) {
+  if (dataset_load(set, fault)) return NULL;
+  const Tensor *y = set->rows->y;
+  if (!y || (y->a.dtype != DT_REAL && !set->rows->n_classes)) {
+    fault_set(fault, ERR_VALUE, "one_hot: the targets of %s are no labels%s", set->name,
+              y ? "; integers that are something else: y:cast \"real\"" : "");
+    return NULL;
+  }
+  if (!set->rows->n_classes) return dataset_retain(set);
+  Rows rows;
+  bool ok = !share_rows(set->rows, &rows, fault);
+  if (ok) rows.y = label_shares(set, fault);
+  int64_t *index = ok && rows.y ? dataset_copy_index(set, &ok, fault) : NULL;
+  if (ok && rows.y) return view_of_rows(set, &rows, index, set->n, fault);
+  rows_deinit(&rows);
+  return NULL;
+}
+
 Err dataset_labels(Dataset *set, int64_t n, Stream stream, Dataset **labelled,
                    Dataset **rest, Fault *fault) {
   *labelled = *rest = NULL;

@@ -178,6 +178,9 @@ Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fau
 
 /* -- rows by class and in turn ----------------------------------------------------- */
 
+/* Labels as shares of all classes, real [n, classes]: 1 for the class of the row.
+ * Targets that are reals stay as they are. */
+Dataset *dataset_one_hot(Dataset *set, Fault *fault);
 /* n rows with their labels, each class in proportion, and the others without any. */
 Err dataset_labels(Dataset *set, int64_t n, Stream stream, Dataset **labelled,
                    Dataset **rest, Fault *fault) WARN_UNUSED;

@@ -41,6 +41,7 @@ void dataset_release(Dataset *set) {
   affine_deinit(&set->affine);
   means_release(set->means);
   chain_release(set->chain);
+  mixer_release(set->mixer);
   free(set->shift);
   free(set->index);
   free(set->name);
@@ -59,8 +60,16 @@ Source *dataset_source(const Dataset *set) { return set->source; }
 /* All rows as the source gives them, read or not? */
 static bool is_whole(const Dataset *set) {
   const Affine *a = &set->affine;
-  if (set->index || set->means || set->chain) return false;
+  if (set->index || set->means || set->chain || set->mixer) return false;
   return !a->n || (a->n == 1 && a->shift[0] == 0 && a->scale[0] == set->rows->scale);
+}
+
+static uint64_t hash_transform(uint64_t hash, const Transform *transform) {
+  Text text = {0};
+  transform_add_text(&text, transform);
+  hash = hash_bytes(hash, text.data, text.n_bytes);
+  text_deinit(&text);
+  return hash;
 }
 
 uint64_t dataset_view_hash(const Dataset *set) {
@@ -74,13 +83,9 @@ uint64_t dataset_view_hash(const Dataset *set) {
                       (size_t)set->means->n * sizeof *set->means->v);
   if (n) hash = hash_bytes(hash, set->affine.shift, n * sizeof *set->affine.shift);
   if (n) hash = hash_bytes(hash, set->affine.scale, n * sizeof *set->affine.scale);
-  for (int i = 0; set->chain && i < set->chain->n; i++) {
-    Text text = {0};
-    transform_add_text(&text, set->chain->stage[i].transform);
-    hash = hash_bytes(hash, text.data, text.n_bytes);
-    text_deinit(&text);
-  }
-  return hash;
+  for (int i = 0; set->chain && i < set->chain->n; i++)
+    hash = hash_transform(hash, set->chain->stage[i].transform);
+  return set->mixer ? hash_transform(hash, set->mixer->transform) : hash;
 }
 
 /* Derives the pairs that batches use from the affine. */
@@ -139,6 +144,7 @@ Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n,
   view->n = n;
   view->means = means_retain(set->means);
   view->chain = chain_retain(set->chain);
+  view->mixer = mixer_retain(set->mixer);
   view->affine = (Affine){0};
   view->shift = view->scale = NULL;
   if (!set_affine(view, affine ? affine : &set->affine, fault)) return view;

@@ -33,6 +33,18 @@ void chain_release(Chain *chain);  /* NULL is a no-op */
  * for training. */
 void chain_row(const Chain *chain, real *out, const Stream *draw);
 
+/* The transform that mixes rows, with room for the other one. Shared by views. */
+typedef struct Mixer {
+  int refs;
+  Transform *transform; /* retained */
+  real *other;          /* a row as it is after the chain */
+} Mixer;
+
+Mixer *mixer_retain(Mixer *mixer); /* NULL is a no-op */
+void mixer_release(Mixer *mixer);  /* NULL is a no-op */
+/* The loaded set, whose targets are reals, mixed by the transform: new. */
+Dataset *dataset_with_mixer(const Dataset *set, Transform *t, Fault *fault);
+
 /* Transforms are of one x, and know nothing of masks: else ERR_VALUE that says what to
  * do. */
 Err dataset_transformable(const Dataset *set, Fault *fault) WARN_UNUSED;
@@ -61,6 +73,7 @@ struct Dataset {
   Affine affine;       /* the first shifts and scales, all in one, in double */
   real *shift, *scale; /* the same as batches are computed; one allocation */
   Chain *chain;        /* what comes after; NULL: nothing */
+  Mixer *mixer;        /* what mixes rows, at the end; NULL: nothing */
   Shape given;         /* features of a row in a batch: the last stage's */
 };
 

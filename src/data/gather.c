@@ -15,15 +15,15 @@ Err dataset_settled(Dataset *set, Fault *fault) {
   Err err = dataset_load(set, fault);
   const Chain *chain = set->chain;
   if (err) return err;
-  for (int i = 0; chain && i < chain->n; i++) {
-    const Transform *t = chain->stage[i].transform;
-    if (transform_kind(t)->draws)
-      return fault_set(fault, ERR_VALUE,
-                       "%s goes through data.%s, which draws anew in each epoch and in "
-                       "a copy of its rows would no more: transform the copy",
-                       set->name, t->object.kind->name);
-  }
-  return ERR_OK;
+  const Transform *drawing = set->mixer ? set->mixer->transform : NULL;
+  for (int i = 0; chain && i < chain->n; i++)
+    if (transform_kind(chain->stage[i].transform)->draws)
+      drawing = chain->stage[i].transform;
+  if (!drawing) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "%s goes through data.%s, which draws anew in each epoch and in a "
+                   "copy of its rows would no more: transform the copy",
+                   set->name, drawing->object.kind->name);
 }
 
 static Err portion_read(Portion *p, Fault *fault) {

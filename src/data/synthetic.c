@@ -3,6 +3,7 @@
  * Row i belongs to class i mod classes, so that every prefix is balanced (in xor the
  * class follows from the place). Row i takes block i of the stream, two words for its
  * place and two for its noise; so a row does not depend on how many there are. */
+#include "data/draws.h"
 #include "data/sources.h"
 #include <math.h>
 
@@ -17,14 +18,6 @@ typedef struct Synthetic {
 /* Place of a row without noise: u[0], u[1] in [0, 1) are its draws, `label` counts from
  * 0 (xor chooses its own). */
 typedef void Place(const Synthetic *s, const double u[2], int64_t *label, double p[2]);
-
-/* Two independent N(0, 1) of two words (Box and Muller 1958): the first word in (0,
- * 1]. */
-static void normals(double out[2], uint32_t a, uint32_t b) {
-  double radius = sqrt(-2 * log(1 - philox_unit(a))), angle = 2 * pi * philox_unit(b);
-  out[0] = radius * cos(angle);
-  out[1] = radius * sin(angle);
-}
 
 static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
                 Fault *fault) {
@@ -41,7 +34,7 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
     double u[2] = {philox_unit(words[0]), philox_unit(words[1])}, p[2], noise[2];
     int64_t label = i % n_classes;
     place(s, u, &label, p);
-    normals(noise, words[2], words[3]);
+    draw_normals(noise, words[2], words[3]);
     for (int k = 0; k < 2; k++)
       tensor_reals(out->x)[2 * i + k] = (real)(p[k] + s->noise * noise[k]);
     ((int32_t *)out->y->a.data)[i] = (int32_t)label + 1;

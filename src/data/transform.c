@@ -96,6 +96,57 @@ void chain_row(const Chain *chain, real *out, const Stream *draw) {
   }
 }
 
+/* -- mixing ------------------------------------------------------------------------ */
+
+Mixer *mixer_retain(Mixer *mixer) {
+  if (mixer) mixer->refs++;
+  return mixer;
+}
+
+void mixer_release(Mixer *mixer) {
+  if (!mixer || --mixer->refs > 0) return;
+  object_release(mixer->transform);
+  free(mixer->other);
+  free(mixer);
+}
+
+static Mixer *mixer_new(Transform *t, const Shape *features, Fault *fault) {
+  size_t n_bytes = (size_t)shape_count(features) * sizeof(real);
+  Mixer *mixer = calloc(1, sizeof *mixer);
+  real *other = mixer ? malloc(n_bytes) : NULL;
+  if (!other) {
+    free(mixer);
+    fault_memory(fault, n_bytes);
+    return NULL;
+  }
+  *mixer = (Mixer){1, object_retain(t), other};
+  return mixer;
+}
+
+Dataset *dataset_with_mixer(const Dataset *set, Transform *t, Fault *fault) {
+  Shape same;
+  if (transform_kind(t)->shape(t, &set->given, &same, fault)) return NULL;
+  Mixer *mixer = mixer_new(t, &set->given, fault);
+  bool ok = mixer != NULL;
+  int64_t *index = ok ? dataset_copy_index(set, &ok, fault) : NULL;
+  Dataset *out = ok ? dataset_view(set, index, set->n, NULL, fault) : NULL;
+  if (!out) {
+    mixer_release(mixer);
+    return NULL;
+  }
+  out->mixer = mixer;
+  return out;
+}
+
+/* What comes after would be done to mixtures, and a partner's share would be none. */
+static Err check_last(const Dataset *set, const Transform *t, Fault *fault) {
+  if (!set->mixer) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "data.%s mixes rows and comes last; data.%s goes "
+                   "before it",
+                   set->mixer->transform->object.kind->name, t->object.kind->name);
+}
+
 void transform_add_text(Text *out, const Transform *self) {
   object_add_text(out, &self->object);
   if (transform_kind(self)->add_text) transform_kind(self)->add_text(self, out);
@@ -115,10 +166,11 @@ Err dataset_transformable(const Dataset *set, Fault *fault) {
 Dataset *dataset_apply(Dataset *set, Transform *t, Fault *fault) {
   if (dataset_load(set, fault) || dataset_transformable(set, fault)) return NULL;
   const TransformKind *kind = transform_kind(t);
+  if (check_last(set, t, fault)) return NULL;
   return kind->join ? kind->join(t, set, fault) : dataset_add_stage(set, t, fault);
 }
 
-bool dataset_augments(const Dataset *set) { return set->chain != NULL; }
+bool dataset_augments(const Dataset *set) { return set->chain || set->mixer; }
 
 Dataset *dataset_add_stage(const Dataset *set, Transform *t, Fault *fault) {
   Chain *chain = chain_then(set->chain, &set->given, t, fault);

@@ -32,6 +32,12 @@ static inline uint32_t transform_row_word(const RowDraw *draw, int i) {
   return philox_word(draw->stream, draw->first + (uint64_t)i);
 }
 
+/* As many words of that row for that transform as it takes: another stream. */
+static inline Stream transform_row_stream(const RowDraw *draw) {
+  uint64_t high = transform_row_word(draw, 0), low = transform_row_word(draw, 1);
+  return (Stream){high << 32 | low, draw->first};
+}
+
 /* An option of a sample and its value. */
 typedef struct TransformSample {
   const char *option; /* NULL: only defaults */
@@ -42,12 +48,17 @@ typedef struct TransformSample {
 typedef struct TransformKind {
   Kind kind;
   bool draws; /* at random, where something is trained */
+  bool moves; /* every value that it gives is one of the row or the fill */
   /* The features that it gives; ERR_SHAPE where it cannot take those of `in`. */
   Err (*shape)(const Transform *self, const Shape *in, Shape *out, Fault *fault);
   /* One row, x of `in` into y of `out`, which lie apart. draw NULL: not for
    * training. */
   void (*row)(const Transform *self, const real *x, const Shape *in, real *y,
               const Shape *out, const RowDraw *draw);
+  /* One that mixes rows, in place of `row`: the row x and another one of the set into
+   * x; gives the share that the row keeps, and its targets. x NULL: the share alone. */
+  double (*mix)(const Transform *self, real *x, const real *other, const Shape *shape,
+                const RowDraw *draw);
   /* The set with the transform, where that can be part of what is done first; NULL: it
    * is always a stage of the chain. */
   struct Dataset *(*join)(Transform *self, struct Dataset *set, Fault *fault);

@@ -105,4 +105,5 @@ const TransformKind transform_random_crop = {
                          "alike",
              .source = "He, Zhang, Ren, Sun, \"Deep residual learning for image "
                        "recognition\", CVPR 2016, section 4.2"},
-    .draws = true, .shape = crop_shape, .row = crop_row, .samples = crop_samples};
+    .draws = true, .moves = true, .shape = crop_shape, .row = crop_row,
+    .samples = crop_samples};

@@ -59,4 +59,5 @@ const TransformKind transform_random_flip = {
              .equation = "y[.., r, c] = x[.., r, W + 1 - c] with probability p",
              .source = "Krizhevsky, Sutskever, Hinton, \"ImageNet classification with "
                        "deep convolutional neural networks\", NIPS 2012, section 4.1"},
-    .draws = true, .shape = flip_shape, .row = flip_row, .samples = flip_samples};
+    .draws = true, .moves = true, .shape = flip_shape, .row = flip_row,
+    .samples = flip_samples};

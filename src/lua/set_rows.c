@@ -150,6 +150,13 @@ static Stream rows_stream(lua_State *L, int64_t seed, const char *method) {
   return (Stream){philox_key(set_seed(L, seed), "split", method), 0};
 }
 
+static int set_one_hot(lua_State *L) {
+  Dataset *set = bind_check_dataset(L, 1);
+  Dataset **box = set_new_box(L);
+  Fault fault = {0};
+  return set_store(L, box, dataset_one_hot(set, &fault), &fault);
+}
+
 static int set_labels(lua_State *L) {
   Dataset *set = bind_check_dataset(L, 1);
   const LabelsCall *call = set_arguments(L, &labels_method);
@@ -239,6 +246,9 @@ const Function set_rows_methods[] = {
      &only_method},
     {"labels", set_labels, "set:labels(n, { options })", "n rows with their labels, "
      "and all others without.", &labels_method},
+    {"one_hot", set_one_hot, "set:one_hot()", "The set with its labels as shares of "
+     "all classes, [n, classes], for categorical_crossentropy: as data.mixup and "
+     "data.cutmix make them.", NULL},
     {"balance", set_balance, "set:balance({ options })", "As many rows of each class.",
      &balance_method},
     {"k_fold", set_k_fold, "set:k_fold(k, { options })", "A list of k pairs { train =, "

@@ -1,0 +1,45 @@
+/* draws.c: see draws.h. */
+#include "data/draws.h"
+#include <math.h>
+
+static const double pi = 3.14159265358979323846;
+
+void draw_normals(double out[2], uint32_t a, uint32_t b) {
+  double radius = sqrt(-2 * log(1 - philox_unit(a))), angle = 2 * pi * philox_unit(b);
+  out[0] = radius * cos(angle);
+  out[1] = radius * sin(angle);
+}
+
+static double next_unit(Words *words) {
+  return philox_unit(philox_word(words->stream, words->at++));
+}
+
+double words_uniform(Words *words, double lo, double hi) {
+  return lo + (hi - lo) * next_unit(words);
+}
+
+static double next_normal(Words *words) {
+  double pair[2];
+  uint32_t a = philox_word(words->stream, words->at);
+  draw_normals(pair, a, philox_word(words->stream, words->at + 1));
+  words->at += 2;
+  return pair[0];
+}
+
+/* Of a < 1: that of a + 1, times u^(1/a). */
+double words_gamma(Words *words, double a) {
+  double boost = a < 1 ? pow(1 - next_unit(words), 1 / a) : 1;
+  double d = (a < 1 ? a + 1 : a) - 1.0 / 3, c = 1 / sqrt(9 * d);
+  for (;;) {
+    double x = next_normal(words), v = 1 + c * x, u = 1 - next_unit(words);
+    v = v * v * v;
+    if (v > 0 && log(u) < x * x / 2 + d - d * v + d * log(v)) return d * v * boost;
+  }
+}
+
+/* Where both underflow, at a tiny a, one of them is all: as likely as not. */
+double words_beta(Words *words, double a, double b) {
+  double x = words_gamma(words, a), y = words_gamma(words, b);
+  if (x + y > 0) return x / (x + y);
+  return next_unit(words) < a / (a + b) ? 1 : 0;
+}
