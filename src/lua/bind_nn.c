@@ -656,17 +656,17 @@ int open_loss(lua_State *L) {
 /* Options and state: one that has trained goes on from there. */
 static int optim_listing(lua_State *L) {
   const Optimizer *opt = bind_check_object(L, 1, &optim_family);
-  const OptimSlot *list = optimizer_slot_list(opt);
+  const OptimSlot *slot;
   bind_push_object_listing(L, &opt->object, true);
   lua_pushinteger(L, opt->t);
   bind_add_part(L, "steps");
   for (int i = 0; i < opt->n_slots; i++) {
     bind_push_variable(L, opt->slots[i].param);
     bind_add_numbered_part(L, "trained", i + 1);
-    for (int s = 0; list[s].name; s++) {
+    for (int s = 0; (slot = optimizer_slot_at(opt, s)); s++) {
       if (!opt->slots[i].slot[s]) continue;
       bind_push_variable(L, opt->slots[i].slot[s]);
-      bind_add_numbered_part(L, list[s].name, i + 1);
+      bind_add_numbered_part(L, slot->name, i + 1);
     }
   }
   return 3;
@@ -689,9 +689,37 @@ static const FamilyBinding optim_binding = {
                  "0.9 }"};
 static const FamilyBinding schedule_binding = {.family = &schedule_family};
 
+/* { "*.bias", weight_decay = 0 }: a pattern, and options by name. */
+static Object *group_from_table(lua_State *L, int arg, Fault *fault) {
+  const Kind *kind = optim_group_family.kinds[0];
+  if (lua_type(L, arg) != LUA_TTABLE) {
+    fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
+    return NULL;
+  }
+  Object *group = object_new(kind, fault);
+  if (!group) return NULL;
+  bind_push_object(L, group); /* owns it: what follows may raise */
+  object_release(group);
+  int table = bind_push_table_copy(L, arg);
+  if (lua_rawgeti(L, table, 1) != LUA_TNIL) {
+    lua_setfield(L, table, option_at(kind, 1)->name);
+    lua_pushnil(L);
+    lua_rawseti(L, table, 1);
+  } else lua_pop(L, 1);
+  Err err = bind_set_options(L, table, group, false, NULL, fault);
+  if (!err) err = object_ready(group, NULL, fault);
+  if (!err) object_retain(group);
+  lua_pop(L, 2);
+  return err ? NULL : group;
+}
+
+static const FamilyBinding group_binding = {.family = &optim_group_family,
+                                            .from_table = group_from_table};
+
 int open_optim(lua_State *L) {
   lua_newtable(L);
   bind_register_family(L, &optim_binding);
   bind_register_family(L, &schedule_binding);
+  bind_register_family(L, &group_binding);
   return 1;
 }

@@ -190,6 +190,13 @@ static Node *weighted_mean(Graph *graph, Node *values, Node *weight, bool part) 
                 op_sum(graph, w, ALL_AXES, false));
 }
 
+Node *loss_total(Graph *graph, const LossBatch *batch) {
+  Node *weight = joint_weight(graph, batch->weight, batch->mask);
+  if (weight) return op_sum(graph, weight, ALL_AXES, false);
+  if (!batch->output || graph->fault.code) return NULL;
+  return graph_scalar(graph, (double)batch->output->shape.dim[0]);
+}
+
 /* -- the loss ---------------------------------------------------------------------- */
 
 /* A softmax of one unit is 1, whatever goes in. */

@@ -72,6 +72,9 @@ typedef struct LossBatch {
 /* The loss of a batch, a node without axes. NULL after a fault, which is then in
  * graph->fault. */
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch);
+/* What its rows count in all, a node without axes: the sum of weights and mask, else
+ * the number of rows. */
+Node *loss_total(Graph *graph, const LossBatch *batch);
 /* Its values, before they are weighted and averaged. */
 Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target);
 

@@ -34,10 +34,40 @@ static const OptimKind *kind_of(const Optimizer *opt) {
   return (const OptimKind *)opt->object.kind;
 }
 
-const OptimSlot *optimizer_slot_list(const Optimizer *opt) {
-  static const OptimSlot none[] = {{0}};
+/* -- what every optimizer may do --------------------------------------------------- */
+
+static bool accumulates(const Optimizer *opt) { return optimizer_accumulates(opt); }
+static bool looks_back(const Optimizer *opt) { return opt->lookahead > 0; }
+
+/* Is the coming step one that updates? */
+static bool updates_now(const Optimizer *opt) {
+  return !accumulates(opt) || opt->last || opt->n_gathered + 1 >= opt->accumulate;
+}
+
+/* After those of the kind. */
+enum { GATHERED_SLOT, SLOW_SLOT };
+static const OptimSlot common_slots[] = {[GATHERED_SLOT] = {"gathered", accumulates},
+                                         [SLOW_SLOT] = {"slow", looks_back},
+                                         {0}};
+
+static int count_own_slots(const Optimizer *opt) {
   const OptimSlot *slots = kind_of(opt)->slots;
-  return slots ? slots : none;
+  int n = 0;
+  while (slots && slots[n].name) n++;
+  return n;
+}
+
+const OptimSlot *optimizer_slot_at(const Optimizer *opt, int s) {
+  int n_own = count_own_slots(opt);
+  const OptimSlot *slot = s < n_own ? &kind_of(opt)->slots[s]
+                                    : &common_slots[s - n_own];
+  return slot->name ? slot : NULL;
+}
+
+static int count_slots(const Optimizer *opt) {
+  int n = count_own_slots(opt);
+  while (optimizer_slot_at(opt, n)) n++;
+  return n;
 }
 
 Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *fault) {
@@ -64,16 +94,42 @@ Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *faul
 
 double optim_correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
 
-static double rate_of(const Optimizer *opt, double t) {
+static double is_update(const Optimizer *opt, double t) {
   (void)t;
-  return opt->rate;
+  return updates_now(opt);
 }
 
-/* Those of every kind; after them come its own. */
-enum { LR, WEIGHT_DECAY, COMMON_NUMBERS };
-static const OptimNumber common_numbers[] = {
-    [LR] = {.value = rate_of},
-    [WEIGHT_DECAY] = {.offset = offsetof(Optimizer, weight_decay)}};
+/* What the gradients that wait count: their mean, and whether there are any. */
+static double gathered(const Optimizer *opt, double t) {
+  (void)t;
+  return opt->gathered;
+}
+
+static double any_gathered(const Optimizer *opt, double t) {
+  (void)t;
+  return opt->n_gathered > 0;
+}
+
+static double is_first(const Optimizer *opt, double t) {
+  (void)opt;
+  return t == 1;
+}
+
+static double looks_back_now(const Optimizer *opt, double t) {
+  return fmod(t, (double)opt->lookahead) == 0;
+}
+
+/* Those of every kind; after them come its own. The first two are those of the
+ * parameter's group, if it has one. */
+enum {
+  LR, WEIGHT_DECAY, UPDATE, GATHERED, ANY_GATHERED, FIRST, LOOK_BACK, COMMON_NUMBERS
+};
+static const OptimNumber common_numbers[COMMON_NUMBERS] = {
+    [UPDATE] = {.value = is_update, .wanted = accumulates},
+    [GATHERED] = {.value = gathered, .wanted = accumulates},
+    [ANY_GATHERED] = {.value = any_gathered, .wanted = accumulates},
+    [FIRST] = {.value = is_first, .wanted = looks_back, .counted = true},
+    [LOOK_BACK] = {.value = looks_back_now, .wanted = looks_back, .counted = true}};
 
 /* Number k, NULL after the last. */
 static const OptimNumber *number_at(const Optimizer *opt, int k) {
@@ -83,19 +139,43 @@ static const OptimNumber *number_at(const Optimizer *opt, int k) {
   return own && (own->value || own->offset) ? own : NULL;
 }
 
-static double number_value(const Optimizer *opt, const OptimNumber *number, double t) {
+static bool has_number(const Optimizer *opt, const OptimNumber *number) {
+  return !number->wanted || number->wanted(opt);
+}
+
+/* Has each class of parameters its own? */
+static bool is_of_class(const Optimizer *opt, int k) {
+  return number_at(opt, k)->counted || (k <= WEIGHT_DECAY && opt->groups.n > 0);
+}
+
+static double weight_decay_of(const Optimizer *opt, const OptimGroup *group) {
+  return group && !isnan(group->weight_decay) ? group->weight_decay : opt->weight_decay;
+}
+
+/* Of parameters of that group at their t-th update. */
+static double number_value(const Optimizer *opt, int k, const OptimGroup *group,
+                           double t) {
+  const OptimNumber *number = number_at(opt, k);
+  if (k == LR) return group ? group->rate : opt->rate;
+  if (k == WEIGHT_DECAY) return weight_decay_of(opt, group);
   if (number->value) return number->value(opt, t);
   const void *field = (const char *)opt + number->offset;
   return *(const double *)field;
 }
 
-/* Is the option a number of steps, or what the rate is made of? */
+/* Does no step's structure depend on the option itself: is it a number of steps, or
+ * what one is made of? */
 static bool is_number(const Optimizer *opt, const Option *option) {
+  static const size_t common[] = {
+      offsetof(Optimizer, lr),     offsetof(Optimizer, weight_decay),
+      offsetof(Optimizer, decay),  offsetof(Optimizer, schedule),
+      offsetof(Optimizer, groups), offsetof(Optimizer, accumulate),
+      offsetof(Optimizer, lookahead)};
   size_t offset = option->offset;
-  if (offset == offsetof(Optimizer, lr) || offset == offsetof(Optimizer, schedule))
-    return true;
+  for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+    if (offset == common[i]) return true;
   const OptimNumber *number;
-  for (int k = 0; (number = number_at(opt, k)); k++)
+  for (int k = COMMON_NUMBERS; (number = number_at(opt, k)); k++)
     if (!number->value && number->offset == offset) return true;
   return false;
 }
@@ -113,16 +193,9 @@ static OptimSlots *find_slots(const Optimizer *opt, const Variable *param, int *
   return &opt->slots[at];
 }
 
-static int count_list(const OptimSlot *list) {
-  int n = 0;
-  while (list[n].name) n++;
-  return n;
-}
-
 static void slots_deinit(const Optimizer *opt, OptimSlots *slots) {
   variable_release(slots->param);
-  for (int i = count_list(optimizer_slot_list(opt)); i-- > 0;)
-    variable_release(slots->slot[i]);
+  for (int i = count_slots(opt); i-- > 0;) variable_release(slots->slot[i]);
   free(slots->slot);
 }
 
@@ -136,8 +209,7 @@ void optimizer_deinit(Object *object) {
 static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *fault) {
   OptimSlots *slots = find_slots(opt, param, hint);
   if (slots) return slots;
-  size_t n_bytes = ((size_t)count_list(optimizer_slot_list(opt)) + 1) *
-                   sizeof *slots->slot;
+  size_t n_bytes = ((size_t)count_slots(opt) + 1) * sizeof *slots->slot;
   Err err = ARRAY_ROOM(opt->slots, opt->slot_room, opt->n_slots + 1, fault);
   Variable **slot = err ? NULL : calloc(1, n_bytes);
   if (!slot) {
@@ -182,7 +254,7 @@ Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s) {
 Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s,
                        Node *value, Fault *fault) {
   OptimSlots *slots = slots_of(opt, param, &(int){0}, fault);
-  Variable *v = slots ? slot_variable(slots, s, optimizer_slot_list(opt)[s].name, fault)
+  Variable *v = slots ? slot_variable(slots, s, optimizer_slot_at(opt, s)->name, fault)
                       : NULL;
   if (!v) return ERR_MEMORY;
   return variable_assign(graph, v, value) ? graph_ok(graph, fault) : ERR_OK;
@@ -201,8 +273,19 @@ void optimizer_set_updates(Optimizer *opt, const Variable *param, int64_t t) {
   slots->t = t;
 }
 
-void optimizer_count(Optimizer *opt, Variable *const *params, int n) {
+void optimizer_forget_gathered(Optimizer *opt) {
+  opt->n_gathered = 0;
+  opt->gathered = 0;
+}
+
+void optimizer_count(Optimizer *opt, Variable *const *params, int n, double weight) {
   int hint = 0;
+  if (!updates_now(opt)) {
+    opt->n_gathered++;
+    opt->gathered += weight;
+    return;
+  }
+  optimizer_forget_gathered(opt);
   for (int i = 0; i < n; i++) {
     OptimSlots *slots = find_slots(opt, params[i], &hint);
     if (slots) slots->t++; /* an optimizer without slots counts nothing */
@@ -219,30 +302,37 @@ void optimizer_rollback(Optimizer *opt, const OptimMark *mark) {
   while (opt->n_slots > mark->n_slots) slots_deinit(opt, &opt->slots[--opt->n_slots]);
 }
 
-/* The group of a count, made where there is none yet. */
-static int group_of(OptimNumbers *numbers, double t) {
-  for (int g = 0; g < numbers->n_groups; g++)
-    if (numbers->count[g] == t) return g;
-  numbers->count[numbers->n_groups] = t;
-  return numbers->n_groups++;
+/* The class of a count and a group, made where there is none yet. */
+static int class_of(OptimNumbers *numbers, const OptimGroup *group, double t) {
+  int n = numbers->n_classes;
+  for (int c = 0; c < n; c++)
+    if (numbers->count[c] == t && numbers->group[c] == group) return c;
+  numbers->count[n] = t;
+  numbers->group[n] = group;
+  return numbers->n_classes++;
 }
 
-/* How many numbers there are, and room for those of up to n groups. */
+/* How many numbers there are, and room for those of up to n classes. */
 static Err numbers_new(OptimNumbers *out, const Optimizer *opt, int n, Fault *fault) {
   const OptimNumber *number;
   *out = (OptimNumbers){.n_params = n};
-  for (int k = 0; (number = number_at(opt, k)); k++)
-    ++*(number->counted ? &out->n_counted : &out->n_shared);
-  size_t most = (size_t)out->n_shared + (size_t)n * (size_t)out->n_counted;
+  for (int k = 0; (number = number_at(opt, k)); k++) {
+    if (!has_number(opt, number)) continue;
+    ++*(is_of_class(opt, k) ? &out->n_each : &out->n_shared);
+    out->counted |= number->counted;
+  }
+  size_t most = (size_t)out->n_shared + (size_t)n * (size_t)out->n_each;
   size_t n_bytes = most * (sizeof(double) + sizeof(real)) +
-                   (size_t)n * (sizeof(double) + sizeof(int));
+                   (size_t)n * (sizeof(double) + sizeof *out->group + sizeof(int));
   out->value = calloc(1, n_bytes);
   if (!out->value) return fault_memory(fault, n_bytes);
   out->count = out->value + most;
   /* cppcheck-suppress [invalidPointerCast] ; one block, its parts side by side */
-  out->input = (real *)(out->count + n);
+  out->group = (const OptimGroup **)(out->count + n);
   /* cppcheck-suppress [invalidPointerCast] */
-  out->group = (int *)(out->input + most);
+  out->input = (real *)(out->group + n);
+  /* cppcheck-suppress [invalidPointerCast] */
+  out->class = (int *)(out->input + most);
   return ERR_OK;
 }
 
@@ -250,11 +340,12 @@ Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const 
                        int n, Fault *fault) {
   if (numbers_new(out, opt, n, fault)) return fault->code;
   int hint = 0;
-  for (int i = 0; out->n_counted && i < n; i++) {
-    const OptimSlots *slots = find_slots(opt, params[i], &hint);
-    out->group[i] = group_of(out, slots ? (double)slots->t : 0);
+  for (int i = 0; out->n_each && i < n; i++) {
+    const OptimSlots *slots = out->counted ? find_slots(opt, params[i], &hint) : NULL;
+    out->class[i] = class_of(out, optimizer_group(opt, params[i]),
+                             slots ? (double)slots->t : 0);
   }
-  out->n = out->n_shared + out->n_groups * out->n_counted;
+  out->n = out->n_shared + out->n_classes * out->n_each;
   return ERR_OK;
 }
 
@@ -263,15 +354,15 @@ void optim_numbers_deinit(OptimNumbers *numbers) {
   *numbers = (OptimNumbers){0};
 }
 
-/* The counts after this step; false: they differ in a group. */
-static bool count_groups(const Optimizer *opt, Variable *const *params,
-                         OptimNumbers *numbers) {
+/* The counts after this step; false: they differ in a class. */
+static bool count_classes(const Optimizer *opt, Variable *const *params,
+                          OptimNumbers *numbers) {
   int hint = 0, n_seen = 0;
-  for (int i = 0; numbers->n_groups && i < numbers->n_params; i++) {
+  for (int i = 0; numbers->counted && i < numbers->n_params; i++) {
     const OptimSlots *slots = find_slots(opt, params[i], &hint);
     double t = slots ? (double)slots->t + 1 : 1,
-           *count = &numbers->count[numbers->group[i]];
-    if (numbers->group[i] == n_seen) {
+           *count = &numbers->count[numbers->class[i]];
+    if (numbers->class[i] == n_seen) {
       n_seen++;
       *count = t;
     }
@@ -329,42 +420,56 @@ static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n,
 
 /* -- one step ---------------------------------------------------------------------- */
 
-/* The rate of the coming step, into opt->rate. */
-static Err set_rate(Optimizer *opt, Fault *fault) {
-  const Schedule *schedule = opt->schedule;
-  opt->rate = opt->lr;
-  if (!schedule) return ERR_OK;
-  if (schedule->per == PER_EPOCH && opt->epoch == 0)
+/* The rate of the coming update from a base rate, at time t of the schedule. */
+static Err find_rate(const Optimizer *opt, int64_t t, double lr, double *out,
+                     Fault *fault) {
+  *out = lr;
+  Err err = opt->schedule ? schedule_rate(opt->schedule, t, lr, out, fault) : ERR_OK;
+  if (opt->decay != 0) *out /= 1 + opt->decay * (double)opt->t;
+  return err;
+}
+
+/* Into opt->rate, and into those of the groups. */
+static Err set_rates(Optimizer *opt, Fault *fault) {
+  bool by_epoch = opt->schedule && opt->schedule->per == PER_EPOCH;
+  if (by_epoch && opt->epoch == 0)
     return fault_set(fault, ERR_VALUE,
                      "optim.%s: the schedule counts epochs, which only train.fit "
                      "knows; allowed here: per = \"step\"",
                      opt->object.kind->name);
-  int64_t t = schedule->per == PER_EPOCH ? opt->epoch - 1 : opt->t;
-  return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
+  int64_t t = by_epoch ? opt->epoch - 1 : opt->t;
+  Err err = find_rate(opt, t, opt->lr, &opt->rate, fault);
+  for (int i = 0; !err && i < opt->groups.n; i++) {
+    OptimGroup *group = (OptimGroup *)opt->groups.v[i];
+    err = find_rate(opt, t, isnan(group->lr) ? opt->lr : group->lr, &group->rate,
+                    fault);
+  }
+  return err;
 }
 
 /* As `numbers` lists them. */
 static void set_numbers(const Optimizer *opt, OptimNumbers *numbers) {
   const OptimNumber *number;
-  int shared = 0, counted = 0;
+  int shared = 0, each = 0;
   for (int k = 0; (number = number_at(opt, k)); k++) {
-    if (!number->counted) {
-      numbers->value[shared++] = number_value(opt, number, 0);
+    if (!has_number(opt, number)) continue;
+    if (!is_of_class(opt, k)) {
+      numbers->value[shared++] = number_value(opt, k, NULL, 0);
       continue;
     }
-    double *of_group = numbers->value + numbers->n_shared + counted++;
-    for (int g = 0; g < numbers->n_groups; g++, of_group += numbers->n_counted)
-      *of_group = number_value(opt, number, numbers->count[g]);
+    double *of_class = numbers->value + numbers->n_shared + each++;
+    for (int c = 0; c < numbers->n_classes; c++, of_class += numbers->n_each)
+      *of_class = number_value(opt, k, numbers->group[c], numbers->count[c]);
   }
   for (int i = 0; i < numbers->n; i++) numbers->input[i] = (real)numbers->value[i];
 }
 
 Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
                     bool *grouped, Fault *fault) {
-  *grouped = count_groups(opt, params, numbers);
+  *grouped = count_classes(opt, params, numbers);
   if (!*grouped) return ERR_OK;
-  if (set_rate(opt, fault)) return fault->code;
-  opt->t++;
+  if (set_rates(opt, fault)) return fault->code;
+  opt->t += updates_now(opt);
   set_numbers(opt, numbers);
   return ERR_OK;
 }
@@ -374,34 +479,41 @@ static bool wants(const Optimizer *opt, const OptimSlot *slot) {
 }
 
 int optimizer_slots_each(const Optimizer *opt) {
+  const OptimSlot *slot;
   int n = 0;
-  for (const OptimSlot *slot = optimizer_slot_list(opt); slot->name; slot++)
-    n += wants(opt, slot);
+  for (int s = 0; (slot = optimizer_slot_at(opt, s)); s++) n += wants(opt, slot);
   return n;
 }
 
 Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
                     Variable **out) {
-  const OptimSlot *list = optimizer_slot_list(opt);
+  const OptimSlot *slot;
   bool any = optimizer_slots_each(opt) > 0;
   int hint = 0;
   for (int i = 0; any && i < n; i++) {
     OptimSlots *slots = slots_of(opt, params[i], &hint, &graph->fault);
     if (!slots) return graph->fault.code;
-    for (int s = 0; list[s].name; s++)
-      if (wants(opt, &list[s])) *out++ = slot_ready(graph, slots, s, list[s].name);
+    for (int s = 0; (slot = optimizer_slot_at(opt, s)); s++)
+      if (wants(opt, slot)) *out++ = slot_ready(graph, slots, s, slot->name);
     if (graph->fault.code) return graph->fault.code;
   }
   return ERR_OK;
 }
 
-/* The kind's numbers for a parameter of group g. */
+/* The numbers of a parameter of class c, NULL where not wanted. */
 static void numbers_of(const Optimizer *opt, const OptimNumbers *numbers,
-                       Node *const *number, int g, Node **out) {
-  const OptimNumber *own;
-  int shared = COMMON_NUMBERS, counted = numbers->n_shared + g * numbers->n_counted;
-  for (int k = COMMON_NUMBERS; (own = number_at(opt, k)); k++)
-    *out++ = number[own->counted ? counted++ : shared++];
+                       Node *const *number, int c, Node **out) {
+  const OptimNumber *one;
+  int shared = 0, each = numbers->n_shared + c * numbers->n_each;
+  for (int k = 0; (one = number_at(opt, k)); k++) {
+    bool has = has_number(opt, one);
+    out[k] = !has ? NULL : number[is_of_class(opt, k) ? each++ : shared++];
+  }
+}
+
+Node *optim_over_root(Graph *graph, Node *x, Node *y, double eps, bool inside) {
+  if (!inside) return op_over_root(graph, x, y, eps);
+  return op_div(graph, x, op_sqrt(graph, op_add(graph, y, graph_scalar(graph, eps))));
 }
 
 Node *optim_scaled(const OptimUpdate *u) {
@@ -413,50 +525,134 @@ Node *optim_gradient(const OptimUpdate *u) {
   return u->decayed ? op_add_product(u->graph, g, u->weight_decay, u->w) : g;
 }
 
-/* One parameter: reads its slots, and gives the new values of those that are wanted. */
-static Node **emit_one(const Optimizer *opt, OptimUpdate *u, Variable *const *slots,
-                       Node **slot) {
+/* -- around the rule --------------------------------------------------------------- */
+
+/* Everything about one parameter: what the rule sees, and what is around it. */
+typedef struct Around {
+  OptimUpdate u;
+  Node **number;  /* those of every kind, then those of this one */
+  Node *w, **old; /* before the update; the slots, NULL where not wanted */
+  Node *gathered; /* gradients that wait, with this one; NULL: none do */
+} Around;
+
+/* Gradients that wait for the update, with this step's, into *sum; returns their
+ * mean. */
+static Node *gather(Graph *graph, Node *const *number, Node *weight, Node *before,
+                    Node *gradient, Node **sum) {
+  if (weight) gradient = op_mul(graph, gradient, weight);
+  else weight = graph_scalar(graph, 1);
+  *sum = op_add_product(graph, gradient, number[ANY_GATHERED], before);
+  Node *count = op_add(graph, number[GATHERED], weight);
+  return op_mul(graph, *sum, op_reciprocal(graph, count));
+}
+
+/* The slow copy moves towards the weights, which go back to it, when it is time. */
+static void look_back(const Optimizer *opt, Around *a, Node **slow) {
+  Graph *graph = a->u.graph;
+  Node *now = a->number[LOOK_BACK];
+  Node *from = op_where(graph, a->number[FIRST], a->w, *slow);
+  Node *moved = op_mix(graph, from, a->u.w, 1 - opt->lookahead_share);
+  *slow = op_where(graph, now, moved, from);
+  a->u.w = op_where(graph, now, moved, a->u.w);
+}
+
+/* New values where the step updates, else the old ones. */
+static void wait(const Optimizer *opt, Around *a) {
+  Graph *graph = a->u.graph;
+  Node *now = a->number[UPDATE];
+  a->u.w = op_where(graph, now, a->u.w, a->w);
+  for (int s = 0; optimizer_slot_at(opt, s); s++)
+    if (a->old[s]) a->u.slot[s] = op_where(graph, now, a->u.slot[s], a->old[s]);
+}
+
+static void run_rule(const Optimizer *opt, Around *a) {
   const OptimKind *kind = kind_of(opt);
-  const OptimSlot *list = optimizer_slot_list(opt);
+  int n_own = count_own_slots(opt);
+  bool alone = !accumulates(opt) && !looks_back(opt);
+  (kind->fused && alone ? kind->fused : kind->rule)(opt, &a->u);
+  if (looks_back(opt)) look_back(opt, a, &a->u.slot[n_own + SLOW_SLOT]);
+  if (!accumulates(opt)) return;
+  wait(opt, a);
+  a->u.slot[n_own + GATHERED_SLOT] = a->gathered;
+}
+
+/* One parameter: reads its slots, and gives the new values of those that are wanted. */
+static Node **emit_one(const Optimizer *opt, Around *a, Variable *const *slots,
+                       Node **slot) {
+  Graph *graph = a->u.graph;
+  const OptimSlot *one;
   int n = 0;
-  for (int s = 0; list[s].name; s++)
-    u->slot[s] = wants(opt, &list[s]) ? variable_read(u->graph, slots[n++]) : NULL;
-  Node *w = u->w;
-  (kind->fused ? kind->fused : kind->rule)(opt, u);
-  u->w = op_renew(u->graph, u->w, w);
-  n = 0;
-  for (int s = 0; list[s].name; s++) {
-    if (!wants(opt, &list[s])) continue;
-    *slot++ = op_renew(u->graph, u->slot[s], variable_read(u->graph, slots[n++]));
-  }
+  for (int s = 0; (one = optimizer_slot_at(opt, s)); s++)
+    a->old[s] = a->u.slot[s] = wants(opt, one) ? variable_read(graph, slots[n++])
+                                               : NULL;
+  run_rule(opt, a);
+  a->u.w = op_renew(graph, a->u.w, a->w);
+  for (int s = 0; optimizer_slot_at(opt, s); s++)
+    if (a->old[s]) *slot++ = op_renew(graph, a->u.slot[s], a->old[s]);
   return slot;
 }
 
-Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
-                   Node *const *number, Variable *const *params, Variable *const *slots,
-                   Node *const *grads, Node **w, Node **slot) {
-  int n = numbers->n_params, n_list = count_list(optimizer_slot_list(opt));
-  int n_own = numbers->n_shared + numbers->n_counted, each = optimizer_slots_each(opt);
-  size_t room = (size_t)(2 * n + n_list + n_own + 1);
+/* Lists of nodes, in one block. */
+typedef struct Emission {
+  Node **gradient, **gathered, **scale; /* of each parameter */
+  Node **number;                        /* of one parameter */
+  Node **slot, **old;                   /* of one parameter */
+} Emission;
+
+static Err emission_init(Emission *out, const Optimizer *opt, int n, Fault *fault) {
+  int n_slots = count_slots(opt), n_numbers = 0;
+  while (number_at(opt, n_numbers)) n_numbers++;
+  size_t room = 3 * (size_t)n + 2 * (size_t)n_slots + (size_t)n_numbers + 1;
   Node **nodes = calloc(room, sizeof *nodes);
-  if (!nodes) return fault_memory(&graph->fault, room * sizeof *nodes);
-  Node **scale = nodes + n;
-  for (int i = 0; i < n; i++) nodes[i] = grads[i];
-  clip(graph, opt, nodes, n, scale);
+  if (!nodes) return fault_memory(fault, room * sizeof *nodes);
+  *out = (Emission){.gradient = nodes, .gathered = nodes + n, .scale = nodes + 2 * n,
+                    .number = nodes + 3 * n, .slot = nodes + 3 * n + n_numbers};
+  out->old = out->slot + n_slots;
+  return ERR_OK;
+}
+
+/* Each gradient becomes the mean of those that wait and itself. */
+static void gather_all(Graph *graph, const Optimizer *opt, const Emission *e,
+                       Node *const *number, const OptimNumbers *numbers, Node *weight,
+                       Variable *const *slots) {
+  int each = optimizer_slots_each(opt), at = 0;
+  for (int s = 0; s < count_own_slots(opt); s++)
+    at += wants(opt, optimizer_slot_at(opt, s));
+  for (int i = 0; i < numbers->n_params; i++) {
+    numbers_of(opt, numbers, number, numbers->class[i], e -> number);
+    Node *before = variable_read(graph, slots[i * each + at]);
+    e->gradient[i] = gather(graph, e->number, weight, before, e->gradient[i],
+                            &e->gathered[i]);
+  }
+}
+
+Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
+                   Node *const *number, Node *weight, Variable *const *params,
+                   Variable *const *slots, Node *const *grads, Node **w, Node **slot) {
+  int n = numbers->n_params, each = optimizer_slots_each(opt);
+  Emission e = {0};
+  if (emission_init(&e, opt, n, &graph->fault)) return graph->fault.code;
+  for (int i = 0; i < n; i++) e.gradient[i] = grads[i];
+  if (accumulates(opt)) gather_all(graph, opt, &e, number, numbers, weight, slots);
+  clip(graph, opt, e.gradient, n, e.scale);
   for (int i = 0; i < n && !graph->fault.code; i++) {
-    Node **own = scale + n + n_list;
+    int c = numbers->class[i];
+    const OptimGroup *group = numbers->n_classes ? numbers->group[c] : NULL;
     graph->rule = ++graph->n_rules;
-    numbers_of(opt, numbers, number, numbers->group[i], own);
-    OptimUpdate u = {.graph = graph, .w = variable_read(graph, params[i]),
-                     .g = nodes[i],
-                     .scale = scale[i], .scaled = clips_norm(opt),
-                     .decayed = opt->weight_decay != 0, .lr = number[LR], .number = own,
-                     .weight_decay = number[WEIGHT_DECAY], .slot = scale + n};
-    slot = emit_one(opt, &u, slots + i * each, slot);
-    w[i] = u.w;
+    numbers_of(opt, numbers, number, c, e.number);
+    Node *old = variable_read(graph, params[i]);
+    Around a = {.u = {.graph = graph, .w = old, .g = e.gradient[i],
+                      .scale = e.scale[i], .scaled = clips_norm(opt),
+                      .decayed = weight_decay_of(opt, group) != 0,
+                      .lr = e.number[LR], .weight_decay = e.number[WEIGHT_DECAY],
+                      .number = e.number + COMMON_NUMBERS, .slot = e.slot},
+                .number = e.number, .w = old, .old = e.old,
+                .gathered = e.gathered[i]};
+    slot = emit_one(opt, &a, slots + i * each, slot);
+    w[i] = a.u.w;
   }
   graph->rule = 0;
-  free(nodes);
+  free(e.gradient);
   return graph->fault.code;
 }
 
@@ -469,16 +665,19 @@ static void put(uint64_t *out, int *n, uint64_t word) {
 
 int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t *out) {
   const Kind *kind = opt->object.kind;
+  const OptimSlot *slot;
   int n = 0;
   put(out, &n, (uint64_t)(uintptr_t)kind);
   put(out, &n, opt->weight_decay != 0);
-  for (const OptimSlot *slot = optimizer_slot_list(opt); slot->name; slot++)
+  for (int s = 0; (slot = optimizer_slot_at(opt, s)); s++)
     put(out, &n, wants(opt, slot));
   for (const Option *option = kind->options; option->name; option++)
     if (!is_number(opt, option))
       n += option_words(&opt->object, option, out ? out + n : NULL);
-  put(out, &n, (uint64_t)numbers->n_groups);
-  for (int i = 0; numbers->n_groups > 1 && i < numbers->n_params; i++)
-    put(out, &n, (uint64_t)numbers->group[i]);
+  put(out, &n, (uint64_t)numbers->n_classes);
+  for (int c = 0; opt->groups.n && c < numbers->n_classes; c++)
+    put(out, &n, weight_decay_of(opt, numbers->group[c]) != 0);
+  for (int i = 0; numbers->n_classes > 1 && i < numbers->n_params; i++)
+    put(out, &n, (uint64_t)numbers->class[i]);
   return n;
 }

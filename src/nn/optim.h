@@ -29,17 +29,34 @@ typedef struct OptimSlots {
   int64_t t;       /* updates of the parameter by this optimizer */
 } OptimSlots;
 
+/* Parameters with a rate or a weight decay of their own, by their names. */
+typedef struct OptimGroup {
+  Object object;
+  char *pattern;
+  double lr, weight_decay; /* NaN: those of the optimizer */
+  /* read-only */
+  double rate; /* of the last step */
+  bool met;    /* a variable of what is trained has such a name */
+} OptimGroup;
+
 /* What every optimizer is; a kind's own struct begins with it. */
 typedef struct Optimizer {
   Object object;
   /* options */
-  double lr, weight_decay;
+  double lr, weight_decay, decay;
   double clipnorm, global_clipnorm, clipvalue; /* NaN: none */
   Schedule *schedule;                          /* NULL: lr as it is */
+  ObjectList groups;                           /* of OptimGroup */
+  int64_t accumulate; /* steps whose gradients are one update's; 1: each */
+  int64_t lookahead;  /* updates from one look back to the next; 0: none */
+  double lookahead_share;
   /* read-only */
-  int64_t t;     /* steps done */
-  int64_t epoch; /* set by fit, from 1; 0 outside of it */
-  double rate;   /* of the last step */
+  int64_t t;          /* updates done: steps, but for those that only accumulate */
+  int64_t epoch;      /* set by fit, from 1; 0 outside of it */
+  bool last;          /* set by fit: the step ends an epoch, so it updates */
+  double rate;        /* of the last update */
+  int64_t n_gathered; /* steps since the last update, where steps accumulate */
+  double gathered;    /* what their gradients count in all */
   OptimSlots *slots;
   int n_slots;
   int64_t slot_room;
@@ -58,8 +75,9 @@ typedef struct OptimSlot {
 typedef struct OptimNumber {
   size_t offset; /* of the real option that it is; 0: of none, then `value` */
   double (*value)(const Optimizer *self,
-                  double t); /* at the t-th update of a parameter */
-  bool counted;              /* depends on t */
+                  double t);             /* at the t-th update of a parameter */
+  bool counted;                          /* depends on t */
+  bool (*wanted)(const Optimizer *self); /* with these options? NULL: always */
 } OptimNumber;
 
 /* What an update is made of: nodes of one parameter. */
@@ -70,14 +88,14 @@ typedef struct OptimUpdate {
   Node *scale;          /* factor on it, by clipping of norms */
   bool scaled, decayed; /* else the factor is 1, the decay 0 */
   Node *lr, *weight_decay;
-  Node *const *number; /* as the kind lists them */
+  Node *const *number; /* as the kind lists them, NULL where not wanted */
   Node **slot;         /* as the kind lists them, NULL where not wanted; become the
                           new values */
 } OptimUpdate;
 
 typedef struct OptimKind {
   Kind kind;
-  const OptimSlot *slots;     /* NULL: none */
+  const OptimSlot *slots;     /* ended by a name NULL; NULL: none */
   const OptimNumber *numbers; /* ended by zeros; NULL: none */
   /* The definition, in elementwise ops: one pass over memory. Results of another shape
    * than the parameter's, and what reads other elements, are computed before the
@@ -95,6 +113,8 @@ Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *faul
 
 /* 1 / (1 - beta^t): what a mean from 0 on lacks at its t-th value. */
 double optim_correction(double beta, double t);
+/* x / (sqrt(y) + eps), or eps inside the root: x / sqrt(y + eps). */
+Node *optim_over_root(Graph *graph, Node *x, Node *y, double eps, bool inside);
 /* The gradient with its factor; and with the coupled decay added. */
 Node *optim_scaled(const OptimUpdate *u);
 Node *optim_gradient(const OptimUpdate *u);
@@ -125,6 +145,27 @@ void optimizer_deinit(Object *object);
   {.name = "schedule", .kind = OPT_OBJECT, OPTIM_AT(schedule),                         \
    .family = &schedule_family, .alias = "lr_schedule",                                 \
    .doc = "changes the learning rate from epoch to epoch, or from step to step"},      \
+  {.name = "decay", .kind = OPT_REAL, OPTIM_AT(decay), .value = "0",                   \
+   .alias = "lr_decay", .lo = 0, .hi = 1e9,                                            \
+   .doc = "divides the rate by 1 + decay t, t the updates before (Keras's decay, "     \
+          "PyTorch's lr_decay)"},                                                      \
+  {.name = "groups", .kind = OPT_OBJECTS, OPTIM_AT(groups),                            \
+   .family = &optim_group_family, .alias = "param_groups", .value = "none",            \
+   .doc = "rates and weight decays by names of variables or layers: { { \"*.bias\", "  \
+          "weight_decay = 0 }, { \"dense_1\", lr = 0.001 } }; of several that fit, "   \
+          "the first counts"},                                                         \
+  {.name = "accumulate", .kind = OPT_INT, OPTIM_AT(accumulate), .value = "1",          \
+   .alias = "gradient_accumulation_steps", .lo = 1, .hi = 1e9,                         \
+   .doc = "steps whose mean gradient makes one update: in train.fit the mean over "    \
+          "all their rows, by their weights; the last step of an epoch updates too. "  \
+          "Schedules and corrections count updates"},                                  \
+  {.name = "lookahead", .kind = OPT_INT, OPTIM_AT(lookahead), .value = "0", .lo = 0,   \
+   .hi = 1e9,                                                                          \
+   .doc = "every so many updates the weights go back to a slow copy that has moved "   \
+          "a share of the way to them (Zhang et al., NeurIPS 2019, algorithm 1: 5)"},  \
+  {.name = "lookahead_share", .kind = OPT_REAL, OPTIM_AT(lookahead_share),             \
+   .value = "0.5", .lo = 0, .hi = 1, .open = true,                                     \
+   .doc = "how far the slow copy moves"},                                              \
   {0}
 /* Of a struct with fields beta1, beta2 and eps, of which the last arguments say more.
  */
@@ -137,36 +178,60 @@ void optimizer_deinit(Object *object);
    .doc = second_doc},                                                                 \
   {.name = "eps", .kind = OPT_REAL, .offset = offsetof(own, eps), .value = "1e-8",     \
    .alias = "epsilon", .lo = 0, .hi = 1e9, __VA_ARGS__}
+#define OPTIM_EPS_INSIDE(own)                                                          \
+  {.name = "eps_inside", .kind = OPT_BOOL, .offset = offsetof(own, eps_inside),        \
+   .value = "false",                                                                   \
+   .doc = "add eps inside the square root (Keras: so in RMSprop and Adagrad; "         \
+          "PyTorch: nowhere)"}
 #define OPTIM_COUPLED "w times this is added to the gradient (coupled)"
 
 /* -- for who trains ---------------------------------------------------------------- */
 
-/* The numbers of a step: first those that all parameters share, then the counted ones
- * of each group of parameters that have been updated equally often. What is in which
- * group is part of the step's structure; usually there is one group. */
+/* The numbers of a step: first those that all parameters share, then the others of each
+ * class of parameters that have been updated equally often, where that matters, and
+ * are of one of the optimizer's groups. What is in which class is part of the step's
+ * structure; usually there is one class. */
 typedef struct OptimNumbers {
-  int n_params, n_groups, n; /* n: of value and input */
-  int n_shared, n_counted;   /* of all parameters; of each group */
-  int *group;                /* of each parameter; from 0, as they first occur */
-  double *count;             /* of each group: updates of a parameter, with this one */
-  double *value;             /* owns the memory of all four */
-  real *input;               /* the same, as a plan takes them */
+  int n_params, n_classes, n; /* n: of value and input */
+  int n_shared, n_each;       /* of all parameters; of each class */
+  bool counted;               /* classes differ by updates */
+  int *class;                 /* of each parameter; from 0, as they first occur */
+  double *count;              /* of each class: updates of a parameter, with this one */
+  const OptimGroup **group;   /* of each class; NULL: none */
+  double *value;              /* owns the memory of all five */
+  real *input;                /* the same, as a plan takes them */
 } OptimNumbers;
 
-extern const Family optim_family; /* module "optim" */
+extern const Family optim_family;       /* module "optim" */
+extern const Family optim_group_family; /* of option tables alone */
+
+/* Variables that are trained, or would be if they were not frozen: each group must
+ * fit one of those that were met when a step begins. */
+void optimizer_meet(Optimizer *opt, Variable *const *v, int n);
+/* ERR_VALUE that names the group which fits none. */
+Err optimizer_check_groups(const Optimizer *opt, Fault *fault) WARN_UNUSED;
+/* The first that fits the variable's name or that of its layer; NULL: none. */
+OptimGroup *optimizer_group(const Optimizer *opt, const Variable *param);
 
 /* Groups the parameters, whose slots are there, by their counts. */
 Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const *params,
                        int n, Fault *fault) WARN_UNUSED;
 void optim_numbers_deinit(OptimNumbers *numbers); /* all zero is empty: a no-op */
 
-/* One step of these parameters begins: t grows by one, the rate is set, `numbers`
- * filled. *grouped is false, and nothing has changed, when counts within a group differ
- * by now. */
+/* One step of these parameters begins: t grows by one where it updates, the rate is
+ * set, `numbers` filled. *grouped is false, and nothing has changed, when counts within
+ * a class differ by now. */
 Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
                     bool *grouped, Fault *fault) WARN_UNUSED;
-/* The step is done: each of its parameters has had one more update. */
-void optimizer_count(Optimizer *opt, Variable *const *params, int n);
+/* The step is done: each of its parameters has had one more update, or one more
+ * gradient that counts `weight` waits for it. */
+void optimizer_count(Optimizer *opt, Variable *const *params, int n, double weight);
+/* Do gradients of several steps make one update? */
+static inline bool optimizer_accumulates(const Optimizer *opt) {
+  return opt->accumulate > 1;
+}
+/* Gradients that wait are left out of the next update. */
+void optimizer_forget_gathered(Optimizer *opt);
 
 /* The state of an optimizer before a step, restored when the step fails: steps,
  * rate, and which parameters have slots. The slots' values are the transaction's. */
@@ -186,9 +251,10 @@ int optimizer_slots_each(const Optimizer *opt);
 Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
                     Variable **out) WARN_UNUSED;
 
-/* All slots of the kind, wanted or not; ended by a name NULL. */
-const OptimSlot *optimizer_slot_list(const Optimizer *opt);
-/* Slot `s` of that list for a parameter, NULL where it was never used; borrowed. */
+/* Slot number s, wanted or not, from 0: the kind's, then those that all kinds may
+ * have; NULL after the last. */
+const OptimSlot *optimizer_slot_at(const Optimizer *opt, int s);
+/* Slot `s` of a parameter, NULL where it was never used; borrowed. */
 Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s);
 /* Puts back a slot's value. */
 Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s,
@@ -198,10 +264,12 @@ int64_t optimizer_updates(const Optimizer *opt, const Variable *param);
 void optimizer_set_updates(Optimizer *opt, const Variable *param, int64_t t);
 
 /* Emits new values: of parameter i into w[i], of slot j (as optimizer_slots numbers
- * them) into slot[j]. number[k] are 0-axis nodes, as `numbers` lists their values. */
+ * them) into slot[j]. number[k] are 0-axis nodes, as `numbers` lists their values;
+ * `weight` what the gradients count where steps accumulate (NULL: 1). */
 Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
-                   Node *const *number, Variable *const *params, Variable *const *slots,
-                   Node *const *grads, Node **w, Node **slot) WARN_UNUSED;
+                   Node *const *number, Node *weight, Variable *const *params,
+                   Variable *const *slots, Node *const *grads, Node **w,
+                   Node **slot) WARN_UNUSED;
 
 /* What the structure of the emitted nodes depends on, as words for the key of a plan:
  * every option but those that are numbers of a step, the slots, the groups. Returns how

@@ -8,6 +8,7 @@
 typedef struct Adagrad {
   Optimizer base;
   double eps;
+  bool eps_inside;
 } Adagrad;
 
 static const Option adagrad_options[] = {
@@ -15,7 +16,7 @@ static const Option adagrad_options[] = {
     {.name = "eps", .kind = OPT_REAL, .offset = offsetof(Adagrad, eps),
      .value = "1e-10", .alias = "epsilon", .lo = 0, .hi = 1e9, .open = true,
      .doc = "added outside the square root (Keras: 1e-7, inside)"},
-    OPTIM_COMMON(OPTIM_COUPLED, "0")};
+    OPTIM_EPS_INSIDE(Adagrad), OPTIM_COMMON(OPTIM_COUPLED, "0")};
 
 enum { SQUARES };
 static const OptimSlot adagrad_slots[] = {[SQUARES] = {"squares", NULL}, {0}};
@@ -24,11 +25,13 @@ static void adagrad_rule(const Optimizer *opt, OptimUpdate *u) {
   Graph *g = u->graph;
   Node *gradient = optim_gradient(u);
   Node *s = u->slot[SQUARES] = op_add(g, u->slot[SQUARES], op_square(g, gradient));
-  Node *step = op_over_root(g, gradient, s, ((const Adagrad *)opt)->eps);
+  const Adagrad *self = (const Adagrad *)opt;
+  Node *step = optim_over_root(g, gradient, s, self->eps, self->eps_inside);
   u->w = op_sub_product(g, u->w, u->lr, step);
 }
 
-static const char *const adagrad_samples[] = {"", "eps=1e-3 weight_decay=0.02", NULL};
+static const char *const adagrad_samples[] = {"", "eps=1e-3 weight_decay=0.02",
+                                              "eps_inside=1 decay=0.01", NULL};
 
 const OptimKind optim_adagrad = {
     .kind = {OPTIM_RECORD(Adagrad), .name = "Adagrad", .alias = "adagrad",

@@ -5,12 +5,19 @@
 typedef struct Adam {
   Optimizer base;
   double beta1, beta2, eps;
+  bool amsgrad, eps_inside;
 } Adam;
 
 #define OPTIONS(decay_doc, decay_default)                                              \
   OPTIM_LR("0.001"),                                                                   \
   OPTIM_MOMENTS(Adam, "share of the old value in the second moment",                   \
-                .doc = "added outside the square root (Keras: 1e-7)"),                 \
+                .doc = "added outside the square root (Keras: 1e-7, before "           \
+                       "the correction of bias)"),                                     \
+  OPTIM_EPS_INSIDE(Adam),                                                              \
+  {.name = "amsgrad", .kind = OPT_BOOL, .offset = offsetof(Adam, amsgrad),             \
+   .value = "false",                                                                   \
+   .doc = "divide by the largest second moment so far (Reddi et al., ICLR 2018, "      \
+          "algorithm 2)"},                                                             \
   OPTIM_COMMON(decay_doc, decay_default)
 
 static const Option adam_options[] = {OPTIONS(OPTIM_COUPLED, "0")};
@@ -18,9 +25,12 @@ static const Option adamw_options[] = {
     OPTIONS("each step takes lr times this share off w (decoupled; Keras: 0.004)",
             "0.01")};
 
-enum { MOMENT1, MOMENT2 };
+static bool is_amsgrad(const Optimizer *self) { return ((const Adam *)self)->amsgrad; }
+
+enum { MOMENT1, MOMENT2, LARGEST };
 static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
                                   [MOMENT2] = {"moment2", NULL},
+                                  [LARGEST] = {"largest", is_amsgrad},
                                   {0}};
 
 static double correction1(const Optimizer *self, double t) {
@@ -44,9 +54,10 @@ static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
   Node *v = u->slot[MOMENT2] = op_mix_square(g, u->slot[MOMENT2], gradient,
                                              self->beta2);
+  if (self->amsgrad) v = u->slot[LARGEST] = op_maximum(g, u->slot[LARGEST], v);
   Node *spread = op_mul(g, v, u->number[CORRECTION2]);
   Node *step = op_mul(g, u->lr, op_mul(g, m, u->number[CORRECTION1]));
-  u->w = op_sub(g, w, op_over_root(g, step, spread, self->eps));
+  u->w = op_sub(g, w, optim_over_root(g, step, spread, self->eps, self->eps_inside));
   if (decoupled && u->decayed)
     u->w = op_sub_product(g, u->w, op_mul(g, u->lr, u->weight_decay), w);
 }
@@ -60,6 +71,10 @@ static void rule_decoupled(const Optimizer *self, OptimUpdate *u) {
 
 static void fused(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   const Adam *self = (const Adam *)opt;
+  if (self->amsgrad || self->eps_inside) {
+    rule(opt, u, decoupled);
+    return;
+  }
   Node *made = op_adam_update(u->graph, u->w, u->g, u->slot[MOMENT1], u->slot[MOMENT2],
                               u->lr, u->number[CORRECTION1], u->number[CORRECTION2],
                               u->weight_decay, u->scale, self->beta1, self->beta2,
@@ -77,7 +92,9 @@ static void fused_decoupled(const Optimizer *self, OptimUpdate *u) {
 }
 
 static const char *const samples[] = {"", "beta1=0.7 eps=0.001", "weight_decay=0.02",
-                                      "clipnorm=0.5", NULL};
+                                      "clipnorm=0.5", "amsgrad=1 eps_inside=1",
+                                      "accumulate=3 lookahead=2 weight_decay=0.02",
+                                      NULL};
 
 const OptimKind optim_adam = {
     .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam",
@@ -87,7 +104,8 @@ const OptimKind optim_adam = {
                     "starting at 0.",
              .equation = "m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w <- w - "
                          "lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps); t: "
-                         "number of updates of this w",
+                         "number of updates of this w; amsgrad: v the largest so far; "
+                         "eps_inside: sqrt(v / (1 - b2^t) + eps)",
              .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
     .samples = samples, .slots = slots, .numbers = numbers, .rule = rule_coupled,
     .fused = fused_coupled};

@@ -7,6 +7,7 @@
 typedef struct Moments {
   Optimizer base;
   double beta1, beta2, eps;
+  bool eps_inside;
 } Moments;
 
 #define COMMON OPTIM_COMMON(OPTIM_COUPLED, "0")
@@ -126,7 +127,7 @@ static void nadam_rule(const Optimizer *opt, OptimUpdate *u) {
   Node *unbiased = op_mul(g, v, u->number[ROOT]);
   Node *ahead = op_add_product(g, op_mul(g, gradient, u->number[GRADIENT_SHARE]),
                                u->number[MOMENT_SHARE], m);
-  Node *step = op_over_root(g, ahead, unbiased, self->eps);
+  Node *step = optim_over_root(g, ahead, unbiased, self->eps, self->eps_inside);
   u->w = op_sub_product(g, u->w, u->lr, step);
 }
 
@@ -135,6 +136,7 @@ static const Option nadam_options[] = {
     OPTIM_MOMENTS(Moments, "share of the old value in the second moment",
                   .open = true,
                   .doc = "added outside the square root (Keras: 1e-7)"),
+    OPTIM_EPS_INSIDE(Moments),
     {.name = "momentum_decay", .kind = OPT_REAL, .offset = offsetof(Nadam, decay),
      .value = "0.004", .lo = 0, .hi = 1e3,
      .doc = "how fast the momentum rises to beta1; 0: it stays at beta1 / 2"},

@@ -1,15 +1,15 @@
 /* optim_rmsprop.c: the gradient divided by the root of its mean square.
  *
  * eps is added outside the root, as everywhere here and in PyTorch; Keras and Graves
- * add it inside. The rate is no part of the velocity, as in SGD and PyTorch. A variance
- * that rounding made negative counts as 0. */
+ * add it inside, as eps_inside does. The rate is no part of the velocity, as in SGD and
+ * PyTorch. A variance that rounding made negative counts as 0. */
 #include "graph/ops.h"
 #include "nn/optim.h"
 
 typedef struct RmsProp {
   Optimizer base;
   double rho, momentum, eps;
-  bool centered;
+  bool centered, eps_inside;
 } RmsProp;
 
 #define AT(field) .offset = offsetof(RmsProp, field)
@@ -24,6 +24,7 @@ static const Option options[] = {
     {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",
      .lo = 0,
      .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7, inside)"},
+    OPTIM_EPS_INSIDE(RmsProp),
     {.name = "centered", .kind = OPT_BOOL, AT(centered), .value = "false",
      .doc = "divide by the standard deviation of the gradient instead"},
     OPTIM_COMMON(OPTIM_COUPLED, "0")};
@@ -52,7 +53,7 @@ static void rule(const Optimizer *opt, OptimUpdate *u) {
     Node *mean = u->slot[MEAN] = op_mix(g, u->slot[MEAN], gradient, self->rho);
     s = op_spread(g, s, mean);
   }
-  Node *step = op_over_root(g, gradient, s, self->eps);
+  Node *step = optim_over_root(g, gradient, s, self->eps, self->eps_inside);
   if (u->slot[VELOCITY])
     step = u->slot[VELOCITY] = op_add_product(g, step, u->number[MOMENTUM],
                                               u->slot[VELOCITY]);
@@ -63,6 +64,7 @@ static const char *const samples[] = {"",
                                       "centered=1",
                                       "momentum=0.9",
                                       "momentum=0.9 centered=1",
+                                      "eps_inside=1 eps=1e-7",
                                       "rho=0.99 weight_decay=0.02",
                                       NULL};
 

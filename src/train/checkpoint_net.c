@@ -227,6 +227,8 @@ Err checkpoint_add_optimizer(Checkpoint *c, const char *part, const Optimizer *o
                              Fault *fault) {
   Json *map = json_map();
   json_put_int(map, "t", opt->t);
+  json_put_int(map, "gathered_steps", opt->n_gathered);
+  json_put_number(map, "gathered", opt->gathered);
   json_put(map, "options", object_values(&opt->object, NULL));
   json_put(c->state, part, map);
   return checkpoint_add_bytes(c, part, "rate", &opt->rate, sizeof opt->rate, fault);
@@ -243,6 +245,9 @@ Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *o
   if (!err)
     err = object_set_values(&opt->object, json_find(map, "options"), NULL, fault);
   if (err) return err;
+  optimizer_forget_gathered(opt);
+  json_find_int(map, "gathered_steps", &opt->n_gathered);
+  json_find_number(map, "gathered", &opt->gathered);
   opt->t = t;
   opt->rate = rate;
   return ERR_OK;
@@ -264,14 +269,14 @@ static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix,
                         Graph *graph, const Optimizer *opt, const StateList *variables,
                         int i, bool *any, Fault *fault) {
   const Variable *v = variables->v[i];
-  const OptimSlot *list = optimizer_slot_list(opt);
+  const OptimSlot *one;
   char name[SLOT_NAME];
   *any = false;
-  for (int s = 0; list[s].name; s++) {
+  for (int s = 0; (one = optimizer_slot_at(opt, s)); s++) {
     Variable *slot = optimizer_slot(opt, v, s);
     if (!slot) continue;
     *any = true;
-    slot_name(name, sizeof name, prefix, variables, i, list[s].name);
+    slot_name(name, sizeof name, prefix, variables, i, one->name);
     Err err = add_value(c, part, name, graph, slot, fault);
     if (err) return err;
   }
@@ -299,17 +304,17 @@ static Err get_slots_of(const Checkpoint *c, const char *part, const char *prefi
                         Graph *graph, Optimizer *opt, const StateList *variables, int i,
                         Fault *fault) {
   Variable *v = variables->v[i];
-  const OptimSlot *list = optimizer_slot_list(opt);
+  const OptimSlot *one;
   char name[SLOT_NAME];
   int64_t t;
   bool any = false;
   slot_name(name, sizeof name, prefix, variables, i, updates_name);
   if (!checkpoint_find(c, part, name)) return ERR_OK;
   Err err = checkpoint_get_bytes(c, part, name, &t, sizeof t, fault);
-  for (int s = 0; !err && list[s].name; s++) {
-    slot_name(name, sizeof name, prefix, variables, i, list[s].name);
+  for (int s = 0; !err && (one = optimizer_slot_at(opt, s)); s++) {
+    slot_name(name, sizeof name, prefix, variables, i, one->name);
     Tensor *value = checkpoint_find(c, part, name);
-    bool may_lack = list[s].wanted && (any || list[s + 1].name);
+    bool may_lack = one->wanted && (any || optimizer_slot_at(opt, s + 1));
     if (!value && may_lack) continue;
     if (!value)
       return fault_set(fault, ERR_DATA, "the checkpoint has no \"%s.%s\"", part, name);

@@ -279,7 +279,8 @@ static Err check_measures(Work *w, const Port *output, const Node *y) {
 }
 
 /* Outputs of a step: the loss, the net's output where something is measured on it, its
- * mask where it has one. */
+ * mask where it has one, what the rows count where gradients of several steps make one
+ * update. */
 static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   Work *w = ctx;
   Fit *fit = w->run.fit;
@@ -295,6 +296,10 @@ static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault
   Err err = step_output(out, loss, fault);
   if (!err && fit->metrics.n) err = step_output(out, output.x, fault);
   if (!err && w->masked) err = step_output(out, output.mask, fault);
+  if (!err && optimizer_accumulates(fit->optimizer)) {
+    out->weight = out->n;
+    err = step_output(out, loss_total(graph, &batch), fault);
+  }
   return err ? err : check_measures(w, &output, y);
 }
 
@@ -326,6 +331,9 @@ static Err take_batch(Work *w, const Tensor *loss, const Tensor *output,
                             w->fault);
 }
 
+/* Which output of a step the mask is, where there is one. */
+static int mask_output(const Work *w) { return fit_n_metrics(w) ? 2 : 1; }
+
 /* A batch by replaying an earlier one of the same shape and settings, if there is
  * one. */
 static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
@@ -335,10 +343,9 @@ static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
   Err err = replay_run(w->replay, &capture->args, probes_gauges(&w->probes), done,
                        w->fault);
   if (err || !*done) return err;
-  int n = fit_n_metrics(w) ? 2 : 1;
   return take_batch(w, replay_out(w->replay, 0),
-                    n > 1 ? replay_out(w->replay, 1) : NULL,
-                    w->masked ? replay_out(w->replay, n) : NULL);
+                    fit_n_metrics(w) ? replay_out(w->replay, 1) : NULL,
+                    w->masked ? replay_out(w->replay, mask_output(w)) : NULL);
 }
 
 static Err trace_batch(Work *w, const StepCapture *capture) {
@@ -352,7 +359,7 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
   if (!err)
     err = take_batch(w, node_value(out->v[0]),
                      fit_n_metrics(w) ? node_value(out->v[1]) : NULL,
-                     w->masked ? node_value(out->v[out->n - 1]) : NULL);
+                     w->masked ? node_value(out->v[mask_output(w)]) : NULL);
   graph_scope_end(graph, scope);
   return err;
 }
@@ -403,6 +410,7 @@ static Err train_epoch(Work *w) {
     Err err = batches_next(&w->batches, &w->batch, &more, w->fault);
     if (err || !more) return err;
     if ((err = weigh_batch(w))) return err;
+    w->run.fit->optimizer->last = w->run.batch + 1 == w->run.n_batches;
     if ((err = train_batch(w))) return err;
     w->run.batch++;
     if ((err = fit_tell(w, FIT_BATCH_END))) return err;
@@ -435,6 +443,7 @@ static Err record_epoch(Work *w) {
 static Err begin_epoch(Work *w) {
   w->run.batch = 0;
   w->sum = w->total = 0;
+  optimizer_forget_gathered(w->run.fit->optimizer);
   w->run.epoch_start_s = clock_s();
   Err err = measures_begin(&w->measures, w->fault);
   return err ? err : fit_tell(w, FIT_EPOCH_BEGIN);
@@ -573,6 +582,7 @@ static Err note_before(const Work *w, Before *out) {
 static void put_back(Work *w, const Before *before, Err err) {
   Graph *graph = w->run.graph;
   w->run.fit->optimizer->epoch = before->epoch;
+  w->run.fit->optimizer->last = false;
   if (!err || w->stepped || !before->counters) return;
   graph->count = before->count;
   must(!graph_set_streams(graph, before->seed, before->counters, before->n_counters,

@@ -17,6 +17,7 @@ struct Replay {
   Variable **vars, **assigned; /* retained */
   Tensor **spare, **fresh;     /* of `assigned`, of `vars`: commit.h */
   int n_vars, n_assigned, n_gauges;
+  int weight;           /* StepOutputs.weight */
   OptimNumbers numbers; /* of the first n_params of vars */
 };
 
@@ -69,6 +70,7 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   r->assigned = retain_all(step->assigned, step->n_assigned);
   r->n_assigned = r->assigned ? step->n_assigned : 0;
   r->n_gauges = step->n_gauges;
+  r->weight = step->weight;
   r->spare = calloc((size_t)r->n_assigned + 1, sizeof *r->spare);
   r->fresh = calloc((size_t)r->n_vars + 1, sizeof *r->fresh);
   bool room = r->vars && r->assigned && r->spare && r->fresh;
@@ -137,7 +139,8 @@ Err replay_run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *done,
       r->fresh[i] = NULL;
     }
   } else {
-    optimizer_count(optimizer, r->vars, r->numbers.n_params);
+    double weight = r->weight ? array_get(&replay_out(r, r->weight)->a, 0) : 1;
+    optimizer_count(optimizer, r->vars, r->numbers.n_params, weight);
     if (gauges) gauges_take(gauges, r->vars, r->numbers.n_params);
     graph_commit(graph);
   }

@@ -21,6 +21,7 @@ typedef struct ReplayStep {
   Variable *const *vars, *const *assigned; /* vars: parameters, then slots */
   Node *const *root;
   int n_params, n_vars, n_assigned, n_gauges, n_out;
+  int weight; /* StepOutputs.weight */
   PlanArgs args;
   uint64_t signature; /* of all settings */
 } ReplayStep;

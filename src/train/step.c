@@ -45,6 +45,7 @@ typedef struct Step {
   Node **grads;  /* of the parameters; NULL: a known plan has them */
   Tensor **made; /* memory of the roots; NULL: the variable's own */
   int n_out, n_assigned, n_gauges, n_roots;
+  int weight;  /* StepOutputs.weight */
   Trace trace; /* of the forward graph */
   OptimNumbers numbers;
 } Step;
@@ -87,10 +88,12 @@ static Err list_params(Step *step) {
   for (int i = 0; i < target->n_nets; i++) {
     StateList list;
     Err err = layer_trained(target->nets[i], &list, step->fault);
+    optimizer_meet(step->optimizer, list.v, list.n);
     if (!err) err = add_params(step, list.v, list.n);
     state_deinit(&list);
     if (err) return err;
   }
+  optimizer_meet(step->optimizer, target->variables, target->n_variables);
   return add_params(step, target->variables, target->n_variables);
 }
 
@@ -162,6 +165,7 @@ static Err forward(Step *step, StepFunction function, void *ctx, StepOutputs *ou
   graph->training = training;
   if (!err) err = graph_fault(step);
   step->n_out = out->n;
+  step->weight = out->weight;
   return err ? err : check_loss(out->n ? out->v[0] : NULL, step->fault);
 }
 
@@ -236,7 +240,8 @@ static Err emit_updates(Step *step, Node *const *number) {
   if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
     for (int i = 0; i < n; i++) grads[i] = apart_from_variables(graph, grads[i]);
     emit_gauges(step, grads);
-    (void)!optimizer_emit(graph, step->optimizer, &step->numbers, number, step->vars,
+    (void)!optimizer_emit(graph, step->optimizer, &step->numbers, number,
+                          step->weight ? step->root[step->weight] : NULL, step->vars,
                           step->vars + n, grads, update, update + n);
   }
   free(wrt);
@@ -305,7 +310,8 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                                .n_params = step->n_params, .n_vars = step->n_vars,
                                .n_assigned = step->n_assigned,
                                .n_gauges = step->n_gauges,
-                               .n_out = step->n_out, .args = step->capture->args,
+                               .n_out = step->n_out, .weight = step->weight,
+                               .args = step->capture->args,
                                .signature = step->capture->signature});
 }
 
@@ -492,8 +498,10 @@ static Err run_naive(Step *step, Node **out) {
 /* The slots are there. */
 static Err begin_numbers(Step *step) {
   bool grouped = true;
-  Err err = optim_numbers_init(&step->numbers, step->optimizer, step->vars,
-                               step->n_params, step->fault);
+  Err err = optimizer_check_groups(step->optimizer, step->fault);
+  if (!err)
+    err = optim_numbers_init(&step->numbers, step->optimizer, step->vars,
+                             step->n_params, step->fault);
   if (!err)
     err = optimizer_begin(step->optimizer, step->vars, &step->numbers, &grouped,
                           step->fault);
@@ -537,7 +545,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
   Step step = {.graph = graph, .target = target, .capture = capture,
                .optimizer = optimizer, .fault = fault};
   OptimMark mark = optimizer_mark(optimizer);
-  out->n = 0;
+  out->n = out->weight = 0;
   graph_begin(graph);
   step.first_serial = graph->first_serial;
   Err err = graph_ok(graph, fault);
@@ -549,7 +557,9 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
     optimizer_rollback(optimizer, &mark);
     if (capture) replay_clear(capture->replay);
   } else {
-    optimizer_count(optimizer, step.vars, step.n_params);
+    Node *weight = step.weight ? out->v[step.weight] : NULL;
+    optimizer_count(optimizer, step.vars, step.n_params,
+                    weight ? array_get(&node_value(weight)->a, 0) : 1);
     if (target->gauges) gauges_take(target->gauges, step.vars, step.n_params);
     graph_commit(graph);
   }

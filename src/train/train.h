@@ -49,6 +49,8 @@ typedef struct StepOutputs {
   Node **v;
   int n;
   int64_t room;
+  int weight; /* the output that says what the gradient counts where steps accumulate;
+                 0: none does, all count alike */
 } StepOutputs;
 Err step_output(StepOutputs *out, Node *node, Fault *fault) WARN_UNUSED;
 void step_outputs_deinit(StepOutputs *out);

@@ -192,6 +192,23 @@ local optimizers = {
   adam = optim.Adam { lr = 0.01, weight_decay = 0.1 },
   adamw = optim.AdamW { lr = 0.01, weight_decay = 0.1 },
   sgd = optim.SGD { lr = 0.1, momentum = 0.9, nesterov = true, weight_decay = 0.1 },
+  adam_amsgrad = optim.Adam { lr = 0.01, amsgrad = true, beta2 = 0.8 },
+  adamw_amsgrad = optim.AdamW { lr = 0.01, amsgrad = true, weight_decay = 0.1 },
+  sgd_dampening = optim.SGD { lr = 0.1, momentum = 0.9, dampening = 0.3, weight_decay = 0.1 },
+  adagrad_lr_decay = optim.Adagrad { lr = 0.05, lr_decay = 0.1 },
+  adam_clipnorm = optim.Adam { lr = 0.01, clipnorm = 0.7,
+    schedule = optim.exponential { gamma = 0.9, per = "step" } },
+  adam_clipvalue = optim.Adam { lr = 0.01, clipvalue = 0.2, weight_decay = 0.1 },
+  sgd_clips = optim.SGD { lr = 0.1, momentum = 0.9, clipvalue = 0.3, global_clipnorm = 0.5,
+    schedule = optim.exponential { gamma = 0.8, per = "step" } },
+  rmsprop_inside = optim.RMSprop { lr = 0.01, rho = 0.9, eps = 1e-3, eps_inside = true },
+  adagrad_inside = optim.Adagrad { lr = 0.05, eps = 1e-3, eps_inside = true },
+  adam_accumulated = optim.Adam { lr = 0.01, accumulate = 4 },
+  sgd_accumulated = optim.SGD { lr = 0.1, momentum = 0.9, accumulate = 5 },
+  adam_lookahead = optim.Adam { lr = 0.01, lookahead = 5 },
+  sgd_lookahead = optim.SGD { lr = 0.1, lookahead = 3, lookahead_share = 0.8 },
+  muon = optim.Muon { lr = 0.02 },
+  muon_2 = optim.Muon { lr = 0.02, momentum = 0.5, nesterov = false, weight_decay = 0.1 },
 }
 
 -- The gradient of sum(w g) is g.
@@ -210,6 +227,29 @@ function tests.test_optimizers()
     local prefix = "optimizer." .. name
     local own = wanted[prefix .. ".error"]:max():item() / wanted[prefix .. ".w"]:abs():max():item()
     is_near(trajectory(optimizer), prefix .. ".w", exact and 1e-8 or math.max(10 * own, 1e-5))
+  end
+end
+
+-- A matrix and a vector, of which the vector has a rate of its own and no weight decay.
+function tests.test_groups()
+  local own = { "b*", lr = 0.03, weight_decay = 0 }
+  local falling = optim.exponential { gamma = 0.9, per = "step" }
+  local made = {
+    sgd = optim.SGD { lr = 0.1, momentum = 0.9, weight_decay = 0.1, groups = { own },
+      schedule = falling },
+    adamw = optim.AdamW { lr = 0.01, weight_decay = 0.1, groups = { own }, schedule = falling },
+  }
+  for name, optimizer in pairs(made) do
+    local w = tensor.variable(numbers(3), "w")
+    local b = tensor.variable(numbers(4):slice { 1, 1 }, "bias")
+    local step = train.step(function(g, h) return (w * g):sum() + (b * h):sum() end, { w, b },
+      optimizer)
+    local rows = {}
+    for t = 0, STEPS - 1 do
+      step(numbers(13 * t, 0.5), numbers(7 * t, 0.5):slice { 1, 1 })
+      rows[#rows + 1] = tensor.concat({ w, b }, 1):detach():reshape(1, ROWS + 1, COLUMNS):eval()
+    end
+    is_near(tensor.concat(rows, 1), "groups." .. name .. ".w", exact and 1e-8 or 1e-5)
   end
 end
 

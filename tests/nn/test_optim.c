@@ -59,10 +59,10 @@ static void step(Optimizer *opt) {
   assert_true(numbers.n <= MOST);
   for (int i = 0; i < numbers.n; i++)
     number[i] = graph_scalar(&graph, numbers.value[i]);
-  if (optimizer_emit(&graph, opt, &numbers, number, &param, slot, &grad, &new_w,
+  if (optimizer_emit(&graph, opt, &numbers, number, NULL, &param, slot, &grad, &new_w,
                      new_slot))
     fail_msg("%s", graph.fault.text);
-  optimizer_count(opt, &param, 1);
+  optimizer_count(opt, &param, 1, 1);
   optim_numbers_deinit(&numbers);
   assert_int_equal(variable_assign(&graph, param, new_w), ERR_OK);
   for (int i = 0; i < n_slots; i++)
@@ -240,7 +240,7 @@ static int after_steps(const Kind *kind, const Setting *settings, bool by_rule,
   for (int t = 0; t < 9; t++) step(opt);
   const Variable *v[4] = {param};
   int n = 1;
-  for (int s = 0; optimizer_slot_list(opt)[s].name; s++) {
+  for (int s = 0; optimizer_slot_at(opt, s); s++) {
     v[n] = optimizer_slot(opt, param, s);
     n += v[n] != NULL;
   }

@@ -85,7 +85,7 @@ static int values(World *w, double *out) {
   assert_int_equal(layer_trained(w->net, &list, &w->fault), ERR_OK);
   for (int i = 0; i < list.n; i++) {
     take(w, list.v[i], out, &n);
-    for (int s = 0; optimizer_slot_list(w->optimizer)[s].name; s++) {
+    for (int s = 0; optimizer_slot_at(w->optimizer, s); s++) {
       const Variable *slot = optimizer_slot(w->optimizer, list.v[i], s);
       if (slot) take(w, slot, out, &n);
     }

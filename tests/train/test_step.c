@@ -491,7 +491,7 @@ static int small_numbers(Small *s, double out[24]) {
   int n = 0;
   const Variable *v[8] = {s->w, s->other};
   int n_vars = 2;
-  for (int k = 0; optimizer_slot_list(s->optimizer)[k].name; k++)
+  for (int k = 0; optimizer_slot_at(s->optimizer, k); k++)
     v[n_vars++] = optimizer_slot(s->optimizer, s->w, k);
   for (int i = 0; i < n_vars; i++) {
     const Tensor *t = v[i] ? graph_value(&s->graph, v[i]->current) : NULL;

@@ -151,7 +151,110 @@ class NAdam:
         self.w -= self.lr * ahead / root
 
 
+class Clipped:
+    """Another optimizer's steps, with gradients whose norm, or whose elements, are cut;
+    PyTorch's own clip of norms adds 1e-6 to the norm. The rate falls by `gamma`."""
+
+    def __init__(self, params, make, norm=None, value=None, gamma=1.0, **options):
+        self.w, self.norm, self.value = params[0], norm, value
+        self.inner = make(params, **options)
+        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.inner, gamma)
+
+    def step(self):
+        if self.value:
+            torch.nn.utils.clip_grad_value_([self.w], self.value)
+        if self.norm:
+            self.w.grad *= min(1.0, self.norm / self.w.grad.norm().item())
+        self.inner.step()
+        self.schedule.step()
+
+
+class Rooted:
+    """Keras's RMSprop and Adagrad, of which eps is inside the root."""
+
+    def __init__(self, params, lr, eps, rho=None):
+        self.w, self.lr, self.eps, self.rho = params[0], lr, eps, rho
+        self.s = torch.zeros_like(self.w)
+
+    @torch.no_grad()
+    def step(self):
+        g = self.w.grad
+        self.s = self.s + g * g if self.rho is None else self.rho * self.s + (
+            1 - self.rho) * g * g
+        self.w -= self.lr * g / (self.s + self.eps).sqrt()
+
+
+class Accumulated:
+    """One step with the mean of so many gradients."""
+
+    def __init__(self, params, make, every, **options):
+        self.w, self.inner, self.every = params[0], make(params, **options), every
+        self.waiting = []
+
+    def step(self):
+        self.waiting.append(self.w.grad)
+        if len(self.waiting) == self.every:
+            self.w.grad = sum(self.waiting) / self.every
+            self.inner.step()
+            self.waiting = []
+
+
+class Lookahead:
+    def __init__(self, params, make, every, share, **options):
+        self.w, self.inner, self.every, self.share = (
+            params[0], make(params, **options), every, share)
+        self.slow, self.t = self.w.detach().clone(), 0
+
+    @torch.no_grad()
+    def step(self):
+        self.inner.step()
+        self.t += 1
+        if self.t % self.every == 0:
+            self.slow += self.share * (self.w - self.slow)
+            self.w.copy_(self.slow)
+
+
+class Muon:
+    def __init__(self, params, lr, momentum=0.95, nesterov=True, weight_decay=0.0):
+        self.w, self.lr, self.momentum, self.nesterov, self.decay = (
+            params[0], lr, momentum, nesterov, weight_decay)
+        self.m = torch.zeros_like(self.w)
+
+    @torch.no_grad()
+    def step(self):
+        g = self.w.grad
+        self.m = self.momentum * self.m + g
+        m = g + self.momentum * self.m if self.nesterov else self.m
+        x = m / (m.norm() + 1e-7)
+        if x.shape[0] > x.shape[1]:
+            x = x.T
+        for _ in range(5):
+            a = x @ x.T
+            x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+        if m.shape[0] > m.shape[1]:
+            x = x.T
+        scale = max(1.0, m.shape[1] / m.shape[0]) ** 0.5
+        self.w -= self.lr * (scale * x + self.decay * self.w)
+
+
+Adam, SGD = torch.optim.Adam, torch.optim.SGD
 OPTIMIZERS = {
+    "adam_amsgrad": (Adam, dict(lr=0.01, amsgrad=True, betas=(0.9, 0.8))),
+    "adamw_amsgrad": (torch.optim.AdamW, dict(lr=0.01, amsgrad=True, weight_decay=0.1)),
+    "sgd_dampening": (SGD, dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.1)),
+    "adagrad_lr_decay": (torch.optim.Adagrad, dict(lr=0.05, lr_decay=0.1)),
+    "adam_clipnorm": (Clipped, dict(make=Adam, norm=0.7, lr=0.01, gamma=0.9)),
+    "adam_clipvalue": (Clipped, dict(make=Adam, value=0.2, lr=0.01, weight_decay=0.1)),
+    "sgd_clips": (Clipped, dict(make=SGD, value=0.3, norm=0.5, gamma=0.8, lr=0.1,
+                                momentum=0.9)),
+    "rmsprop_inside": (Rooted, dict(lr=0.01, eps=1e-3, rho=0.9)),
+    "adagrad_inside": (Rooted, dict(lr=0.05, eps=1e-3)),
+    "adam_accumulated": (Accumulated, dict(make=Adam, every=4, lr=0.01)),
+    "sgd_accumulated": (Accumulated, dict(make=SGD, every=5, lr=0.1, momentum=0.9)),
+    "adam_lookahead": (Lookahead, dict(make=Adam, every=5, share=0.5, lr=0.01)),
+    "sgd_lookahead": (Lookahead, dict(make=SGD, every=3, share=0.8, lr=0.1)),
+    "muon": (Muon, dict(lr=0.02)),
+    "muon_2": (Muon, dict(lr=0.02, momentum=0.5, nesterov=False, weight_decay=0.1)),
     "adagrad": (torch.optim.Adagrad, dict(lr=0.05)),
     "adagrad_decay": (torch.optim.Adagrad, dict(lr=0.05, eps=1e-3, weight_decay=0.1)),
     "adadelta": (torch.optim.Adadelta, dict(lr=1.0)),
@@ -188,6 +291,34 @@ def optimizers():
         error = (trajectory(make, options, torch.float32) - exact).abs().amax()
         yield f"optimizer.{name}.w", exact
         yield f"optimizer.{name}.error", error.reshape(1)
+
+
+# -- groups: a matrix and a vector with rates and decays of their own ---------------------
+
+GROUPS = {
+    "sgd": (SGD, dict(lr=0.1, momentum=0.9, weight_decay=0.1)),
+    "adamw": (torch.optim.AdamW, dict(lr=0.01, weight_decay=0.1)),
+}
+
+
+def grouped(make, options):
+    w = numbers((ROWS, COLUMNS), 3).requires_grad_()
+    b = numbers((1, COLUMNS), 4).requires_grad_()
+    own = dict(params=[b], lr=0.03, weight_decay=0.0)
+    optimizer, rows = make([dict(params=[w]), own], **options), []
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    for t in range(STEPS):
+        w.grad = numbers((ROWS, COLUMNS), 13 * t, 0.5)
+        b.grad = numbers((1, COLUMNS), 7 * t, 0.5)
+        optimizer.step()
+        schedule.step()
+        rows.append(torch.cat([w.detach(), b.detach()]).clone())
+    return torch.stack(rows)
+
+
+def groups():
+    for name, (make, options) in GROUPS.items():
+        yield f"groups.{name}.w", grouped(make, options)
 
 
 # -- schedules: the rate at 25 times ------------------------------------------------------
@@ -233,4 +364,5 @@ def write(path, tensors):
 
 if __name__ == "__main__":
     write(pathlib.Path(__file__).with_suffix(".safetensors"),
-          {**dict(layers()), **dict(losses()), **dict(optimizers()), **dict(schedules())})
+          {**dict(layers()), **dict(losses()), **dict(optimizers()), **dict(groups()),
+           **dict(schedules())})

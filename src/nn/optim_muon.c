@@ -1,0 +1,135 @@
+/* optim_muon.c: matrices step along the nearest orthogonal matrix to their momentum,
+ * found by Newton and Schulz; everything else by AdamW.
+ *
+ *   X = M / |M|;  five times  A = X X^T,  X <- a X + (b A + c A A) X
+ *
+ * moves all singular values of X towards 1, some of them to .7 or 1.2: it is the
+ * direction that counts. A weight of more than two axes is a matrix of its first axis
+ * and all others. Products of matrices read what the update writes, so they are
+ * computed before it (plan.c). */
+#include "graph/ops.h"
+#include "nn/optim.h"
+#include <math.h>
+
+typedef struct Muon {
+  Optimizer base;
+  double momentum, adam_lr, beta1, beta2, eps;
+  int64_t iterations;
+  bool nesterov;
+} Muon;
+
+#define AT(field) .offset = offsetof(Muon, field)
+static const Option options[] = {
+    OPTIM_LR("0.02"),
+    {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0.95", .lo = 0,
+     .hi = 1, .open_hi = true, .doc = "share of a matrix's momentum that is kept"},
+    {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "true",
+     .doc = "look ahead along the momentum"},
+    {.name = "iterations", .kind = OPT_INT, AT(iterations), .value = "5",
+     .alias = "ns_steps", .lo = 1, .hi = 20, .doc = "of Newton and Schulz"},
+    {.name = "adam_lr", .kind = OPT_REAL, AT(adam_lr), .value = "0.0003", .lo = 0,
+     .hi = 1e9,
+     .doc = "rate of what is no matrix, by AdamW; schedule and groups change it as "
+            "they do lr"},
+    OPTIM_MOMENTS(Muon, "decay of the second moment of AdamW",
+                  .doc = "added outside the square root of AdamW"),
+    OPTIM_COMMON("the rate times this share is taken from w itself", "0")};
+
+/* Of matrices the first is the momentum, the second stays 0. */
+enum { MOMENT1, MOMENT2 };
+static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
+                                  [MOMENT2] = {"moment2", NULL},
+                                  {0}};
+
+static double correction1(const Optimizer *self, double t) {
+  return optim_correction(((const Muon *)self)->beta1, t);
+}
+static double correction2(const Optimizer *self, double t) {
+  return optim_correction(((const Muon *)self)->beta2, t);
+}
+/* What the rate of AdamW is of that of matrices. */
+static double adam_share(const Optimizer *self, double t) {
+  (void)t;
+  return self->lr > 0 ? ((const Muon *)self)->adam_lr / self->lr : 0;
+}
+
+enum { CORRECTION1, CORRECTION2, ADAM_SHARE };
+static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1,
+                                                       .counted = true},
+                                      [CORRECTION2] = {.value = correction2,
+                                                       .counted = true},
+                                      [ADAM_SHARE] = {.value = adam_share},
+                                      {0}};
+
+/* One iteration, by the coefficients that Keller Jordan found. */
+static Node *iterate(Graph *g, Node *x) {
+  Node *a = op_matmul(g, x, op_transpose(g, x, NULL));
+  Node *b = op_add(g, op_scale(g, a, -4.7750), op_scale(g, op_matmul(g, a, a), 2.0315));
+  return op_add(g, op_scale(g, x, 3.4445), op_matmul(g, b, x));
+}
+
+/* Of a matrix [rows, columns], of which the smaller side is multiplied. */
+static Node *orthogonal(Graph *g, Node *m, int64_t iterations) {
+  bool tall = m->shape.dim[0] > m->shape.dim[1];
+  Node *size = op_sqrt(g, op_sum(g, op_square(g, m), ALL_AXES, false));
+  Node *x = op_div(g, m, op_add(g, size, graph_scalar(g, 1e-7)));
+  if (tall) x = op_transpose(g, x, NULL);
+  for (int64_t i = 0; i < iterations; i++) x = iterate(g, x);
+  return tall ? op_transpose(g, x, NULL) : x;
+}
+
+/* A step of the weight W [in, out] of Y = X W, or [out, ...]: its elements are about
+ * as large as those of a square matrix. */
+static Node *matrix_step(const Muon *self, OptimUpdate *u, Node *gradient) {
+  Graph *g = u->graph;
+  const Shape *shape = &u->w->shape;
+  bool dense = shape->rank == 2;
+  Shape flat = SHAPE_OF(shape->dim[0], shape_count(shape) / shape->dim[0]);
+  Node *m = op_add(g, op_scale(g, u->slot[MOMENT1], self->momentum), gradient);
+  u->slot[MOMENT1] = m;
+  if (self->nesterov) m = op_add(g, gradient, op_scale(g, m, self->momentum));
+  Node *x = orthogonal(g, dense ? m : op_reshape(g, m, &flat), self->iterations);
+  double out = (double)flat.dim[dense], in = (double)flat.dim[!dense];
+  x = op_scale(g, x, out > in ? sqrt(out / in) : 1);
+  return op_mul(g, u->lr, dense ? x : op_reshape(g, x, shape));
+}
+
+static Node *adam_step(const Muon *self, OptimUpdate *u, Node *gradient, Node *rate) {
+  Graph *g = u->graph;
+  Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
+  Node *v = u->slot[MOMENT2] = op_mix_square(g, u->slot[MOMENT2], gradient,
+                                             self->beta2);
+  Node *spread = op_mul(g, v, u->number[CORRECTION2]);
+  Node *step = op_mul(g, rate, op_mul(g, m, u->number[CORRECTION1]));
+  return op_over_root(g, step, spread, self->eps);
+}
+
+static void rule(const Optimizer *opt, OptimUpdate *u) {
+  const Muon *self = (const Muon *)opt;
+  Graph *g = u->graph;
+  bool matrix = u->w->shape.rank >= 2;
+  Node *rate = matrix ? u->lr : op_mul(g, u->lr, u->number[ADAM_SHARE]), *w = u->w;
+  Node *gradient = optim_scaled(u);
+  Node *step = matrix ? matrix_step(self, u, gradient)
+                      : adam_step(self, u, gradient, rate);
+  u->w = op_sub(g, w, step);
+  if (u->decayed) u->w = op_sub_product(g, u->w, op_mul(g, rate, u->weight_decay), w);
+}
+
+static const char *const samples[] = {"", "nesterov=0 momentum=0.5",
+                                      "weight_decay=0.1 iterations=2 clipnorm=0.5",
+                                      NULL};
+
+const OptimKind optim_muon = {
+    .kind = {OPTIM_RECORD(Muon), .name = "Muon", .alias = "muon", .options = options,
+             .doc = "Matrices step along the orthogonal matrix that is nearest to "
+                    "their momentum, everything else (biases, norms) by AdamW. First "
+                    "and last layers are matrices, too; the authors give them to "
+                    "AdamW.",
+             .equation = "m <- momentum m + g;  X = (g + momentum m) / |.|, then "
+                         "iterations times X <- 3.4445 X + (-4.7750 A + 2.0315 A A) X, "
+                         "A = X X^T;  w <- w - lr (sqrt(max(1, out / in)) X + "
+                         "weight_decay w)",
+             .source = "Jordan et al., \"Muon: an optimizer for hidden layers in "
+                       "neural networks\", 2024, algorithm 2"},
+    .samples = samples, .slots = slots, .numbers = numbers, .rule = rule};
