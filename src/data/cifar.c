@@ -150,9 +150,9 @@ const SourceKind dataset_cifar10 = {
              .size = sizeof(Cifar),
              .options = cifar_options,
              .deinit = source_deinit,
-             .doc = "60,000 colour images [3, 32, 32] in 10 classes, of the binary "
-                    "version: .train has 50,000 of them, .test 10,000; read on first "
-                    "use",
+             .doc = "CIFAR-10: 60,000 colour images [3, 32, 32] in 10 classes, from "
+                    "the binary version. .train has 50,000 of them, .test 10,000. They "
+                    "are read at first use.",
              .source = "Krizhevsky, \"Learning Multiple Layers of Features from Tiny "
                        "Images\", 2009"},
     .parts = cifar_parts,

@@ -377,7 +377,8 @@ const SourceKind dataset_csv = {
              .options = csv_options,
              .check = csv_check,
              .deinit = source_deinit,
-             .doc = "a table in comma-separated text: x [n, features], y of the "
-                    "target. Sorted is by bytes, or by value where all are numbers",
+             .doc = "A table in comma-separated text: x [n, features], y of the target "
+                    "column. Names are sorted by bytes, or by value where all are "
+                    "numbers.",
              .source = "RFC 4180"},
     .load = csv_load};

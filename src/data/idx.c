@@ -206,8 +206,8 @@ const SourceKind dataset_idx = {
              .size = sizeof(Idx),
              .options = idx_options,
              .deinit = source_deinit,
-             .doc = "files in IDX format (MNIST and relatives); images become [1, h, "
-                    "w] and stay uint8 in memory"},
+             .doc = "Files in IDX format, as MNIST and its relatives have. Images "
+                    "become [1, h, w] and stay uint8 in memory."},
     .load = idx_source_load};
 
 /* -- kind fashion_mnist ------------------------------------------------------------ */
@@ -309,8 +309,9 @@ const SourceKind dataset_fashion_mnist = {
              .size = sizeof(Fashion),
              .options = fashion_options,
              .deinit = source_deinit,
-             .doc = "70,000 grey images [1, 28, 28] of clothing in 10 classes: .train "
-                    "has 60,000 of them, .test 10,000; read on first use",
+             .doc = "Fashion-MNIST: 70,000 grey images [1, 28, 28] of clothing in 10 "
+                    "classes. .train has 60,000 of them, .test 10,000. They are read "
+                    "at first use.",
              .source = "Xiao, Rasul, Vollgraf, \"Fashion-MNIST\", arXiv:1708.07747"},
     .parts = fashion_parts,
     .load = fashion_load};

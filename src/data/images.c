@@ -429,11 +429,12 @@ const SourceKind dataset_images = {
              .options = images_options,
              .check = images_check,
              .deinit = source_deinit,
-             .doc = "pictures in folders, [channels, height, width]; classes are the "
-                    "folders, in sorted order; uint8 in memory (int32 with 16 bits a "
-                    "channel), read on first use. The samples are those of the file: "
-                    "no gamma or colour profile changes them, grey of 1, 2 or 4 bits "
-                    "is spread over 0 to 255, and the orientation that a camera notes "
-                    "(EXIF) is ignored. A damaged picture is an error; one that the "
-                    "JPEG library only warns of is read and counted"},
+             .doc = "Pictures in folders, [channels, height, width]. Classes are the "
+                    "folders, in sorted order. Pictures are read at first use and are "
+                    "uint8 in memory (int32 with 16 bits a channel). The samples are "
+                    "those of the file: no gamma or colour profile changes them, grey "
+                    "of 1, 2 or 4 bits is spread over 0 to 255, and the orientation "
+                    "that a camera notes (EXIF) is ignored. A damaged picture is an "
+                    "error; one that the JPEG library only warns of is read and "
+                    "counted."},
     .load = images_load};

@@ -11,8 +11,8 @@ static const char doc_seed[] = "0: the seed of the run";
 static const Option split_options[] = {
     {.name = "part", .kind = OPT_REAL, AT(SplitCall, part), .position = 1, .lo = 0,
      .hi = 1e15, .open = true,
-     .doc = "what the first set gets: a fraction below 1, or a number of rows (1 is "
-            "one row, 1.0 is refused)"},
+     .doc = "what the first set gets: a share below 1, or a number of rows (1 is one "
+            "row, 1.0 is refused)"},
     {.name = "shuffle", .kind = OPT_BOOL, AT(SplitCall, shuffle), .value = "true",
      .doc = "draw the rows (stream \"split\"); else the first rows make the first set"},
     {.name = "stratify", .kind = OPT_BOOL, AT(SplitCall, stratify), .value = "false",
@@ -178,10 +178,11 @@ static const Option batches_options[] = {
     {.name = "seed", .kind = OPT_INT, AT(BatchesCall, seed), .value = "0", .lo = 0,
      .hi = 0x1p53, .doc = doc_seed},
     {.name = "training", .kind = OPT_BOOL, AT(BatchesCall, training), .value = "true",
-     .doc = "random transforms of the set draw; else rows are as in an evaluation"},
+     .doc = "random transforms of the set are drawn; else rows are as in an "
+            "evaluation"},
     {.name = "name", .kind = OPT_TEXT, AT(BatchesCall, name), .value = "none",
-     .doc = "name of the order's stream and of the transforms'; none: the data set's "
-            "name"},
+     .doc = "name of the random streams of the order and of the transforms; none: the "
+            "name of the data set"},
     {0}};
 
 const Kind batches_method = {

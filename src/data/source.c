@@ -369,7 +369,8 @@ const SourceKind dataset_set = {
              .size = sizeof(SetSource),
              .options = set_options,
              .deinit = source_deinit,
-             .doc = "data set of given tensors; x may be uint8 and stays so in memory"},
+             .doc = "A data set of given tensors. x may be uint8, and stays so in "
+                    "memory."},
     .given = true,
     .load = set_load};
 

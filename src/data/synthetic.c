@@ -53,7 +53,7 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
    .doc = "standard deviation of the normal noise on each axis"}
 #define SEED                                                                           \
   {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0", \
-   .lo = 0, .hi = 0x1p53, .doc = "0: the seed of the run"}
+   .lo = 0, .hi = 0x1p53, .doc = "seed of the random numbers; 0: the seed of the run"}
 
 /* -- spirals ----------------------------------------------------------------------- */
 
@@ -84,8 +84,9 @@ const SourceKind dataset_spirals = {
              .size = sizeof(Synthetic),
              .options = spirals_options,
              .deinit = source_deinit,
-             .doc = "interleaved spiral arms in the unit disc",
-             .equation = "r = u, angle = 2 pi (turns u + (class - 1) / classes), "
+             .doc = "Points on interleaved spiral arms in the unit disc, one for each "
+                    "class.",
+             .equation = "radius = u, angle = 2 pi (turns u + (class - 1) / classes), "
                          "u uniform in [0, 1)"},
     .draws = true,
     .load = spirals_load};
@@ -116,7 +117,7 @@ const SourceKind dataset_moons = {
              .size = sizeof(Synthetic),
              .options = moons_options,
              .deinit = source_deinit,
-             .doc = "two interleaved half circles",
+             .doc = "Points on two interleaved half circles, one for each class.",
              .equation = "class 1: (cos a, sin a); class 2: (1 - cos a, 1/2 - sin a); "
                          "a uniform in [0, pi)"},
     .draws = true,
@@ -149,8 +150,8 @@ const SourceKind dataset_circles = {
              .size = sizeof(Synthetic),
              .options = circles_options,
              .deinit = source_deinit,
-             .doc = "a circle (class 1) around another (class 2)",
-             .equation = "radius 1 or factor, angle uniform"},
+             .doc = "Points on a circle (class 1) around another one (class 2).",
+             .equation = "radius 1 or factor, angle uniform in [0, 2 pi)"},
     .draws = true,
     .load = circles_load};
 
@@ -182,8 +183,8 @@ const SourceKind dataset_xor = {
              .size = sizeof(Synthetic),
              .options = xor_options,
              .deinit = source_deinit,
-             .doc = "points of a square: class 2 where exactly one coordinate is "
-                    "negative, else class 1",
+             .doc = "Points of a square: class 2 where exactly one coordinate is "
+                    "negative, else class 1.",
              .equation = "x uniform in [-1, 1)^2"},
     .draws = true,
     .load = xor_load};

@@ -183,14 +183,15 @@ static const Option text_options[] = {
     {.name = "length", .kind = OPT_INT, AT(length), .value = "32", .lo = 1, .hi = 1e6,
      .doc = "characters in a window"},
     {.name = "step", .kind = OPT_INT, AT(step), .value = "0", .lo = 0, .hi = 1e9,
-     .doc = "characters from one window's begin to the next one's; 0: length"},
+     .doc = "characters from the start of a window to that of the next; 0: length"},
     {.name = "predict", .kind = OPT_CHOICE, AT(predict), .value = "next",
      .choices = predict_names,
-     .doc = "y: the character behind the window [n], or at each place the one behind "
-            "it [n, length]"},
+     .doc = "next: y is the character after the window, [n]; each: at each place of "
+            "the window the one after it, [n, length]"},
     {.name = "vocabulary", .kind = OPT_TEXT, AT(vocabulary), .value = "none",
-     .doc = "a text with all characters, for the numbers of another set: "
-            "table.concat(set.class_names); none: those that occur"},
+     .doc = "a text of all characters, which gives them their numbers: "
+            "table.concat(set.class_names) for those of another set; none: the "
+            "characters that occur"},
     {0}};
 
 const SourceKind dataset_text = {
@@ -200,7 +201,7 @@ const SourceKind dataset_text = {
              .options = text_options,
              .check = text_check,
              .deinit = source_deinit,
-             .doc = "characters of a text, by number, in windows [length] for "
-                    "predicting the next one; the characters are the class names. "
-                    "x:one_hot(classes) makes inputs of a dense layer"},
+             .doc = "Windows [length] of the characters of a text, by number, for "
+                    "predicting the next one. The characters are the class names. "
+                    "x:one_hot(classes) makes inputs for a dense layer."},
     .load = text_load};

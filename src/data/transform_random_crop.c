@@ -80,10 +80,10 @@ static const Option crop_options[] = {
     {.name = "size", .kind = OPT_INTS, .offset = offsetof(RandomCrop, size),
      .position = 1,
      .lo = 1, .hi = 1e6,
-     .doc = "rows and columns of the part, { 28, 28 }; one number: both"},
+     .doc = "rows and columns of the part, as { 28, 28 }; one number: both"},
     {.name = "padding", .kind = OPT_INT, .offset = offsetof(RandomCrop, padding),
      .value = "0",
-     .lo = 0, .hi = 1e6, .doc = "pixels added at each side before"},
+     .lo = 0, .hi = 1e6, .doc = "pixels added at each side before the cut"},
     {.name = "fill", .kind = OPT_REAL, .offset = offsetof(RandomCrop, fill),
      .value = "0",
      .doc = "value of these pixels, in the units that the row has by then: after "
@@ -97,12 +97,12 @@ static const TransformSample crop_samples[] = {
 const TransformKind transform_random_crop = {
     .kind = {.name = "random_crop", .alias = "RandomCrop", .family = &transform_family,
              .size = sizeof(RandomCrop), .options = crop_options, .check = crop_check,
-             .doc = "A part of each picture, [H, W] or [C, H, W], from a place drawn "
-                    "at random. Where nothing is trained it is the middle: with size = "
-                    "the picture's and a padding, the picture itself.",
+             .doc = "Cuts a part out of each picture, [H, W] or [C, H, W], at a place "
+                    "drawn at random. Where nothing is trained it is the middle: with "
+                    "size = the picture's and a padding, the picture itself.",
              .equation = "y[.., r, c] = x[.., r + top - padding, c + left - padding], "
-                         "outside of x: fill; top from 0 to H + 2 padding - size, left "
-                         "alike",
+                         "outside of x: fill; top uniform from 0 to H + 2 padding - "
+                         "size, left likewise",
              .source = "He, Zhang, Ren, Sun, \"Deep residual learning for image "
                        "recognition\", CVPR 2016, section 4.2"},
     .draws = true, .moves = true, .shape = crop_shape, .row = crop_row,

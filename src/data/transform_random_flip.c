@@ -39,10 +39,11 @@ static const Option flip_options[] = {
     {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(RandomFlip, mode),
      .position = 1,
      .value = "horizontal", .choices = mode_names,
-     .doc = "left and right, top and bottom, or each of both by a draw of its own"},
+     .doc = "what is swapped: left and right, top and bottom, or both, each by a draw "
+            "of its own"},
     {.name = "p", .kind = OPT_REAL, .offset = offsetof(RandomFlip, p), .value = "0.5",
      .lo = 0,
-     .hi = 1, .doc = "how often"},
+     .hi = 1, .doc = "probability that a picture is flipped"},
     {0}};
 
 static const TransformSample flip_samples[] = {
@@ -54,8 +55,8 @@ const TransformKind transform_random_flip = {
              .alias = "RandomFlip random_horizontal_flip RandomHorizontalFlip",
              .family = &transform_family, .size = sizeof(RandomFlip),
              .options = flip_options,
-             .doc = "Pictures, [H, W] or [C, H, W], turned over at random. Where "
-                    "nothing is trained they stay as they are.",
+             .doc = "Flips each picture, [H, W] or [C, H, W], at random. Where nothing "
+                    "is trained they stay as they are.",
              .equation = "y[.., r, c] = x[.., r, W + 1 - c] with probability p",
              .source = "Krizhevsky, Sutskever, Hinton, \"ImageNet classification with "
                        "deep convolutional neural networks\", NIPS 2012, section 4.1"},

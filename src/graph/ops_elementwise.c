@@ -353,14 +353,14 @@ static const Sample samples_where[] = {
 
 /* -- records ----------------------------------------------------------------------- */
 
-#define COMMON(op) \
+#define COMMON(op)                                                                     \
   .name = #op, .n_out = 1, .run = elements_run_block, .tile = kernel_##op,             \
   .scalar = scalar_##op
 #define STEP(op) COMMON(op), .step = EXPR_##op
 
 const Op op_record_neg = {
     STEP(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Minus x.", .equation = "y = -x",
+    .doc = "The negative of x.", .equation = "y = -x",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_neg,
     .samples = samples_any, .known = known_neg, .range = range_neg,
 };
@@ -375,7 +375,7 @@ const Op op_record_abs = {
 const Op op_record_sign = {
     STEP(sign), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "1 for positive, -1 for negative elements; 0 and NaN stay.",
-    .equation = "y = x / |x|, 0 at 0",
+    .equation = "y = x / |x| if x ~= 0 else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_any, .known = known_increasing, .range = range_sign,
 };
@@ -389,7 +389,7 @@ const Op op_record_square = {
 
 const Op op_record_sqrt = {
     STEP(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Square root; NaN below 0.", .equation = "y = x^(1/2)",
+    .doc = "Square root; NaN below 0.", .equation = "y = sqrt(x)",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sqrt,
     .samples = samples_positive, .known = known_increasing, .range = range_sqrt,
 };
@@ -403,49 +403,50 @@ const Op op_record_reciprocal = {
 
 const Op op_record_exp = {
     COMMON(exp), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Exponential.", .equation = "y = e^x",
+    .doc = "Exponential.", .equation = "y = exp(x)",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_exp,
     .samples = samples_any, .known = known_exp,
 };
 
 const Op op_record_expm1 = {
     COMMON(expm1), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Exponential minus 1, exact near 0.", .equation = "y = e^x - 1",
+    .doc = "Exponential minus 1, exact near 0.", .equation = "y = exp(x) - 1",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_expm1,
     .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_log = {
     COMMON(log), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Natural logarithm; -inf at 0, NaN below.", .equation = "y = ln x",
+    .doc = "Natural logarithm; -inf at 0, NaN below.", .equation = "y = log(x)",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_log,
     .samples = samples_positive, .known = known_log,
 };
 
 const Op op_record_log1p = {
     COMMON(log1p), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Natural logarithm of 1 + x, exact near 0.", .equation = "y = ln(1 + x)",
+    .doc = "Natural logarithm of 1 + x, exact near 0.", .equation = "y = log(1 + x)",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_log1p,
     .samples = samples_above_minus_one, .known = known_increasing,
 };
 
 const Op op_record_sin = {
     COMMON(sin), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Sine of an angle in radians.", .equation = "y = sin x",
+    .doc = "Sine of an angle in radians.", .equation = "y = sin(x)",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_sin,
     .samples = samples_any, .known = known_wave,
 };
 
 const Op op_record_cos = {
     COMMON(cos), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Cosine of an angle in radians.", .equation = "y = cos x",
+    .doc = "Cosine of an angle in radians.", .equation = "y = cos(x)",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_cos,
     .samples = samples_any, .known = known_wave,
 };
 
 const Op op_record_tanh = {
     COMMON(tanh), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Hyperbolic tangent.", .equation = "y = (e^x - e^-x) / (e^x + e^-x)",
+    .doc = "Hyperbolic tangent.",
+    .equation = "y = (exp(x) - exp(-x)) / (exp(x) + exp(-x))",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_tanh,
     .samples = samples_any, .known = known_increasing,
 };
@@ -453,7 +454,7 @@ const Op op_record_tanh = {
 const Op op_record_erf = {
     COMMON(erf), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Error function.",
-    .equation = "y = 2 / sqrt(pi) * integral from 0 to x of e^(-t^2) dt",
+    .equation = "y = 2 / sqrt(pi) (integral from 0 to x of exp(-t^2) dt)",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_erf,
     .samples = samples_any, .known = known_increasing,
 };
@@ -481,14 +482,16 @@ const Op op_record_round = {
 
 const Op op_record_sigmoid = {
     COMMON(sigmoid), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Logistic function, into (0, 1).", .equation = "y = 1 / (1 + e^-x)",
+    .doc = "Logistic function: maps any number into (0, 1).",
+    .equation = "y = 1 / (1 + exp(-x))",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_sigmoid,
     .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_softplus = {
     COMMON(softplus), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .doc = "Smooth relu.", .equation = "y = ln(1 + e^x)",
+    .doc = "Smooth form of relu: near 0 for very negative x, near x for large x.",
+    .equation = "y = log(1 + exp(x))",
     .source = "Dugas et al., NIPS 2000",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_softplus,
     .samples = samples_any, .known = known_increasing,
@@ -498,7 +501,7 @@ const Op op_record_relu = {
     STEP(relu), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Rectified linear unit. Its gradient at 0 is 0.",
     .equation = "y = max(x, 0)",
-    .source = "Nair, Hinton, ICML 2010, section 2",
+    .source = "Nair & Hinton, ICML 2010, section 2",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_relu,
     .samples = samples_any, .known = known_increasing,
 };
@@ -506,10 +509,10 @@ const Op op_record_relu = {
 const Op op_record_leaky_relu = {
     COMMON(leaky_relu), .n_in = 1, .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "negative_slope", .kind = ATTR_REAL, .value = "0.01",
-               .doc = "slope below 0"}},
-    .doc = "Rectified linear unit with a slope below 0.",
-    .equation = "y = x if x > 0, else negative_slope * x",
-    .source = "Maas, Hannun, Ng, ICML 2013, section 2",
+               .doc = "slope for x < 0"}},
+    .doc = "Rectified linear unit with a slope for negative elements.",
+    .equation = "y = x if x > 0 else negative_slope x",
+    .source = "Maas et al., ICML 2013, section 2",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_leaky_relu,
     .samples = samples_slope,
 };
@@ -517,10 +520,10 @@ const Op op_record_leaky_relu = {
 const Op op_record_elu = {
     COMMON(elu), .n_in = 1, .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "alpha", .kind = ATTR_REAL, .value = "1",
-               .doc = "-alpha is the limit below"}},
+               .doc = "the result approaches -alpha for x -> -inf"}},
     .doc = "Exponential linear unit.",
-    .equation = "y = x if x > 0, else alpha * (e^x - 1)",
-    .source = "Clevert, Unterthiner, Hochreiter, ICLR 2016, section 3",
+    .equation = "y = x if x > 0 else alpha (exp(x) - 1)",
+    .source = "Clevert et al., ICLR 2016, section 3",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_elu,
     .samples = samples_alpha,
 };
@@ -528,8 +531,8 @@ const Op op_record_elu = {
 const Op op_record_selu = {
     COMMON(selu), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Scaled exponential linear unit: keeps mean 0 and variance 1.",
-    .equation = "y = 1.0507009873554805 * elu(x, alpha = 1.6732632423543772)",
-    .source = "Klambauer, Unterthiner, Mayr, Hochreiter, NIPS 2017, section 2",
+    .equation = "y = 1.0507009873554805 elu(x, alpha), alpha = 1.6732632423543772",
+    .source = "Klambauer et al., NIPS 2017, section 2",
     .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_selu,
     .samples = samples_any, .known = known_increasing,
 };
@@ -548,14 +551,15 @@ const Op op_record_clip = {
 
 const Op op_record_add = {
     STEP(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
-    .doc = "Sum; of int32 exact, then rounded once to real.", .equation = "z = x + y",
+    .doc = "Sum of two elements; of int32 exact, then rounded once to real.",
+    .equation = "z = x + y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_add,
     .samples = samples_two, .known = known_add, .range = range_add,
 };
 
 const Op op_record_sub = {
     STEP(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
-    .doc = "Difference; of int32 exact, then rounded once to real.",
+    .doc = "Difference of two elements; of int32 exact, then rounded once to real.",
     .equation = "z = x - y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sub,
     .samples = samples_two, .known = known_sub, .range = range_sub,
@@ -563,14 +567,14 @@ const Op op_record_sub = {
 
 const Op op_record_mul = {
     STEP(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
-    .doc = "Product of elements.", .equation = "z = x y",
+    .doc = "Product of two elements.", .equation = "z = x y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_mul,
     .samples = samples_two, .known = known_mul, .range = range_mul,
 };
 
 const Op op_record_div = {
     STEP(div), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
-    .doc = "Quotient.", .equation = "z = x / y",
+    .doc = "Quotient of two elements.", .equation = "z = x / y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_div,
     .samples = samples_divisor, .known = known_div, .range = range_div,
 };
@@ -585,8 +589,8 @@ const Op op_record_pow = {
 
 const Op op_record_maximum = {
     STEP(maximum), .n_in = 2, .flags = OP_ELEMENTWISE,
-    .doc = "The larger one; NaN wins. Equal ones share the gradient. Of integers an "
-           "integer.",
+    .doc = "The larger of two elements; NaN wins. Equal ones share the gradient. Of "
+           "integers an integer.",
     .equation = "z = max(x, y)",
     .infer = infer_selection, .split = elements_split, .vjp = vjp_maximum,
     .samples = samples_select, .known = known_maximum, .range = range_maximum,
@@ -594,8 +598,8 @@ const Op op_record_maximum = {
 
 const Op op_record_minimum = {
     STEP(minimum), .n_in = 2, .flags = OP_ELEMENTWISE,
-    .doc = "The smaller one; NaN wins. Equal ones share the gradient. Of integers an "
-           "integer.",
+    .doc = "The smaller of two elements; NaN wins. Equal ones share the gradient. Of "
+           "integers an integer.",
     .equation = "z = min(x, y)",
     .infer = infer_selection, .split = elements_split, .vjp = vjp_minimum,
     .samples = samples_select, .known = known_minimum, .range = range_minimum,
@@ -606,42 +610,42 @@ const Op op_record_eq = {
     .doc = "1 where x equals y, else 0; int32 are compared exactly. x == y is Lua's "
            "own: are they one and the same tensor? x:item() == y:item() compares two "
            "numbers.",
-    .equation = "z = 1 if x == y, else 0",
+    .equation = "z = 1 if x == y else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ne = {
     STEP(ne), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
+    .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_lt = {
     STEP(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y, else 0",
+    .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_le = {
     STEP(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y, else 0",
+    .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_gt = {
     STEP(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y, else 0",
+    .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ge = {
     STEP(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y, else 0",
+    .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
@@ -652,7 +656,7 @@ const Op op_record_where = {
     STEP(where), .n_in = 3, .n_conditions = 1, .flags = OP_ELEMENTWISE,
     .inputs = where_inputs,
     .doc = "x where the condition is not 0, else y; of integers an integer.",
-    .equation = "z = x if condition ~= 0, else y",
+    .equation = "z = x if condition ~= 0 else y",
     .infer = infer_selection, .split = elements_split, .vjp = vjp_where,
     .samples = samples_where, .known = known_where,
 };

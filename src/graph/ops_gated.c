@@ -137,17 +137,17 @@ static const Sample samples[] = {
 
 const Op op_record_silu = {
     COMMON(silu), .alias = "swish", .flags = OP_ELEMENTWISE,
-    .doc = "x times its logistic function; 0 at -inf.",
-    .equation = "y = x / (1 + e^-x)",
-    .source = "Elfwing, Uchibe, Doya, Neural Networks 107, 2018",
+    .doc = "x times its sigmoid; 0 at -inf.",
+    .equation = "y = x / (1 + exp(-x))",
+    .source = "Elfwing et al., Neural Networks 107, 2018",
 };
 
 const Op op_record_gelu = {
     COMMON(gelu), .flags = OP_ELEMENTWISE,
-    .doc = "x times the normal distribution function, exact; the tail below 0 keeps "
-           "its digits.",
-    .equation = "y = x / 2 erfc(-x / sqrt(2))",
-    .source = "Hendrycks, Gimpel, arXiv:1606.08415, section 2",
+    .doc = "x times the standard normal distribution function of x; the tail below 0 "
+           "keeps its digits.",
+    .equation = "y = x erfc(-x / sqrt(2)) / 2",
+    .source = "Hendrycks & Gimpel, arXiv:1606.08415, section 2",
 };
 
 const Op op_record_gelu_slope = {
@@ -165,12 +165,12 @@ const Op op_record_gelu_curve = {
 const Op op_record_mish = {
     COMMON(mish), .flags = OP_ELEMENTWISE,
     .doc = "x times the tanh of its softplus; 0 at -inf.",
-    .equation = "y = x tanh(log(1 + e^x))",
+    .equation = "y = x tanh(log(1 + exp(x)))",
     .source = "Misra, BMVC 2020",
 };
 
 const Op op_record_tanh_shrink = {
     COMMON(tanh_shrink), .flags = OP_ELEMENTWISE,
-    .doc = "x less its hyperbolic tangent; keeps its digits near 0.",
+    .doc = "x minus its hyperbolic tangent; keeps its digits near 0.",
     .equation = "y = x - tanh(x)",
 };

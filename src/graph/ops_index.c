@@ -131,8 +131,8 @@ const Op op_record_gather = {
     .n_in = 2,
     .n_out = 1,
     .inputs = (const char *const[]){"x", "index"},
-    .doc = "rows of x by number, from 1: x [n, ..], index of any shape -> index's "
-           "shape, then [..]",
+    .doc = "Picks rows of x by number, counted from 1: x [n, ..] and an index of any "
+           "shape -> the index's shape, then [..].",
     .equation = "y[p, ..] = x[index[p], ..]",
     .infer = gather_infer,
     .check = gather_check,
@@ -346,8 +346,9 @@ const Op op_record_one_hot = {
     .inputs = (const char *const[]){"index"},
     .attrs = {{.name = "classes", .kind = ATTR_INT, .lo = 1, .hi = 0x1p31,
                .doc = "length of the new last axis"}},
-    .doc = "numbers from 1 to rows of zeros with one 1: [..] -> [.., classes]",
-    .equation = "y[.., k] = 1 if k = index[..], else 0",
+    .doc = "Turns numbers, counted from 1, into rows of zeros with one 1: [..] -> [.., "
+           "classes].",
+    .equation = "y[.., k] = 1 if k == index[..] else 0",
     .infer = one_hot_infer,
     .check = one_hot_check,
     .split = one_hot_split,

@@ -279,9 +279,9 @@ const Op op_record_matmul = {
                .doc = "use x with its last two axes swapped"},
               {.name = "transpose_y", .kind = ATTR_BOOL, .value = "false",
                .doc = "use y with its last two axes swapped"}},
-    .doc = "matrix product over the last two axes: [.., M, K] x [K, N] or [.., K, N] "
-           "-> [.., M, N]; a vector is a row on the left, a column on the right, and "
-           "its axis is dropped from the result",
+    .doc = "Matrix product over the last two axes: [.., M, K] x [K, N] or [.., K, N] "
+           "-> [.., M, N]. A vector is a row on the left, a column on the right, and "
+           "its axis is dropped from the result.",
     .equation = "out[.., i, j] = sum_k x[.., i, k] y[.., k, j]",
     .make = matmul_make,
     .infer = matmul_infer,

@@ -316,11 +316,11 @@ const Op op_record_batch_norm = {
     .n_optional = 2,
     .inputs = (const char *const[]){"x", "weight", "bias"},
     .attrs = EPS_ATTR,
-    .doc = "each channel of x [N, C, ...] with mean 0 and variance 1 over the batch, "
-           "times weight [C] plus bias [C] (left out: 1 and 0); further results: the "
-           "batch's mean [C] and biased variance [C]",
-    .equation = "y = weight (x - mean x) / sqrt(var x + eps) + bias",
-    .source = "Ioffe, Szegedy, 2015, arXiv:1502.03167, algorithm 1",
+    .doc = "Scales each channel of x [N, C, ...] to mean 0 and variance 1 over the "
+           "batch, times weight [C] plus bias [C] (left out: 1 and 0). Further "
+           "results: the batch's mean [C] and biased variance [C].",
+    .equation = "y = weight (x - mean(x)) / sqrt(var(x) + eps) + bias",
+    .source = "Ioffe & Szegedy, ICML 2015, algorithm 1",
     .make = batch_norm_make,
     .infer = batch_norm_infer,
     .split = batch_norm_split,
@@ -627,11 +627,11 @@ const Op op_record_layer_norm = {
     .n_optional = 2,
     .inputs = (const char *const[]){"x", "weight", "bias"},
     .attrs = EPS_ATTR,
-    .doc = "x with mean 0 and variance 1 along its last axis, of D values, times "
-           "weight [D] plus bias [D] (left out: 1 and 0); further results: mean and "
-           "biased variance, shaped as x without the last axis",
-    .equation = "y = weight (x - mean x) / sqrt(var x + eps) + bias",
-    .source = "Ba, Kiros, Hinton, 2016, arXiv:1607.06450, section 3",
+    .doc = "Scales x to mean 0 and variance 1 along its last axis, of D values, times "
+           "weight [D] plus bias [D] (left out: 1 and 0). Further results: mean and "
+           "biased variance, of the shape of x without its last axis.",
+    .equation = "y = weight (x - mean(x)) / sqrt(var(x) + eps) + bias",
+    .source = "Ba et al., arXiv:1607.06450, section 3",
     .make = layer_norm_make,
     .infer = layer_norm_infer,
     .split = layer_norm_split,
@@ -782,7 +782,7 @@ const Op op_record_layer_norm_grad = {
            "[D] -> gx [.., D], gweight [D], gbias [D]",
     .equation = "h = gy w, gx = istd (h - mean(h) - xhat mean(h xhat)), "
                 "gweight = sum(gy xhat), gbias = sum(gy)",
-    .source = "Ba, Kiros, Hinton, 2016, arXiv:1607.06450, section 3",
+    .source = "Ba et al., arXiv:1607.06450, section 3",
     .infer = layer_norm_grad_infer,
     .split = layer_norm_grad_split,
     .run = layer_norm_grad_run,

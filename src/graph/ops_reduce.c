@@ -679,9 +679,9 @@ static const Sample var_samples[] = {
 /* -- records ----------------------------------------------------------------------- */
 
 #define REDUCE_ATTRS                                                                   \
-  {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce"},       \
+  {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce"},                    \
       {.name = "keepdims", .kind = ATTR_BOOL, .value = "false",                        \
-       .doc = "keep reduced axes, with length 1"}
+       .doc = "keep the reduced axes, with size 1"}
 
 const Op op_record_sum = {
     .name = "sum", .n_in = 1, .n_out = 1,
@@ -706,7 +706,8 @@ const Op op_record_var = {
     .name = "var", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS,
               {.name = "correction", .kind = ATTR_INT, .value = "0", .lo = 0, .hi = 1e9,
-               .doc = "taken from n: 0 gives the biased, 1 the unbiased variance"}},
+               .doc = "n - correction is the divisor: 0 gives the biased, 1 the "
+                      "unbiased variance"}},
     .doc = "Variance over axes.",
     .equation = "y = (1/(n - correction)) sum_i (x_i - mean(x))^2",
     .infer = var_infer, .split = reduce_split, .run = var_run, .vjp = var_vjp,

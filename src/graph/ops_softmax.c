@@ -178,18 +178,17 @@ static const Sample softmax_samples[] = {
 
 #define AXIS_ATTR                                                                      \
   {{.name = "axis", .kind = ATTR_AXIS, .value = "-1",                                  \
-    .doc = "the axis that is summed to 1"}}
+    .doc = "the axis along which the results sum to 1"}}
 
 const Op op_record_softmax = {
     .name = "softmax",
     .n_in = 1,
     .n_out = 1,
     .attrs = AXIS_ATTR,
-    .doc = "exponentials of x, scaled so that they sum to 1 along the axis; any "
-           "shape. -inf gives 0; a line with a NaN or inf, or of -inf alone, gives "
-           "NaN.",
-    .equation = "y = exp(x - max x) / sum exp(x - max x)",
-    .source = "Goodfellow, Bengio, Courville, Deep Learning, 6.2.2.3",
+    .doc = "Exponentials of x, scaled so that they sum to 1 along the axis; any shape. "
+           "-inf gives 0; a line with a NaN or inf, or of -inf alone, gives NaN.",
+    .equation = "y = exp(x - max(x)) / sum(exp(x - max(x)))",
+    .source = "Goodfellow et al., Deep Learning, 6.2.2.3",
     .make = softmax_make,
     .infer = softmax_infer,
     .split = softmax_split,
@@ -205,10 +204,10 @@ const Op op_record_log_softmax = {
     .n_in = 1,
     .n_out = 1,
     .attrs = AXIS_ATTR,
-    .doc = "the logarithm of softmax along the axis, without loss of digits; any "
-           "shape. -inf stays; a line with a NaN or inf, or of -inf alone, gives NaN.",
-    .equation = "y = x - max x - log sum exp(x - max x)",
-    .source = "Goodfellow, Bengio, Courville, Deep Learning, 6.2.2.3",
+    .doc = "Logarithm of softmax along the axis, without loss of digits; any shape. "
+           "-inf stays; a line with a NaN or inf, or of -inf alone, gives NaN.",
+    .equation = "y = x - max(x) - log(sum(exp(x - max(x))))",
+    .source = "Goodfellow et al., Deep Learning, 6.2.2.3",
     .make = log_softmax_make,
     .infer = softmax_infer,
     .split = softmax_split,
@@ -362,10 +361,10 @@ const Op op_record_softmax_cross_entropy = {
     .n_in = 2,
     .n_out = 2,
     .inputs = (const char *const[]){"logits", "labels"},
-    .doc = "cross-entropy per row of logits [N, C] with class labels [N], counted "
-           "from 1: loss [N]; second result: the probabilities [N, C]",
+    .doc = "Cross-entropy of each row of logits [N, C] with its class label [N], "
+           "counted from 1: loss [N]. Second result: the probabilities [N, C].",
     .equation = "loss[i] = -log p[i, labels[i]], p = softmax(logits)",
-    .source = "Bishop, Pattern Recognition and Machine Learning, 4.3.4",
+    .source = "Bishop, Pattern Recognition and Machine Learning, 2006, 4.3.4",
     .make = cross_entropy_make,
     .infer = cross_entropy_infer,
     .check = cross_entropy_check,
@@ -449,7 +448,7 @@ const Op op_record_softmax_cross_entropy_grad = {
     .doc = "gradient of softmax_cross_entropy in its logits: gy [N], probabilities "
            "[N, C], labels [N] -> [N, C]",
     .equation = "gx[i, c] = gy[i] (p[i, c] - [c = labels[i]])",
-    .source = "Bishop, Pattern Recognition and Machine Learning, 4.3.4",
+    .source = "Bishop, Pattern Recognition and Machine Learning, 2006, 4.3.4",
     .infer = cross_entropy_grad_infer,
     .check = cross_entropy_grad_check,
     .split = cross_entropy_grad_split,

@@ -15,13 +15,15 @@ typedef struct Evaluation {
 static const Option evaluation_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(Evaluation, loss),
      .family = &loss_family,
-     .doc = "default: that which the net was trained with, unless metrics are given"},
+     .doc = "the loss to measure; default: the one that the net was trained with, "
+            "unless metrics are given"},
     {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Evaluation, metrics),
      .family = &metric_family, .value = "none",
-     .doc = "default: those that the net was trained with; without such, accuracy "
-            "where the targets are labels that the loss knows as classes; {} for none"},
+     .doc = "the metrics to measure; default: those that the net was trained with; "
+            "without such, accuracy where the targets are labels that the loss knows "
+            "as classes; {}: none"},
     {.name = "batch_size", .kind = OPT_INT, .offset = offsetof(Evaluation, batch_size),
-     .value = "256", .lo = 1, .hi = 1e9, .doc = "rows at once"},
+     .value = "256", .lo = 1, .hi = 1e9, .doc = "rows that are computed at once"},
     {0}};
 
 static const Family evaluation_family;

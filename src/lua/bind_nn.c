@@ -368,35 +368,45 @@ static const Function layer_methods[] = {
     {"__len", net_len, NULL, NULL, NULL},
     {"__tostring", layer_tostring, NULL, NULL, NULL},
     {LISTING, layer_listing, NULL, NULL, NULL},
-    {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
-    {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
-     "inputs of that shape, without the batch axis; of several inputs a list each. "
-     "Gives the net.", NULL},
-    {"summary", net_summary, "net:summary(loss)", "A table of the layers, their "
-     "shapes and parameters, as text; with a loss, in which form it takes the outputs.",
+    {"add", net_add, "net:add(layer)", "Appends a layer. Returns the net.", NULL},
+    {"build", net_build, "net:build(shape)",
+     "Creates the parameters for inputs of that shape, without the batch axis; of "
+     "several inputs a list each. Returns the net.",
+     NULL},
+    {"summary", net_summary, "net:summary(loss)",
+     "A table of the layers, their shapes and parameters, as text. With a loss it also "
+     "says in which form that takes the outputs.",
      NULL},
     {"parameters", net_parameters, "net:parameters()", "The list of all variables "
      "that are trained.", NULL},
-    {"state", net_state, "net:state()", "All tensors of the net by name, in order: a "
-     "snapshot, through which no gradient flows; a penalty is made of "
-     "net:parameters().", NULL},
-    {"load", net_load, "net:load(state)", "Takes over tensors by name, from a table "
-     "or a .safetensors file; gives the net.", NULL},
-    {"save", net_save, "net:save(path)", "Writes the state as .safetensors; gives the "
-                                         "net.",
+    {"state", net_state, "net:state()",
+     "All tensors of the net by name, in order. It is a snapshot, through which no "
+     "gradient flows; for a penalty use net:parameters().",
      NULL},
-    {"freeze", net_freeze, "net:freeze(pattern)", "Takes layers out of the training, "
-     "all or those whose names fit, as in \"dense_*\"; gives the net.", NULL},
-    {"unfreeze", net_unfreeze, "net:unfreeze(pattern)", "Takes them in again.", NULL},
+    {"load", net_load, "net:load(state)",
+     "Takes over tensors by name, from a table or a .safetensors file. Returns the "
+     "net.",
+     NULL},
+    {"save", net_save, "net:save(path)",
+     "Writes the state to a .safetensors file. Returns the net.",
+     NULL},
+    {"freeze", net_freeze, "net:freeze(pattern)",
+     "Takes layers out of the training: all, or those whose names fit the pattern, as "
+     "\"dense_*\". Returns the net.",
+     NULL},
+    {"unfreeze", net_unfreeze, "net:unfreeze(pattern)",
+     "Takes layers into the training again: all, or those whose names fit the pattern. "
+     "Returns the net.",
+     NULL},
     {"predict", net_predict, "net:predict(x, { batch_size = 256, mask = m })",
-     "The outputs for all rows of x, batch by batch; of a net that takes several "
-     "tensors net:predict(a, b). A number in place of the options is the batch_size.",
+     "The outputs for all rows of x, computed batch by batch. A net that takes several "
+     "tensors: net:predict(a, b). A number in place of the options is the batch_size.",
      NULL},
     {"predict_classes", net_predict_classes,
      "net:predict_classes(x, { batch_size = 256, mask = m })",
      "The label, from 1, of the largest output of each row.", NULL},
-    {"evaluate", net_evaluate, "net:evaluate(set, { options })", "Measures the net on "
-     "a data set; gives a table.", &evaluation_kind},
+    {"evaluate", net_evaluate, "net:evaluate(set, { options })",
+     "Measures the net on a data set. Returns a table of measures.", &evaluation_kind},
     {0}};
 
 static const char *const *layer_fields(const Kind *kind) {
@@ -525,10 +535,11 @@ static int make_norm(lua_State *L) {
 
 int open_nn(lua_State *L) {
   static const Function functions[] = {
-      {"activation", make_activation, "nn.activation(name)", "A layer of an "
-       "activation's name, or of a function.", NULL},
-      {"norm", make_norm, "nn.norm(name, { options })", "The normalization of that "
-       "short name, as \"batch\", or \"none\", as a layer with that layer's options.",
+      {"activation", make_activation, "nn.activation(name)",
+       "Makes a layer of the name of an activation, or of a function.", NULL},
+      {"norm", make_norm, "nn.norm(name, { options })",
+       "Makes a normalization layer of a short name, as \"batch\", with the options of "
+       "that layer; \"none\" passes its input on.",
        NULL},
       {0}};
   lua_newtable(L);
@@ -588,8 +599,10 @@ static int gain(lua_State *L) {
 
 int open_init(lua_State *L) {
   static const Function functions[] = {
-      {"gain", gain, "init.gain(activation, { options })", "The gain that keeps the "
-       "variance through an activation, with that activation's options.", NULL},
+      {"gain", gain, "init.gain(activation, { options })",
+       "The gain with which weights keep the variance through an activation; it takes "
+       "that activation's options.",
+       NULL},
       {0}};
   lua_newtable(L);
   bind_register_family(L, &init_binding);

@@ -547,48 +547,62 @@ static int grad_any(lua_State *L) {
 /* -- module ------------------------------------------------------------------------ */
 
 static const Function functions[] = {
-    {"zeros", make_zeros, "tensor.zeros(2, 3, { dtype = \"real\" })", "All zero; the "
-     "sizes as numbers or as one list.", NULL},
-    {"ones", make_ones, "tensor.ones(2, 3, { dtype = \"real\" })", "All one.", NULL},
+    {"zeros", make_zeros, "tensor.zeros(2, 3, { dtype = \"real\" })",
+     "A tensor of zeros. Sizes are given as numbers or as one list.", NULL},
+    {"ones", make_ones, "tensor.ones(2, 3, { dtype = \"real\" })", "A tensor of ones.",
+     NULL},
     {"full", make_full, "tensor.full(value, 2, 3, { dtype = \"real\" })",
-     "All the value.", NULL},
-    {"rand", make_rand, "tensor.rand(2, 3)", "Uniform draws from [0, 1).", NULL},
-    {"randn", make_randn, "tensor.randn(2, 3)", "Draws from the normal law N(0, 1).",
+     "A tensor with the value in all elements.", NULL},
+    {"rand", make_rand, "tensor.rand(2, 3)",
+     "Random numbers, uniform in [0, 1).", NULL},
+    {"randn", make_randn, "tensor.randn(2, 3)",
+     "Random numbers from the normal distribution N(0, 1).",
      NULL},
-    {"randint", make_randint, "tensor.randint(lo, hi, 2, 3)", "Whole numbers, each of "
-     "lo, ..., hi as likely; int32 unless a dtype is given.", NULL},
-    {"arange", make_arange, "tensor.arange(first, last, step)", "first, first + step, "
-     "...; both ends included; arange(n) is 1, ..., n.", NULL},
-    {"linspace", make_linspace, "tensor.linspace(a, b, n)", "n values at equal "
-     "distances, both ends included.", NULL},
+    {"randint", make_randint, "tensor.randint(lo, hi, 2, 3)",
+     "Random whole numbers, each of lo, ..., hi equally likely; int32 unless a dtype "
+     "is given.",
+     NULL},
+    {"arange", make_arange, "tensor.arange(first, last, step)",
+     "Numbers in equal steps: first, first + step, ..., last, both ends included. "
+     "arange(n) is 1, ..., n.",
+     NULL},
+    {"linspace", make_linspace, "tensor.linspace(a, b, n)",
+     "n values at equal distances from a to b, both ends included.", NULL},
     {"eye", make_eye, "tensor.eye(n)", "The identity matrix, n x n.", NULL},
-    {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can "
-     "change: by v:assign(t) or a training step. A step trains those that it is given, "
-     "as train.step(f, { v }, \"adam\"), and those of layers: a table with `forward` "
-     "that holds it is one. One that a loss merely reads is not trained: a warning "
-     "says so, once.", NULL},
-    {"seed", set_seed, "tensor.seed(n)", "Begins all random streams and the "
-     "counts of nets, fits and draws anew, from this seed: what is drawn from here on "
-     "does not depend on what was made before. A net from before counts as new when it "
-     "next draws.",
+    {"variable", make_variable, "tensor.variable(t, name)",
+     "Makes a tensor that can change: by v:assign(t) or in a training step. A step "
+     "trains those that it is given, as train.step(f, { v }, \"adam\"), and those of "
+     "layers: a table with `forward` that holds it is one. One that a loss merely "
+     "reads is not trained: a warning says so, once.",
      NULL},
-    {"load", load_file, "tensor.load(path)", "Reads a file of tensors.", NULL},
-    {"save", save_file, "tensor.save(path, t)", "Writes a tensor, or a table of "
-     "tensors by name; the path's ending decides the format.", NULL},
+    {"seed", set_seed, "tensor.seed(n)",
+     "Restarts all random streams and the counts of nets, fits and draws from this "
+     "seed. What is drawn from here on does not depend on what was made before; a net "
+     "from before counts as new when it next draws.",
+     NULL},
+    {"load", load_file, "tensor.load(path)",
+     "Reads a file of tensors: of .npy one tensor, of .npz and .safetensors a table by "
+     "name.",
+     NULL},
+    {"save", save_file, "tensor.save(path, t)",
+     "Writes a tensor, or a table of tensors by name. The ending of the path decides "
+     "the format: .npy, .npz or .safetensors.",
+     NULL},
     {0}};
 
 static const Function from_table = {
     "tensor", make_from_table, "tensor({{1, 2}, {3, 4}}, { dtype = \"real\" })",
-    "A tensor of nested lists of numbers.", NULL};
+    "Makes a tensor of nested lists of numbers.", NULL};
 
 static const Function grad_function = {
-    "grad", grad_any, "grad(y, {x, w}, gy)", "The list of gradients of y (times gy, "
-    "which a scalar y needs not) by real tensors that it depends on, as many as you "
-    "like; grad(f) is a function that gives the gradients of f by its tensor "
-    "arguments. Where nothing flows in, nothing flows on: an element whose gradient is "
-    "exactly 0 (the branch that where, maximum or a slice does not take) gets 0 also "
-    "where the slope is infinite, as that of 0 * sqrt(x) at 0; PyTorch has NaN "
-    "there.", NULL};
+    "grad", grad_any, "grad(y, {x, w}, gy)",
+    "The list of the gradients of y (times gy, which a scalar y does not need) by real "
+    "tensors that it depends on. grad(f) is a function that returns the gradients of f "
+    "by its tensor arguments. Where nothing flows in, nothing flows on: an element "
+    "whose gradient is exactly 0 (the branch that where, maximum or a slice does not "
+    "take) gets 0 also where the slope is infinite, as that of 0 * sqrt(x) at 0; "
+    "PyTorch has NaN there.",
+    NULL};
 
 int open_grad(lua_State *L) {
   reflect_push_function(L, &grad_function);

@@ -26,14 +26,14 @@ typedef struct StepOptions {
 static const Option step_options[] = {
     {.name = "static", .kind = OPT_BOOL, .offset = offsetof(StepOptions, is_static),
      .value = "false",
-     .doc = "f is run once for each shape of its arguments, then replayed: for steps "
-            "that always do the same"},
+     .doc = "run f once for each shape of its arguments, then replay what it did: for "
+            "steps that always do the same"},
     {.name = "probes", .kind = OPT_OBJECTS, .offset = offsetof(StepOptions, probes),
      .value = "none", .family = &probe_family,
      .doc = "measure what is trained at every step, as those of train.fit do; "
-            "train.step then gives a second function, which gives what was measured so "
-            "far, as h.probes of a fit. The record of a script gets it at its end, as "
-            "probes.step.csv (of the second such step probes.step-2.csv)"},
+            "train.step then returns a second function, which returns what was "
+            "measured so far, as h.probes of a fit. The record of a script gets it at "
+            "the end, as probes.step.csv (of the second such step probes.step-2.csv)"},
     {0}};
 
 static const Family step_family;
@@ -729,15 +729,18 @@ static const FamilyBinding fit_binding = {.family = &fit_family,
 
 static const Function train_functions[] = {
     {"step", make_step, "train.step(f, what, optimizer, { options })",
-     "A function that trains: each call runs f, whose first result is the loss, and "
-     "updates a net, several, or a list of variables. It gives what f returned, "
+     "Makes a function that trains: each call runs f, whose first result is the loss, "
+     "and updates a net, several, or a list of variables. It returns what f returned, "
      "computed. Tensors among its arguments are computed before, so that step(X[i]) "
      "costs what step(X[i]:eval()) does, and no gradient flows into what made them; "
      "only those that depend on a variable stay expressions. With probes there is a "
-     "second result: local step, probes = train.step(...), where probes() gives what "
-     "was measured.", &step_kind},
-    {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; "
-     "gives the history: a list for each measure.", &fit_kind},
+     "second result: local step, probes = train.step(...), where probes() returns what "
+     "was measured.",
+     &step_kind},
+    {"fit", fit, "train.fit(net, set, { options })",
+     "Trains a net on a data set. Returns the history: a list of values by epoch for "
+     "each measure.",
+     &fit_kind},
     {"history", bind_last_history, "train.history()", "The history of the last fit, "
      "also of one that failed.", NULL},
     {0}};

@@ -488,14 +488,14 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL}};
 
 static const Function tensor_methods[] = {
-    {"item", tensor_item, "t:item()", "The one element as a number.", NULL},
-    {"totable", tensor_totable, "t:totable()", "The elements as nested lists.", NULL},
-    {"eval", tensor_eval, "t:eval()", "Computes the value now; gives the tensor.",
+    {"item", tensor_item, "t:item()", "The only element, as a number.", NULL},
+    {"totable", tensor_totable, "t:totable()", "The elements, as nested lists.", NULL},
+    {"eval", tensor_eval, "t:eval()", "Computes the value now. Returns the tensor.",
      NULL},
     {"detach", tensor_detach, "t:detach()", "The same value, without its history: no "
      "gradient flows through it.", NULL},
-    {"assign", tensor_assign, "v:assign(t)", "Gives a variable another value, of the "
-     "same shape; gives the variable.", NULL},
+    {"assign", tensor_assign, "v:assign(t)",
+     "Gives a variable another value, of the same shape. Returns the variable.", NULL},
     {0}};
 
 void bind_push_tensor_metatable(lua_State *L) {

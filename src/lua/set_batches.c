@@ -140,12 +140,15 @@ static int batches_listing(lua_State *L) {
 /* -- the lists --------------------------------------------------------------------- */
 
 const Function set_batches_methods[] = {
-    {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: "
-     "for x, y in set:batches(32) do ... end; for x, y, weight, mask where rows have "
-     "weights or a mask (weight is nil without weights); for a, b, y where x are two.",
+    {"batches", set_batches, "set:batches(batch_size, { options })",
+     "An iterator over one epoch: for x, y in set:batches(32) do ... end. Where rows "
+     "have weights or a mask: for x, y, weight, mask (weight is nil without weights); "
+     "where x are two: for a, b, y.",
      &batches_method},
-    {"tensors", set_tensors, "set:tensors()", "All rows at once: x (of several, one "
-     "after the other), y, and the weights and the mask of rows that have some.", NULL},
+    {"tensors", set_tensors, "set:tensors()",
+     "All rows at once. Returns x (of several, one after the other), y, and the "
+     "weights and the mask of rows that have some.",
+     NULL},
     {0}};
 
 void set_open_batches(lua_State *L) {

@@ -234,14 +234,17 @@ static int set_cache(lua_State *L) {
 /* -- the list ---------------------------------------------------------------------- */
 
 const Function set_rows_methods[] = {
-    {"split", set_split, "set:split(part, { options })", "Two sets that share the "
-                                                         "rows.",
+    {"split", set_split, "set:split(part, { options })",
+     "Divides the rows among two sets.",
      &split_method},
-    {"shuffle", set_shuffle, "set:shuffle({ options })", "The rows in another order.",
+    {"shuffle", set_shuffle, "set:shuffle({ options })",
+     "A set of the same rows in another order.",
      &shuffle_method},
-    {"take", set_take, "set:take(n)", "The first rows.", &take_method},
-    {"subset", set_subset, "set:subset({3, 1, 7})", "These rows, counted from 1; "
-     "negative ones from the end; a list or a tensor.", NULL},
+    {"take", set_take, "set:take(n)", "A set of the first n rows.", &take_method},
+    {"subset", set_subset, "set:subset({3, 1, 7})",
+     "A set of these rows, a list or a tensor of numbers, counted from 1; negative "
+     "ones from the end.",
+     NULL},
     {"only", set_only, "set:only({classes}, { options })", "The rows of some classes.",
      &only_method},
     {"labels", set_labels, "set:labels(n, { options })", "n rows with their labels, "

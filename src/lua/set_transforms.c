@@ -113,15 +113,20 @@ static int transform_listing(lua_State *L) {
 /* -- the lists --------------------------------------------------------------------- */
 
 const Function set_transforms_methods[] = {
-    {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 "
-     "and deviation 1, and the transform that did it.", &normalize_method},
-    {"transform", set_transform, "set:transform({ transforms })", "The set whose rows "
-     "go through transforms, such as data.random_crop and data.random_flip.",
+    {"normalize", set_normalize, "set:normalize({ options })",
+     "The set scaled to mean 0 and standard deviation 1, and the transform that does "
+     "it, for other sets.",
+     &normalize_method},
+    {"transform", set_transform, "set:transform({ transforms })",
+     "A set whose rows go through transforms, such as data.random_crop and "
+     "data.random_flip.",
      &transform_method},
-    {"impute", set_impute, "set:impute(other)", "The set with its missing values "
-     "(data.csv, missing = \"mean\") filled in by the features' means over the rows of "
-     "another set, the one to train on; without it, over its own. train.fit does it "
-     "with what it validates and tests on, split with its second part.", NULL},
+    {"impute", set_impute, "set:impute(other)",
+     "A set whose missing values (data.csv, missing = \"mean\") are filled in with the "
+     "means of the features over the rows of another set, the one to train on; without "
+     "it, over its own. train.fit does so for what it validates and tests on, split "
+     "for its second part.",
+     NULL},
     {0}};
 
 void set_open_transforms(lua_State *L) {

@@ -15,7 +15,8 @@ static const Option trained_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(Trained, loss),
      .family = &loss_family, .doc = "what was minimized"},
     {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Trained, metrics),
-     .family = &metric_family, .value = "none", .doc = "measured beside the loss"},
+     .family = &metric_family, .value = "none",
+     .doc = "what is measured beside the loss"},
     {0}};
 
 static const Family trained_family;

@@ -230,12 +230,12 @@ static Err early_stopping_load(void *self, FitRun *run, const Checkpoint *c,
 
 #define MONITOR(type, default_)                                                        \
   {.name = "monitor", .kind = OPT_TEXT, .offset = offsetof(type, watch.monitor),       \
-   .value = default_, .doc = "column of the history that is watched"},                 \
+   .value = default_, .doc = "the column of the history that is watched"},             \
   {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),           \
    .value = "auto", .choices = mode_names,                                             \
-   .doc = "which way is better; auto: as the name of a metric or a loss says "\
-          "(\"loss\", \"f1\"), or the goal of a train.metric; any other name needs it "\
-          "said"}
+   .doc = "which way is better. auto: known from the name of a metric or a loss "      \
+          "(\"loss\", \"f1\"), or from the goal of a train.metric; any other column "  \
+          "needs \"min\" or \"max\""}
 
 static const Option early_stopping_options[] = {
     MONITOR(EarlyStopping, "val_loss"),
@@ -245,7 +245,7 @@ static const Option early_stopping_options[] = {
     {.name = "min_delta", .kind = OPT_REAL,
      .offset = offsetof(EarlyStopping, watch.min_delta), .value = "0", .lo = 0,
      .hi = 1e9,
-     .doc = "smallest gain that counts"},
+     .doc = "smallest improvement that counts"},
     {.name = "restore_best", .kind = OPT_BOOL,
      .offset = offsetof(EarlyStopping, restore_best), .value = "true",
      .alias = "restore_best_weights",
@@ -321,7 +321,7 @@ static const Option checkpoint_options[] = {
      .alias = "filepath", .doc = "file to write; {epoch} becomes the epoch's number"},
     MONITOR(SaveNet, "val_loss"),
     {.name = "save_best_only", .kind = OPT_BOOL, .offset = offsetof(SaveNet, best_only),
-     .value = "false", .doc = "write only when the monitor is better than ever"},
+     .value = "false", .doc = "write only when the monitored value is the best so far"},
     {0}};
 
 static Err checkpoint_check(Object *object, Fault *fault) {
@@ -375,14 +375,16 @@ static const Option schedule_options[] = {
     {.name = "schedule", .kind = OPT_OBJECT,
      .offset = offsetof(ScheduleCallback, schedule), .position = 1,
      .family = &schedule_family,
-     .doc = "f(epoch, lr) -> rate, epochs from 0; or one of optim's schedules"},
+     .doc = "f(epoch, lr) -> learning rate, epochs counted from 0; or one of optim's "
+            "schedules"},
     {0}};
 
 const CallbackKind callback_schedule = {
     .kind = {.name = "schedule", .alias = "LearningRateScheduler",
              .family = &callback_family, .size = sizeof(ScheduleCallback),
              .options = schedule_options, .check = schedule_check,
-             .doc = "Sets the rate of the optimizer for this fit."},
+             .doc = "Sets the learning rate of the optimizer during this fit, epoch by "
+                    "epoch."},
     .events = {.on = {[FIT_BEGIN] = schedule_begin, [FIT_TRAINED] = schedule_end}}};
 
 /* -- a function of the user -------------------------------------------------------- */
@@ -463,7 +465,7 @@ static const Option function_options[] = {
     {.name = "function", .kind = OPT_CALL,
      .offset = offsetof(FunctionCallback, function),
      .alias = "epoch_end", .position = 1,
-     .doc = "f(info); the fit ends when it returns true"},
+     .doc = "f(info), called after every epoch; the fit ends when it returns true"},
     {.name = "state", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, state),
      .doc = "f() -> what the callback remembers from epoch to epoch, for checkpoints: "
             "a number, text, boolean, tensor, or a table of those"},
@@ -475,9 +477,9 @@ const CallbackKind callback_function = {
     .kind = {.name = "callback", .family = &callback_family,
              .size = sizeof(FunctionCallback), .options = function_options,
              .check = function_check,
-             .doc = "A function of the user, called after every epoch with a table: "
+             .doc = "Calls a function of the user after every epoch with a table: "
                     "epoch, epochs, net and the columns of the history. One that "
-                    "remembers something gives state and restore: train.callback(f, { "
+                    "remembers something has state and restore: train.callback(f, { "
                     "state = g, restore = h }), or a table with the methods "
                     "epoch_end(self, info), state(self) and restore(self, what)."},
     .events = {.on = {[FIT_EPOCH_END] = function_epoch},

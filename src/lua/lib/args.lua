@@ -156,8 +156,8 @@ end
 internal.documented[args] = {
   path = "args", name = "args", family = "function", alias = {}, options = {},
   usage = "args { depth = 10, lr = { 0.01, \"learning rate\" } }",
-  doc = "The arguments of a script: names, defaults and what they mean; key=value on the " ..
-    "command line replaces a default. Gives a table.",
+  doc = "Declares the arguments of a script: names, defaults and what they mean. key=value on " ..
+    "the command line replaces a default. Returns the table of values.",
 }
 
 return { args = args }, { check_arguments = check_arguments }

@@ -364,7 +364,7 @@ topic("forward", "{ forward = function(self, x, ...) return y, ... end, ... }",
   "`parameters(self)` gives, if it has one. They are looked at once, when the table becomes a " ..
   "layer.")
 
-document(help, "help", "help(thing)", "Tells what a thing or, as help \"relu\", a name is.")
+document(help, "help", "help(thing)", "Describes a thing, or what a name means, as help \"relu\".")
 document(apropos, "apropos", "apropos \"word\"", "Lists everything that mentions the word.")
 
 return { help = help, apropos = apropos }, { tell_name = tell_name }
