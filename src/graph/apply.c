@@ -15,6 +15,7 @@ Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in,
     if (!in[i]) return NULL;
   must(op->n_in == ANY_NUMBER ||
        (n_in <= op->n_in && n_in >= op->n_in - op->n_optional));
+  must(!graph->checked || attr_fit(op->attrs, attr, n_attr));
   OpInfer io = {.op = op, .n_in = n_in, .in = in, .attr = attr, .n_attr = n_attr,
                 .n_out = op->n_out, .fault = &graph->fault};
   Err err = op->infer(&io);

@@ -198,12 +198,12 @@ static void add_shape_was(Text *out, const uint64_t *words) {
             dtype_name((DType)(words[0] >> 8)));
 }
 
-/* The attribute in slot `slot` of the node. */
-static const char *attr_name(const Op *op, size_t slot) {
-  for (int k = 0; k < MAX_ATTRS && op->attrs[k].name; k++) {
-    size_t n = (size_t)attr_slots(op->attrs[k].kind);
-    if (slot < n) return op->attrs[k].name;
-    slot -= n;
+/* The attribute of the node that word number `word` of all of them is part of. */
+static const char *attr_name(const Node *node, size_t word) {
+  const Attr *at = node->attr;
+  for (const OpAttr *a = node->op->attrs; a && a->name; a++) {
+    at += attr_length(a->kind, at);
+    if (node->attr + word < at) return a->name;
   }
   return "options";
 }
@@ -219,7 +219,7 @@ static void add_what_differs(Text *out, const Node *node, const uint64_t *words,
   else if (at == 1) text_add(out, "had other inputs");
   else if (at < 2 + n_in) text_add(out, "read other values");
   else if (at < 2 + n_in + n_attr)
-    text_addf(out, "\"%s\" was another", attr_name(node->op, at - 2 - n_in));
+    text_addf(out, "\"%s\" was another", attr_name(node, at - 2 - n_in));
   else if (n_in == 0) add_shape_was(out, old + 2 + n_attr);
   else text_add(out, "was made in another line");
 }

@@ -10,6 +10,7 @@ void graph_dump(Graph *graph, Node *const *roots, int n, Text *out) {
     text_addf(out, "%%%lld = %s(", (long long)i + 1, node->op->name);
     for (int k = 0; node->in && k < node->n_in; k++)
       text_addf(out, "%s%%%lld", k ? ", " : "", (long long)node->in[k]->index + 1);
+    attr_print_all(out, node->op->attrs, node->attr, !node->in || !node->n_in);
     text_addf(out, ")  %s %s", shape_text(shape, &node->shape),
               dtype_name(node->dtype));
     if (node->var && node->var->name) text_addf(out, "  %s", node->var->name);

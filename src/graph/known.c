@@ -205,8 +205,8 @@ Known known_mul(const Node *y) {
 static bool is_row_sum(const Node *sum, const Node *x) {
   if (sum->op != &op_record_sum || !sum->in || !x->shape.rank) return false;
   if (!same_function(sum->in[0], x)) return false;
-  unsigned last = 1u << (x->shape.rank - 1), all = last | (last - 1);
-  return ((unsigned)sum->attr[0].i & all) == last && sum->attr[1].i;
+  unsigned last = 1u << (x->shape.rank - 1);
+  return attr_axes(sum->attr) == last && attr_behind(sum->attr)->i;
 }
 
 /* Is it such a sum, or one that something was added to, or that is kept from being
@@ -265,7 +265,7 @@ Known known_where(const Node *y) {
 /* Does the last axis of x stay? */
 static bool keeps_last(const Node *y) {
   int rank = y->in[0]->shape.rank;
-  return rank > 0 && !((unsigned)y->attr[0].i >> (rank - 1) & 1);
+  return rank > 0 && !(attr_axes(y->attr) >> (rank - 1) & 1);
 }
 
 Known known_sum(const Node *y) {
@@ -299,7 +299,7 @@ Known known_broadcast(const Node *y) {
 
 Known known_transpose(const Node *y) {
   int last = y->shape.rank - 1;
-  return rows_of(of(y, 0), last >= 0 && y->attr[last].i == last);
+  return rows_of(of(y, 0), last >= 0 && y->attr[1 + last].i == last);
 }
 
 /* A row is whole when it has all its elements, in whatever order. */

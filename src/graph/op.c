@@ -8,17 +8,6 @@ const Op *const op_table[N_OPS] = {
 #undef OP
 };
 
-int attr_slots(AttrKind kind) {
-  static const int slots[] = {
-      [ATTR_NONE] = 0,         [ATTR_INT] = 1,
-      [ATTR_REAL] = 1,         [ATTR_BOOL] = 1,
-      [ATTR_AXIS] = 1,         [ATTR_AXES] = 1,
-      [ATTR_PERM] = MAX_RANK,  [ATTR_SHAPE] = 1 + MAX_RANK,
-      [ATTR_RANGES] = 3 * MAX_RANK, [ATTR_PADS] = 2 * MAX_RANK,
-      [ATTR_STREAM] = 2,       [ATTR_DTYPE] = 1};
-  return slots[kind];
-}
-
 ExpressionStep op_step(const OpCall *call) {
   const Attr *attr = call->attr;
   ExpressionStep step = {.op = call->op->step};

@@ -4,45 +4,10 @@
 #ifndef GRAPH_OP_H
 #define GRAPH_OP_H
 
-#include "graph/graph.h"
+#include "graph/attr.h"
 #include "kernel/kernel.h"
 #include <float.h>
 #include <math.h>
-
-/* -- attributes -------------------------------------------------------------------- */
-
-/* How an attribute is given in Lua, and how many Attr slots it takes in a node. Lua
- * counts axes, indices and labels from 1; slots hold them from 0. */
-typedef enum AttrKind {
-  ATTR_NONE,
-  ATTR_INT,      /* 1 slot .i */
-  ATTR_REAL,     /* 1 slot .f */
-  ATTR_BOOL,     /* 1 slot .i: 0 or 1 */
-  ATTR_AXIS,     /* 1 slot .i: an axis of input 0, from 0 (Lua: 1 ..., -1 is the
-                    last) */
-  ATTR_AXES,     /* 1 slot .i: bit set of axes of input 0; Lua: a number or list;
-                    default all */
-  ATTR_PERM,     /* MAX_RANK slots: an order of the axes; default reversed */
-  ATTR_SHAPE,    /* 1 + MAX_RANK slots: rank, dims (a -1 is inferred by reshape) */
-  ATTR_RANGES,   /* 3 * MAX_RANK slots: per axis start (from 0), count, step; Lua: per
-                    axis a number, or {first, last[, step]} with inclusive ends, or nil:
-                    all */
-  ATTR_PADS,     /* 2 * MAX_RANK slots: per axis before, after */
-  ATTR_STREAM,   /* 2 slots .i: key and draw of a Stream; never given in Lua */
-  ATTR_DTYPE     /* 1 slot .i: DType; Lua: its name */
-} AttrKind;
-
-int attr_slots(AttrKind kind);
-
-typedef struct OpAttr {
-  const char *name;
-  AttrKind kind;
-  const char *value; /* default as text; NULL: required, or as the kind says */
-  double lo, hi;     /* range of INT and REAL; both 0: any finite */
-  const char *doc;
-} OpAttr;
-
-enum { MAX_ATTRS = 12, MAX_ATTR_SLOTS = 4 * MAX_RANK + 8 };
 
 /* -- one application of an op ------------------------------------------------------ */
 
@@ -122,7 +87,7 @@ typedef struct Sample {
   int n_in;
   SampleIn in[MAX_SAMPLE_IN];
   int n_attr;
-  Attr attr[MAX_ATTR_SLOTS];
+  const Attr *attr; /* words, as in a node: attr.h */
 } Sample;
 
 /* -- the record -------------------------------------------------------------------- */
@@ -154,11 +119,11 @@ struct Op {
                        part in the result's */
   unsigned flags;
   const char *const
-      *inputs; /* names of the inputs, for messages and help; NULL: x, y, z */
-  OpAttr attrs[MAX_ATTRS]; /* ends at the first without a name */
-  const char *doc;         /* one line: what it gives, shapes */
-  const char *equation;    /* "y = exp(x)" */
-  const char *source;      /* paper and section, where there is one */
+      *inputs;          /* names of the inputs, for messages and help; NULL: x, y, z */
+  const OpAttr *attrs;  /* OP_ATTRS: ends at the first without a name; NULL: none */
+  const char *doc;      /* one line: what it gives, shapes */
+  const char *equation; /* "y = exp(x)" */
+  const char *source;   /* paper and section, where there is one */
 
   /* What users may give beyond what infer takes: casts of integers, promotion of ranks,
    * foldings. Emits other nodes as needed; inputs are not NULL. NULL: graph_apply. */

@@ -120,15 +120,14 @@ static void argmin_reference(const OpCall *call, const double *const *in,
 /* -- samples ----------------------------------------------------------------------- */
 
 #define ARG_SAMPLE(axis, ...)                                                          \
-  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 1, .attr = {{.i = (axis)}}}
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, ATTRS({.i = (axis)})}
 
 static const Sample arg_samples[] = {
     ARG_SAMPLE(0, {1, {1}}),         ARG_SAMPLE(1, {2, {5, 33}}),
     ARG_SAMPLE(0, {2, {9, 5}}),      ARG_SAMPLE(1, {3, {4, 3, 7}}),
     ARG_SAMPLE(0, {2, {70, 300}}),   ARG_SAMPLE(0, {1, {20001}}),
     ARG_SAMPLE(1, {2, {2100, 10}}),
-    {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -9, 9}}, .n_attr = 1,
-     .attr = {{.i = 1}}},
+    {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -9, 9}}, ATTRS({.i = 1})},
     SAMPLES_END};
 
 /* -- records ----------------------------------------------------------------------- */
@@ -138,7 +137,7 @@ static const Sample arg_samples[] = {
 
 const Op op_record_argmax = {
     .name = "argmax", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD,
-    .attrs = {ARG_ATTRS},
+    .attrs = OP_ATTRS(ARG_ATTRS),
     .doc = "Index, from 1, of the first largest element along an axis; int32. NaN "
            "wins.",
     .equation = "y = min {i : x_i = max_j x_j}",
@@ -148,7 +147,7 @@ const Op op_record_argmax = {
 
 const Op op_record_argmin = {
     .name = "argmin", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD,
-    .attrs = {ARG_ATTRS},
+    .attrs = OP_ATTRS(ARG_ATTRS),
     .doc = "Index, from 1, of the first smallest element along an axis; int32. NaN "
            "wins.",
     .equation = "y = min {i : x_i = min_j x_j}",

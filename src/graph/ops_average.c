@@ -37,8 +37,8 @@ static void average_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
 }
 
 #define AVERAGE(shape, weight, factor)                                                 \
-  {.n_in = 2, .in = {{shape, DT_REAL, 0, 0}, {shape, DT_REAL, 0, 0}}, .n_attr = 2,     \
-   .attr = {{.f = weight}, {.f = factor}}}
+  {.n_in = 2, .in = {{shape, DT_REAL, 0, 0}, {shape, DT_REAL, 0, 0}},                  \
+   ATTRS({.f = weight}, {.f = factor})}
 
 static const Sample average_samples[] = {AVERAGE(SHAPE_OF(1), 0.1, 1),
                                          AVERAGE(SHAPE_OF(3, 7), 0.25, 1.5),
@@ -48,10 +48,11 @@ static const Sample average_samples[] = {AVERAGE(SHAPE_OF(1), 0.1, 1),
 const Op op_record_moving_average = {
     .name = "moving_average", .n_in = 2, .n_out = 1,
     .flags = OP_ELEMENTWISE | OP_INTERNAL,
-    .attrs = {{.name = "weight", .kind = ATTR_REAL, .lo = 0, .hi = 1,
-               .doc = "of the new value"},
-              {.name = "factor", .kind = ATTR_REAL, .value = "1",
-               .doc = "on the new value: n / (n - 1) makes a variance unbiased"}},
+    .attrs = OP_ATTRS({.name = "weight", .kind = ATTR_REAL, .lo = 0, .hi = 1,
+                       .doc = "of the new value"},
+                      {.name = "factor", .kind = ATTR_REAL, .value = "1",
+                       .doc = "on the new value: n / (n - 1) makes a variance "
+                              "unbiased"}),
     .doc = "x moved towards z: the running statistics of a normalization",
     .equation = "y = (1 - weight) x + weight factor z",
     .infer = average_infer, .split = elements_split, .run = elements_run_block,

@@ -70,14 +70,14 @@ static void vjp_div(Graph *g, Node *z, Node *const *gz, const bool *want, Node *
 
 /* Factors of both signs; divisors away from 0; broadcast either way; several blocks. */
 #define SAMPLES(d_lo, d_hi)                                                            \
-  {2, {{.shape = {0, {0}}}, {.shape = {0, {0}}, .lo = d_lo, .hi = d_hi}}, 0, {{0}}},   \
-  {2, {{.shape = {2, {3, 5}}}, {.shape = {1, {5}}, .lo = d_lo, .hi = d_hi}}, 0, {{0}}},\
+  {2, {{.shape = {0, {0}}}, {.shape = {0, {0}}, .lo = d_lo, .hi = d_hi}}, 0, NULL},    \
+  {2, {{.shape = {2, {3, 5}}}, {.shape = {1, {5}}, .lo = d_lo, .hi = d_hi}}, 0, NULL}, \
   {2, {{.shape = {1, {7}}}, {.shape = {3, {3, 1, 7}}, .lo = d_lo, .hi = d_hi}}, 0,     \
-   {{0}}},                                                                             \
-  {2, {{.shape = {2, {130, 129}}}, {.shape = {2, {130, 129}}, .lo = d_lo, .hi = d_hi}},\
-   0, {{0}}},                                                                          \
+   NULL},                                                                              \
+  {2, {{.shape = {2, {130, 129}}},                                                     \
+       {.shape = {2, {130, 129}}, .lo = d_lo, .hi = d_hi}}, 0, NULL},                  \
   {2, {{.shape = {2, {5, 3}}}, {.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1,      \
-       .hi = 3}}, 0, {{0}}}
+       .hi = 3}}, 0, NULL}
 
 static const Sample samples_mul[] = {SAMPLES(-1.9, 1.8), SAMPLES_END};
 static const Sample samples_div[] = {SAMPLES(0.5, 3), SAMPLES_END};

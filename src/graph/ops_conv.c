@@ -27,9 +27,6 @@
 #include "kernel/gemm.h"
 #include <string.h>
 
-enum { STRIDE_H, STRIDE_W, PAD_TOP, PAD_BOTTOM, PAD_LEFT, PAD_RIGHT, DILATION_H,
-      DILATION_W,
-       GROUPS, SIZE_H, SIZE_W, N_SLOTS };
 enum { X, W, Y, N_ROLES };
 
 enum {
@@ -52,13 +49,44 @@ typedef struct Conv {
   int64_t K, T,
       n_tiles; /* rows of an unfolded tile; positions of one; tiles of an image */
   int64_t n_parts;
-  const Attr *attr;
+  ConvSteps steps;
 } Conv;
+
+/* -- attributes: lists of two or four, the groups, the size of a gradient ---------- */
+
+enum { ROWS, COLUMNS };
+/* Words of all but the size; with it. */
+enum { STEP_WORDS = 3 + 5 + 3 + 1, CONV_WORDS = STEP_WORDS + 3 };
+
+static int steps_to_attr(Attr *attr, const ConvSteps *v) {
+  const int64_t pads[] = {v->before[ROWS], v->after[ROWS], v->before[COLUMNS],
+                          v->after[COLUMNS]};
+  int n = ints_to_attr(attr, v->stride, 2);
+  n += ints_to_attr(attr + n, pads, 4);
+  n += ints_to_attr(attr + n, v->dilation, 2);
+  attr[n++].i = v->groups;
+  return n;
+}
+
+static ConvSteps steps_from_attr(const Attr *attr) {
+  const Attr *stride = attr + 1, *pads = attr_behind(attr) + 1;
+  const Attr *dilation = attr_behind(attr_behind(attr)) + 1;
+  return (ConvSteps){.stride = {stride[ROWS].i, stride[COLUMNS].i},
+                     .before = {pads[0].i, pads[2].i}, .after = {pads[1].i, pads[3].i},
+                     .dilation = {dilation[ROWS].i, dilation[COLUMNS].i},
+                     .groups = dilation[2].i};
+}
+
+/* Rows and columns of the result of a gradient. */
+static const Attr *size_in_attr(const Attr *attr) { return attr + STEP_WORDS + 1; }
+
+/* -- sizes ------------------------------------------------------------------------- */
 
 static Conv conv_of(const Shape *x, const Shape *w, const Shape *y, const Attr *attr) {
   Conv v = {.N = x->dim[0], .C = x->dim[1], .H = x->dim[2], .W = x->dim[3],
             .F = w->dim[0], .c = w->dim[1], .R = w->dim[2], .S = w->dim[3],
-            .P = y->dim[2], .Q = y->dim[3], .G = attr[GROUPS].i, .attr = attr};
+            .P = y->dim[2], .Q = y->dim[3], .steps = steps_from_attr(attr)};
+  v.G = v.steps.groups;
   must(v.P > 0 && v.Q > 0);
   v.f = v.F / v.G;
   v.K = v.c * v.R * v.S;
@@ -77,11 +105,11 @@ static Conv conv_of_call(const OpCall *call, const Roles *roles) {
 
 /* -- shapes ------------------------------------------------------------------------ */
 
-/* Positions along an axis of n elements; below 1: the kernel does not fit. */
-static int64_t positions(int64_t n, int64_t before, int64_t after, int64_t kernel,
-                         int64_t stride, int64_t dilation) {
-  int64_t room = n + before + after - (kernel - 1) * dilation - 1;
-  return room < 0 ? 0 : room / stride + 1;
+/* Positions along the rows or columns of images x; below 1: the kernel does not fit. */
+static int64_t positions(const ConvSteps *v, int way, const Shape *x, const Shape *w) {
+  int64_t n = x->dim[2 + way] + v->before[way] + v->after[way];
+  int64_t room = n - (w->dim[2 + way] - 1) * v->dilation[way] - 1;
+  return room < 0 ? 0 : room / v->stride[way] + 1;
 }
 
 static Err check_rank(const OpInfer *io) {
@@ -98,13 +126,10 @@ static Err check_rank(const OpInfer *io) {
 /* Do x, w and y belong together? */
 static Err check_shapes(const OpInfer *io, const Shape *x, const Shape *w,
                         const Shape *y) {
-  const Attr *a = io->attr;
+  ConvSteps steps = steps_from_attr(io->attr);
   char xs[SHAPE_TEXT], ws[SHAPE_TEXT], ys[SHAPE_TEXT];
-  int64_t G = a[GROUPS].i;
-  int64_t P = positions(x->dim[2], a[PAD_TOP].i, a[PAD_BOTTOM].i, w->dim[2],
-                        a[STRIDE_H].i, a[DILATION_H].i);
-  int64_t Q = positions(x->dim[3], a[PAD_LEFT].i, a[PAD_RIGHT].i, w->dim[3],
-                        a[STRIDE_W].i, a[DILATION_W].i);
+  int64_t G = steps.groups, P = positions(&steps, ROWS, x, w),
+          Q = positions(&steps, COLUMNS, x, w);
   if (x->dim[1] != w->dim[1] * G || w->dim[0] % G)
     return fault_set(io->fault, ERR_SHAPE,
                      "x is %s, the weight %s in %lld groups; allowed: [N, C, H, W] and "
@@ -127,28 +152,27 @@ static Err check_shapes(const OpInfer *io, const Shape *x, const Shape *w,
 static Err conv2d_infer(OpInfer *io) {
   if (check_rank(io)) return io->fault->code;
   const Shape *x = &io->in[0]->shape, *w = &io->in[1]->shape;
-  const Attr *a = io->attr;
-  io->out_shape[0] = SHAPE_OF(x->dim[0], w->dim[0],
-                              positions(x->dim[2], a[PAD_TOP].i, a[PAD_BOTTOM].i,
-                                        w->dim[2], a[STRIDE_H].i, a[DILATION_H].i),
-                              positions(x->dim[3], a[PAD_LEFT].i, a[PAD_RIGHT].i,
-                                        w->dim[3], a[STRIDE_W].i, a[DILATION_W].i));
+  ConvSteps steps = steps_from_attr(io->attr);
+  io->out_shape[0] = SHAPE_OF(x->dim[0], w->dim[0], positions(&steps, ROWS, x, w),
+                              positions(&steps, COLUMNS, x, w));
   return check_shapes(io, x, w, &io->out_shape[0]);
 }
 
 static Err conv2d_data_infer(OpInfer *io) {
   if (check_rank(io)) return io->fault->code;
   const Shape *y = &io->in[0]->shape, *w = &io->in[1]->shape;
-  io->out_shape[0] = SHAPE_OF(y->dim[0], w->dim[1] * io->attr[GROUPS].i,
-                              io->attr[SIZE_H].i, io->attr[SIZE_W].i);
+  const Attr *size = size_in_attr(io->attr);
+  io->out_shape[0] = SHAPE_OF(y->dim[0], w->dim[1] * steps_from_attr(io->attr).groups,
+                              size[ROWS].i, size[COLUMNS].i);
   return check_shapes(io, &io->out_shape[0], w, y);
 }
 
 static Err conv2d_weight_infer(OpInfer *io) {
   if (check_rank(io)) return io->fault->code;
   const Shape *y = &io->in[0]->shape, *x = &io->in[1]->shape;
-  io->out_shape[0] = SHAPE_OF(y->dim[1], x->dim[1] / io->attr[GROUPS].i,
-                              io->attr[SIZE_H].i, io->attr[SIZE_W].i);
+  const Attr *size = size_in_attr(io->attr);
+  io->out_shape[0] = SHAPE_OF(y->dim[1], x->dim[1] / steps_from_attr(io->attr).groups,
+                              size[ROWS].i, size[COLUMNS].i);
   return check_shapes(io, x, &io->out_shape[0], y);
 }
 
@@ -160,23 +184,28 @@ typedef struct Stretch {
   int64_t at; /* element of the tile's row */
   int64_t n;
   int64_t row;    /* of x; outside of it: all are padding */
-  int64_t column; /* of x, of the first element; steps of STRIDE_W */
+  int64_t column; /* of x, of the first element; the next is a stride on */
 } Stretch;
+
+/* The row or column of x for position `at` and offset `in_kernel`. */
+static int64_t place(const Conv *v, int way, int64_t at, int64_t in_kernel) {
+  const ConvSteps *steps = &v->steps;
+  return at * steps->stride[way] - steps->before[way] +
+         in_kernel * steps->dilation[way];
+}
 
 /* The stretch that begins at position `p0 + at` of the image; `end`: where the tile
  * ends. */
 static Stretch stretch_at(const Conv *v, int64_t position, int64_t end, int64_t r,
                           int64_t s) {
-  const Attr *a = v->attr;
   int64_t p = position / v->Q, q = position % v->Q;
   return (Stretch){.n = least(v->Q - q, end - position),
-                   .row = p * a[STRIDE_H].i - a[PAD_TOP].i + r * a[DILATION_H].i,
-                   .column = q * a[STRIDE_W].i - a[PAD_LEFT].i + s * a[DILATION_W].i};
+                   .row = place(v, ROWS, p, r), .column = place(v, COLUMNS, q, s)};
 }
 
 static void unfold_stretch(const Conv *v, const Stretch *t, real *to,
                            const real *channel) {
-  int64_t step = v->attr[STRIDE_W].i, column = t->column;
+  int64_t step = v->steps.stride[COLUMNS], column = t->column;
   if (t->row < 0 || t->row >= v->H) {
     memset(to, 0, (size_t)t->n * sizeof *to);
     return;
@@ -188,7 +217,7 @@ static void unfold_stretch(const Conv *v, const Stretch *t, real *to,
 
 static void fold_stretch(const Conv *v, const Stretch *t, real *channel,
                          const real *from) {
-  int64_t step = v->attr[STRIDE_W].i, column = t->column;
+  int64_t step = v->steps.stride[COLUMNS], column = t->column;
   if (t->row < 0 || t->row >= v->H) return;
   real *to = channel + t->row * v->W;
   for (int64_t i = 0; i < t->n; i++, column += step)
@@ -402,11 +431,9 @@ static void conv2d_weight_range(const OpCall *call, const Range *in, Range *out)
 /* Places of the three factors of a product; false: the x is padding. */
 static bool places(const Conv *v, int64_t n, int64_t f, int64_t position, int64_t k,
                    int64_t at[N_ROLES]) {
-  const Attr *a = v->attr;
   int64_t c = k / (v->R * v->S), r = k / v->S % v->R, s = k % v->S;
-  int64_t row = position / v->Q * a[STRIDE_H].i - a[PAD_TOP].i + r * a[DILATION_H].i;
-  int64_t column = position % v->Q * a[STRIDE_W].i - a[PAD_LEFT].i +
-                   s * a[DILATION_W].i;
+  int64_t row = place(v, ROWS, position / v->Q, r);
+  int64_t column = place(v, COLUMNS, position % v->Q, s);
   if (row < 0 || row >= v->H || column < 0 || column >= v->W) return false;
   at[X] = ((n * v->C + f / v->f * v->c + c) * v->H + row) * v->W + column;
   at[W] = f * v->K + k;
@@ -444,15 +471,14 @@ static void conv2d_weight_reference(const OpCall *call, const double *const *in,
 
 static Node *apply_sized(Graph *g, const Op *op, Node *a, Node *b, const Attr *attr,
                          const Shape *of) {
-  Attr own[N_SLOTS];
-  memcpy(own, attr, sizeof own);
-  own[SIZE_H].i = of->dim[2];
-  own[SIZE_W].i = of->dim[3];
-  return graph_apply(g, op, (Node *[]){a, b}, 2, own, N_SLOTS);
+  Attr own[CONV_WORDS];
+  memcpy(own, attr, STEP_WORDS * sizeof *own);
+  ints_to_attr(own + STEP_WORDS, of->dim + 2, 2);
+  return graph_apply(g, op, (Node *[]){a, b}, 2, own, CONV_WORDS);
 }
 
 static Node *forward_of(Graph *g, Node *x, Node *w, const Attr *attr) {
-  return graph_apply(g, &op_record_conv2d, (Node *[]){x, w}, 2, attr, N_SLOTS);
+  return graph_apply(g, &op_record_conv2d, (Node *[]){x, w}, 2, attr, STEP_WORDS);
 }
 
 static Node *data_of(Graph *g, Node *y, Node *w, const Attr *attr, const Shape *x) {
@@ -482,77 +508,64 @@ static void conv2d_weight_vjp(Graph *g, Node *w, Node *const *gy, const bool *wa
 }
 
 Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps) {
-  Attr attr[N_SLOTS] = {[STRIDE_H] = {.i = steps->stride[0]},
-                        [STRIDE_W] = {.i = steps->stride[1]},
-                        [PAD_TOP] = {.i = steps->before[0]},
-                        [PAD_LEFT] = {.i = steps->before[1]},
-                        [PAD_BOTTOM] = {.i = steps->after[0]},
-                        [PAD_RIGHT] = {.i = steps->after[1]},
-                        [DILATION_H] = {.i = steps->dilation[0]},
-                        [DILATION_W] = {.i = steps->dilation[1]},
-                        [GROUPS] = {.i = steps->groups}};
+  Attr attr[STEP_WORDS];
+  must(steps_to_attr(attr, steps) == STEP_WORDS);
   return forward_of(g, x, w, attr);
 }
 
 /* -- records ----------------------------------------------------------------------- */
 
 #define CONV_ATTRS                                                                     \
-  {{.name = "stride_h", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "rows from one "  \
-    "position to the next"},                                                           \
-   {.name = "stride_w", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "columns"},       \
-   {.name = "pad_top", .kind = ATTR_INT, .lo = 0, .hi = 1e9, .doc = "rows of zeros"},  \
-   {.name = "pad_bottom", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                        \
-    .doc = "rows of zeros"},                                                           \
-   {.name = "pad_left", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                          \
-    .doc = "columns of zeros"},                                                        \
-   {.name = "pad_right", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                         \
-    .doc = "columns of zeros"},                                                        \
-   {.name = "dilation_h", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "rows from one "\
-    "element of the kernel to the next"},                                              \
-   {.name = "dilation_w", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "columns"},     \
-   {.name = "groups", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "of channels"},     \
-   {.name = "size_h", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                            \
-    .doc = "of the result, where it does not follow"},                                 \
-   {.name = "size_w", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                            \
-    .doc = "of the result, where it does not follow"}}
+  {.name = "stride", .kind = ATTR_INTS, .lo = 1, .hi = 1e9, .n_least = 2, .n_most = 2, \
+   .doc = "rows and columns from one position to the next"},                           \
+  {.name = "padding", .kind = ATTR_INTS, .lo = 0, .hi = 1e9, .n_least = 4,             \
+   .n_most = 4, .doc = "zeros at the top, the bottom, the left, the right"},           \
+  {.name = "dilation", .kind = ATTR_INTS, .lo = 1, .hi = 1e9, .n_least = 2,            \
+   .n_most = 2, .doc = "rows and columns from one element of the kernel to the next"}, \
+  {.name = "groups", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "of channels"}
+#define SIZE_ATTR                                                                      \
+  {.name = "size", .kind = ATTR_INTS, .lo = 0, .hi = 1e9, .n_least = 2, .n_most = 2,   \
+   .doc = "rows and columns of the result"}
 
-/* Strides, paddings (top, bottom, left, right), dilations, groups, sizes of the
- * result. */
+/* Strides, paddings (top, bottom, left, right), dilations, groups; of a gradient the
+ * size of the result. */
 #define SAMPLE(a, b, ...)                                                              \
-  {.n_in = 2, .in = {{.shape = {4, a}}, {.shape = {4, b}}}, .n_attr = N_SLOTS,         \
-   .attr = {__VA_ARGS__}}
+  {.n_in = 2, .in = {{.shape = {4, a}}, {.shape = {4, b}}}, ATTRS(__VA_ARGS__)}
 #define DIMS(...)                                                                      \
   { __VA_ARGS__ }
 #define I(n)                                                                           \
   { .i = n }
-#define STEPS(sh, sw, pt, pb, pl, pr, dh, dw, g, h, w)                                 \
-  I(sh), I(sw), I(pt), I(pb), I(pl), I(pr), I(dh), I(dw), I(g), I(h), I(w)
+#define STEPS(sh, sw, pt, pb, pl, pr, dh, dw, g)                                       \
+  ATTR_LIST(I(sh), I(sw)), ATTR_LIST(I(pt), I(pb), I(pl), I(pr)),                      \
+      ATTR_LIST(I(dh), I(dw)), I(g)
+#define SIZED(sh, sw, pt, pb, pl, pr, dh, dw, g, h, w)                                 \
+  STEPS(sh, sw, pt, pb, pl, pr, dh, dw, g), ATTR_LIST(I(h), I(w))
 
 static const Sample conv2d_samples[] = {
-    SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0)),
-    SAMPLE(DIMS(2, 3, 5, 7), DIMS(4, 3, 3, 2), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0)),
-    SAMPLE(DIMS(3, 4, 6, 5), DIMS(6, 2, 3, 3), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2, 0, 0)),
-    SAMPLE(DIMS(1, 3, 1, 9), DIMS(3, 1, 1, 4), STEPS(1, 3, 0, 0, 2, 1, 1, 1, 3, 0, 0)),
-    SAMPLE(DIMS(35, 1, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 0)),
+    SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1)),
+    SAMPLE(DIMS(2, 3, 5, 7), DIMS(4, 3, 3, 2), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1)),
+    SAMPLE(DIMS(3, 4, 6, 5), DIMS(6, 2, 3, 3), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2)),
+    SAMPLE(DIMS(1, 3, 1, 9), DIMS(3, 1, 1, 4), STEPS(1, 3, 0, 0, 2, 1, 1, 1, 3)),
+    SAMPLE(DIMS(35, 1, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1)),
     SAMPLE(DIMS(1, 2, 12, 300), DIMS(2, 2, 3, 3),
-           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0)),
+           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1)),
     SAMPLES_END};
 static const Sample conv2d_data_samples[] = {
-    SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
-    SAMPLE(DIMS(2, 4, 3, 6), DIMS(4, 3, 3, 2), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 5, 7)),
-    SAMPLE(DIMS(3, 6, 3, 4), DIMS(6, 2, 3, 3), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2, 6, 5)),
-    SAMPLE(DIMS(35, 2, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 4, 4)),
+    SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
+    SAMPLE(DIMS(2, 4, 3, 6), DIMS(4, 3, 3, 2), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 5, 7)),
+    SAMPLE(DIMS(3, 6, 3, 4), DIMS(6, 2, 3, 3), SIZED(2, 1, 1, 1, 1, 2, 1, 2, 2, 6, 5)),
+    SAMPLE(DIMS(35, 2, 4, 4), DIMS(2, 1, 2, 2), SIZED(1, 1, 0, 1, 0, 1, 1, 1, 1, 4, 4)),
     SAMPLE(DIMS(1, 2, 10, 300), DIMS(2, 2, 3, 3),
-           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 12, 300)),
+           SIZED(1, 1, 0, 0, 1, 1, 1, 1, 1, 12, 300)),
     SAMPLES_END};
 static const Sample conv2d_weight_samples[] = {
-    SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
-    SAMPLE(DIMS(2, 4, 3, 6), DIMS(2, 3, 5, 7), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 3, 2)),
-    SAMPLE(DIMS(3, 6, 3, 4), DIMS(3, 4, 6, 5), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2, 3, 3)),
+    SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
+    SAMPLE(DIMS(2, 4, 3, 6), DIMS(2, 3, 5, 7), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 3, 2)),
+    SAMPLE(DIMS(3, 6, 3, 4), DIMS(3, 4, 6, 5), SIZED(2, 1, 1, 1, 1, 2, 1, 2, 2, 3, 3)),
     SAMPLE(DIMS(35, 2, 4, 4), DIMS(35, 1, 4, 4),
-           STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 2, 2)),
+           SIZED(1, 1, 0, 1, 0, 1, 1, 1, 1, 2, 2)),
     SAMPLE(DIMS(1, 2, 10, 300), DIMS(1, 2, 12, 300),
-           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 3, 3)),
+           SIZED(1, 1, 0, 0, 1, 1, 1, 1, 1, 3, 3)),
     SAMPLES_END};
 
 #define CONV_SOURCE                                                                    \
@@ -561,7 +574,7 @@ static const Sample conv2d_weight_samples[] = {
 
 const Op op_record_conv2d = {
     .name = "conv2d", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"x", "weight"}, .attrs = CONV_ATTRS,
+    .inputs = (const char *const[]){"x", "weight"}, .attrs = OP_ATTRS(CONV_ATTRS),
     .doc = "images [N, C, H, W] under a kernel [filters, C / groups, kh, kw]",
     .equation = "y[n, f, p, q] = sum_crs x[n, c, p stride + r dilation - pad, ...] "
                 "w[f, c, r, s]",
@@ -572,7 +585,8 @@ const Op op_record_conv2d = {
 
 const Op op_record_conv2d_data = {
     .name = "conv2d_data", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"gy", "weight"}, .attrs = CONV_ATTRS,
+    .inputs = (const char *const[]){"gy", "weight"},
+    .attrs = OP_ATTRS(CONV_ATTRS, SIZE_ATTR),
     .doc = "the gradient of conv2d's images, given that of its result",
     .equation = "gx[n, c, i, j] = sum gy[n, f, p, q] w[f, c, r, s]",
     .source = CONV_SOURCE,
@@ -583,7 +597,8 @@ const Op op_record_conv2d_data = {
 
 const Op op_record_conv2d_weight = {
     .name = "conv2d_weight", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"gy", "x"}, .attrs = CONV_ATTRS,
+    .inputs = (const char *const[]){"gy", "x"},
+    .attrs = OP_ATTRS(CONV_ATTRS, SIZE_ATTR),
     .doc = "the gradient of conv2d's kernel, given that of its result",
     .equation = "gw[f, c, r, s] = sum gy[n, f, p, q] x[n, c, i, j]",
     .source = CONV_SOURCE,

@@ -16,7 +16,6 @@
 #include <math.h>
 
 enum { BLOCK = 1 << 14, NORMAL_BLOCK = 1 << 12, INT_BLOCK = 1 << 12 };
-enum { DRAW_ATTRS = SHAPE_SLOTS + 2 + 2, MASK_ATTRS = SHAPE_SLOTS + 1 + 2 };
 
 static const double two_pi = 6.283185307179586;
 
@@ -109,7 +108,7 @@ static Err draw_infer(OpInfer *io) {
 }
 
 static Err uniform_infer(OpInfer *io) {
-  double lo = io->attr[SHAPE_SLOTS].f, hi = io->attr[SHAPE_SLOTS + 1].f;
+  double lo = attr_behind(io->attr)[0].f, hi = attr_behind(io->attr)[1].f;
   if (!(isfinite(lo) && isfinite(hi) && lo <= hi))
     return fault_set(io->fault, ERR_VALUE,
                      "got lo %g and hi %g, allowed: finite, lo not above hi", lo, hi);
@@ -120,8 +119,8 @@ static void uniform_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   int64_t from = block * BLOCK, n = least(out_count(call) - from, BLOCK);
   kernels()->random_uniform((real *)call->out[0].data + from, stream_of(call),
-                            (uint64_t)from, n, call->attr[SHAPE_SLOTS].f,
-                            call->attr[SHAPE_SLOTS + 1].f);
+                            (uint64_t)from, n, attr_behind(call->attr)[0].f,
+                            attr_behind(call->attr)[1].f);
 }
 
 /* A word costs about twenty operations. */
@@ -133,7 +132,7 @@ static void draw_split(const OpCall *call, OpSplit *split) {
 static void uniform_reference(const OpCall *call, const double *const *in,
                               double *const *out) {
   (void)in;
-  double lo = call->attr[SHAPE_SLOTS].f, hi = call->attr[SHAPE_SLOTS + 1].f;
+  double lo = attr_behind(call->attr)[0].f, hi = attr_behind(call->attr)[1].f;
   for (int64_t i = 0; i < out_count(call); i++)
     out[0][i] = lo + (hi - lo) * philox_unit(philox_word(stream_of(call), (uint64_t)i));
 }
@@ -141,7 +140,7 @@ static void uniform_reference(const OpCall *call, const double *const *in,
 /* -- normal ------------------------------------------------------------------------ */
 
 static Err normal_infer(OpInfer *io) {
-  double mean = io->attr[SHAPE_SLOTS].f, std = io->attr[SHAPE_SLOTS + 1].f;
+  double mean = attr_behind(io->attr)[0].f, std = attr_behind(io->attr)[1].f;
   if (!(isfinite(mean) && isfinite(std) && std >= 0))
     return fault_set(io->fault, ERR_VALUE,
                      "got mean %g and std %g, allowed: finite, std not negative", mean,
@@ -160,7 +159,7 @@ static void normal_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   int64_t from = block * NORMAL_BLOCK, n = least(out_count(call) - from, NORMAL_BLOCK);
   real *out = (real *)call->out[0].data + from;
-  double mean = call->attr[SHAPE_SLOTS].f, std = call->attr[SHAPE_SLOTS + 1].f;
+  double mean = attr_behind(call->attr)[0].f, std = attr_behind(call->attr)[1].f;
   uint32_t words[NORMAL_BLOCK];
   kernels()->random_words(words, stream_of(call), (uint64_t)from / 4, (n + 3) / 4);
   for (int64_t i = 0; i < n; i += 2) {
@@ -184,14 +183,14 @@ static void normal_reference(const OpCall *call, const double *const *in,
     uint64_t pair = (uint64_t)(i - i % 2);
     normal_pair(z, philox_word(stream_of(call), pair),
                 philox_word(stream_of(call), pair + 1));
-    out[0][i] = call->attr[SHAPE_SLOTS].f + call->attr[SHAPE_SLOTS + 1].f * z[i % 2];
+    out[0][i] = attr_behind(call->attr)[0].f + attr_behind(call->attr)[1].f * z[i % 2];
   }
 }
 
 /* -- integers ---------------------------------------------------------------------- */
 
 static Err int_infer(OpInfer *io) {
-  int64_t lo = io->attr[SHAPE_SLOTS].i, hi = io->attr[SHAPE_SLOTS + 1].i;
+  int64_t lo = attr_behind(io->attr)[0].i, hi = attr_behind(io->attr)[1].i;
   if (lo < INT32_MIN || hi > INT32_MAX || lo > hi)
     return fault_set(io->fault, ERR_VALUE,
                      "got lo %lld and hi %lld, allowed: %d to %d, lo not above hi",
@@ -201,7 +200,7 @@ static Err int_infer(OpInfer *io) {
 }
 
 static int64_t draw_int(const OpCall *call, int64_t i) {
-  int64_t lo = call->attr[SHAPE_SLOTS].i, hi = call->attr[SHAPE_SLOTS + 1].i;
+  int64_t lo = attr_behind(call->attr)[0].i, hi = attr_behind(call->attr)[1].i;
   return lo +
          (int64_t)philox_below(stream_of(call), (uint64_t)i, (uint64_t)(hi - lo) + 1);
 }
@@ -227,7 +226,7 @@ static void int_reference(const OpCall *call, const double *const *in,
 /* -- dropout ----------------------------------------------------------------------- */
 
 static Err mask_infer(OpInfer *io) {
-  double rate = io->attr[SHAPE_SLOTS].f;
+  double rate = attr_behind(io->attr)[0].f;
   if (!(rate >= 0 && rate < 1))
     return fault_set(io->fault, ERR_VALUE, "rate: got %g, allowed: from 0 to below 1",
                      rate);
@@ -238,13 +237,13 @@ static void mask_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   int64_t from = block * BLOCK, n = least(out_count(call) - from, BLOCK);
   kernels()->random_mask((real *)call->out[0].data + from, stream_of(call),
-                         (uint64_t)from, n, call->attr[SHAPE_SLOTS].f);
+                         (uint64_t)from, n, attr_behind(call->attr)[0].f);
 }
 
 static void mask_reference(const OpCall *call, const double *const *in,
                            double *const *out) {
   (void)in;
-  double rate = call->attr[SHAPE_SLOTS].f;
+  double rate = attr_behind(call->attr)[0].f;
   for (int64_t i = 0; i < out_count(call); i++) {
     double u = philox_unit(philox_word(stream_of(call), (uint64_t)i));
     out[0][i] = u < rate ? 0 : 1 / (1 - rate);
@@ -254,59 +253,57 @@ static void mask_reference(const OpCall *call, const double *const *in,
 /* -- samples ----------------------------------------------------------------------- */
 
 static const Sample arange_samples[] = {
-    {.n_attr = 3, .attr = {{.f = 1}, {.f = 1}, {.i = 1}}},
-    {.n_attr = 3, .attr = {{.f = 2.5}, {.f = -0.1}, {.i = 17}}},
-    {.n_attr = 3, .attr = {{.f = 0}, {.f = 3}, {.i = 20001}}},
+    {ATTRS({.f = 1}, {.f = 1}, {.i = 1})},
+    {ATTRS({.f = 2.5}, {.f = -0.1}, {.i = 17})},
+    {ATTRS({.f = 0}, {.f = 3}, {.i = 20001})},
     SAMPLES_END};
 
 static const Sample eye_samples[] = {
-    {.n_attr = 1, .attr = {{.i = 1}}}, {.n_attr = 1, .attr = {{.i = 7}}},
-    {.n_attr = 1, .attr = {{.i = 150}}}, SAMPLES_END};
+    {ATTRS({.i = 1})}, {ATTRS({.i = 7})},
+    {ATTRS({.i = 150})}, SAMPLES_END};
 
-/* The shapes: a scalar, [1], [3, 11], [20001]; `a` and `b` as each op's attributes
- * are. */
-#define DRAW_SAMPLE(rank, d0, d1, a, b, key, draw)                                     \
-  {.n_attr = DRAW_ATTRS,                                                               \
-   .attr = {{.i = (rank)}, {.i = (d0)}, {.i = (d1)}, [SHAPE_SLOTS] = a,                \
-            [SHAPE_SLOTS + 1] = b, {.i = (key)}, {.i = (draw)}}}
+/* Shapes, `a` and `b` as each op's attributes are, key and draw of the stream. */
+#define SCALAR                                                                         \
+  { .i = 0 }
+#define DIMS ATTR_LIST
+#define DRAW_SAMPLE(shape, a, b, key, draw)                                            \
+  { ATTRS(shape, a, b, {.i = (key)}, {.i = (draw)}) }
 
 static const Sample uniform_samples[] = {
-    DRAW_SAMPLE(0, 0, 0, {.f = 0}, {.f = 1}, 11, 0),
-    DRAW_SAMPLE(1, 1, 0, {.f = -1}, {.f = 1}, 12, 1),
-    DRAW_SAMPLE(2, 3, 11, {.f = 2}, {.f = 2}, -13, 2),
-    DRAW_SAMPLE(1, 20001, 0, {.f = -0.5}, {.f = 3}, 14, 3), SAMPLES_END};
+    DRAW_SAMPLE(SCALAR, {.f = 0}, {.f = 1}, 11, 0),
+    DRAW_SAMPLE(DIMS({1}), {.f = -1}, {.f = 1}, 12, 1),
+    DRAW_SAMPLE(DIMS({3}, {11}), {.f = 2}, {.f = 2}, -13, 2),
+    DRAW_SAMPLE(DIMS({20001}), {.f = -0.5}, {.f = 3}, 14, 3), SAMPLES_END};
 
 static const Sample normal_samples[] = {
-    DRAW_SAMPLE(0, 0, 0, {.f = 0}, {.f = 1}, 11, 0),
-    DRAW_SAMPLE(1, 1, 0, {.f = -1}, {.f = 1}, 12, 1),
-    DRAW_SAMPLE(2, 3, 11, {.f = 2}, {.f = 0}, -13, 2),
-    DRAW_SAMPLE(1, 20001, 0, {.f = 0.5}, {.f = 3}, 14, 3), SAMPLES_END};
+    DRAW_SAMPLE(SCALAR, {.f = 0}, {.f = 1}, 11, 0),
+    DRAW_SAMPLE(DIMS({1}), {.f = -1}, {.f = 1}, 12, 1),
+    DRAW_SAMPLE(DIMS({3}, {11}), {.f = 2}, {.f = 0}, -13, 2),
+    DRAW_SAMPLE(DIMS({20001}), {.f = 0.5}, {.f = 3}, 14, 3), SAMPLES_END};
 
 static const Sample int_samples[] = {
-    DRAW_SAMPLE(0, 0, 0, {.i = 0}, {.i = 1}, 11, 0),
-    DRAW_SAMPLE(1, 1, 0, {.i = 7}, {.i = 7}, 12, 1),
-    DRAW_SAMPLE(2, 3, 11, {.i = -5}, {.i = 5}, -13, 2),
-    DRAW_SAMPLE(1, 20001, 0, {.i = 1}, {.i = 1000}, 14, 3), SAMPLES_END};
+    DRAW_SAMPLE(SCALAR, {.i = 0}, {.i = 1}, 11, 0),
+    DRAW_SAMPLE(DIMS({1}), {.i = 7}, {.i = 7}, 12, 1),
+    DRAW_SAMPLE(DIMS({3}, {11}), {.i = -5}, {.i = 5}, -13, 2),
+    DRAW_SAMPLE(DIMS({20001}), {.i = 1}, {.i = 1000}, 14, 3), SAMPLES_END};
 
-#define MASK_SAMPLE(rank, d0, d1, rate, key, draw)                                     \
-  {.n_attr = MASK_ATTRS,                                                               \
-   .attr = {{.i = (rank)}, {.i = (d0)}, {.i = (d1)}, [SHAPE_SLOTS] = {.f = (rate)},    \
-            {.i = (key)}, {.i = (draw)}}}
+#define MASK_SAMPLE(shape, rate, key, draw)                                            \
+  { ATTRS(shape, {.f = (rate)}, {.i = (key)}, {.i = (draw)}) }
 
 static const Sample mask_samples[] = {
-    MASK_SAMPLE(0, 0, 0, 0.5, 11, 0), MASK_SAMPLE(1, 1, 0, 0.1, 12, 1),
-    MASK_SAMPLE(2, 3, 11, 0, -13, 2), MASK_SAMPLE(1, 20001, 0, 0.3, 14, 3),
+    MASK_SAMPLE(SCALAR, 0.5, 11, 0), MASK_SAMPLE(DIMS({1}), 0.1, 12, 1),
+    MASK_SAMPLE(DIMS({3}, {11}), 0, -13, 2), MASK_SAMPLE(DIMS({20001}), 0.3, 14, 3),
     SAMPLES_END};
 
 /* -- records ----------------------------------------------------------------------- */
 
 const Op op_record_arange = {
     .name = "arange", .n_in = 0, .n_out = 1, .flags = OP_NO_GRAD,
-    .attrs = {{.name = "first", .kind = ATTR_REAL, .doc = "the first number"},
-              {.name = "step", .kind = ATTR_REAL, .value = "1",
-               .doc = "from each number to the next"},
-              {.name = "n", .kind = ATTR_INT, .lo = 0, .hi = 1e15,
-               .doc = "how many numbers"}},
+    .attrs = OP_ATTRS({.name = "first", .kind = ATTR_REAL, .doc = "the first number"},
+                      {.name = "step", .kind = ATTR_REAL, .value = "1",
+                       .doc = "from each number to the next"},
+                      {.name = "n", .kind = ATTR_INT, .lo = 0, .hi = 1e15,
+                       .doc = "how many numbers"}),
     .doc = "Evenly spaced numbers: [n].",
     .equation = "y_i = first + (i - 1) step, i = 1 .. n",
     .infer = arange_infer, .split = plain_split, .run = arange_run, .vjp = vjp_none,
@@ -315,8 +312,8 @@ const Op op_record_arange = {
 
 const Op op_record_eye = {
     .name = "eye", .n_in = 0, .n_out = 1, .flags = OP_NO_GRAD,
-    .attrs = {{.name = "n", .kind = ATTR_INT, .lo = 0, .hi = 2147483647,
-               .doc = "rows and columns"}},
+    .attrs = OP_ATTRS({.name = "n", .kind = ATTR_INT, .lo = 0, .hi = 2147483647,
+                       .doc = "rows and columns"}),
     .doc = "The identity matrix: [n, n].",
     .equation = "y_ij = [i = j]",
     .infer = eye_infer, .split = plain_split, .run = eye_run, .vjp = vjp_none,
@@ -330,10 +327,12 @@ const Op op_record_eye = {
 
 const Op op_record_random_uniform = {
     .name = "random_uniform", .n_in = 0, .n_out = 1, .flags = OP_DRAW | OP_NO_GRAD,
-    .attrs = {SHAPE_ATTR,
-              {.name = "lo", .kind = ATTR_REAL, .value = "0", .doc = "lower end"},
-              {.name = "hi", .kind = ATTR_REAL, .value = "1", .doc = "upper end"},
-              STREAM_ATTR},
+    .attrs = OP_ATTRS(SHAPE_ATTR,
+                      {.name = "lo", .kind = ATTR_REAL, .value = "0",
+                       .doc = "lower end"},
+                      {.name = "hi", .kind = ATTR_REAL, .value = "1",
+                       .doc = "upper end"},
+                      STREAM_ATTR),
     .doc = "Uniform draws from [lo, hi); rounding to real may give hi itself.",
     .equation = "y_i = lo + (hi - lo) u_i, u_i from [0, 1) in steps of 2^-24",
     .infer = uniform_infer, .split = draw_split, .run = uniform_run, .vjp = vjp_none,
@@ -342,12 +341,12 @@ const Op op_record_random_uniform = {
 
 const Op op_record_random_normal = {
     .name = "random_normal", .n_in = 0, .n_out = 1, .flags = OP_DRAW | OP_NO_GRAD,
-    .attrs = {SHAPE_ATTR,
-              {.name = "mean", .kind = ATTR_REAL, .value = "0",
-               .doc = "expected value"},
-              {.name = "std", .kind = ATTR_REAL, .value = "1",
-               .doc = "standard deviation, at least 0"},
-              STREAM_ATTR},
+    .attrs = OP_ATTRS(SHAPE_ATTR,
+                      {.name = "mean", .kind = ATTR_REAL, .value = "0",
+                       .doc = "expected value"},
+                      {.name = "std", .kind = ATTR_REAL, .value = "1",
+                       .doc = "standard deviation, at least 0"},
+                      STREAM_ATTR),
     .doc = "Normal draws.",
     .equation = "y_i = mean + std z_i, z_i ~ N(0, 1)",
     .source = "Box, Muller, \"A note on the generation of random normal deviates\", "
@@ -358,12 +357,12 @@ const Op op_record_random_normal = {
 
 const Op op_record_random_int = {
     .name = "random_int", .n_in = 0, .n_out = 1, .flags = OP_DRAW | OP_NO_GRAD,
-    .attrs = {SHAPE_ATTR,
-              {.name = "lo", .kind = ATTR_INT, .lo = -2147483648.0, .hi = 2147483647,
-               .doc = "the smallest"},
-              {.name = "hi", .kind = ATTR_INT, .lo = -2147483648.0, .hi = 2147483647,
-               .doc = "the largest"},
-              STREAM_ATTR},
+    .attrs = OP_ATTRS(SHAPE_ATTR,
+                      {.name = "lo", .kind = ATTR_INT, .lo = -2147483648.0,
+                       .hi = 2147483647, .doc = "the smallest"},
+                      {.name = "hi", .kind = ATTR_INT, .lo = -2147483648.0,
+                       .hi = 2147483647, .doc = "the largest"},
+                      STREAM_ATTR),
     .doc = "Uniform draws of integers, both ends included; int32.",
     .equation = "y_i ~ U{lo .. hi}",
     .infer = int_infer, .split = int_split, .run = int_run, .vjp = vjp_none,
@@ -373,10 +372,10 @@ const Op op_record_random_int = {
 const Op op_record_dropout_mask = {
     .name = "dropout_mask", .n_in = 0, .n_out = 1,
     .flags = OP_DRAW | OP_NO_GRAD | OP_INTERNAL,
-    .attrs = {SHAPE_ATTR,
-              {.name = "rate", .kind = ATTR_REAL, .lo = 0, .hi = 1,
-               .doc = "probability of 0, below 1"},
-              STREAM_ATTR},
+    .attrs = OP_ATTRS(SHAPE_ATTR,
+                      {.name = "rate", .kind = ATTR_REAL, .lo = 0, .hi = 1,
+                       .doc = "probability of 0, below 1"},
+                      STREAM_ATTR),
     .doc = "Factors of inverted dropout.",
     .equation = "y_i = 0 with probability rate, else 1 / (1 - rate)",
     .source = "Srivastava et al., \"Dropout\", JMLR 2014, section 10",
@@ -395,36 +394,32 @@ Node *op_eye(Graph *g, int64_t n) {
   return graph_apply(g, &op_record_eye, NULL, 0, &(Attr){.i = n}, 1);
 }
 
-static Node *draw(Graph *g, const Op *op, const Shape *shape, Attr a, Attr b,
+/* From `n` numbers; the last attribute is the stream. */
+static Node *draw(Graph *g, const Op *op, const Shape *shape, const Attr *number, int n,
                   Stream s) {
-  Attr attr[DRAW_ATTRS];
-  shape_to_attr(attr, shape);
-  attr[SHAPE_SLOTS] = a;
-  attr[SHAPE_SLOTS + 1] = b;
-  stream_to_attr(attr + SHAPE_SLOTS + 2, s);
-  return graph_apply(g, op, NULL, 0, attr, DRAW_ATTRS);
+  Attr attr[SHAPE_ROOM + 2 + 2];
+  int n_attr = shape_to_attr(attr, shape);
+  for (int k = 0; k < n; k++) attr[n_attr++] = number[k];
+  stream_to_attr(attr + n_attr, s);
+  return graph_apply(g, op, NULL, 0, attr, n_attr + 2);
 }
 
 Node *op_random_uniform(Graph *g, const Shape *shape, double lo, double hi, Stream s) {
-  const Attr from = {.f = lo}, to = {.f = hi};
-  return draw(g, &op_record_random_uniform, shape, from, to, s);
+  const Attr ends[] = {{.f = lo}, {.f = hi}};
+  return draw(g, &op_record_random_uniform, shape, ends, 2, s);
 }
 
 Node *op_random_normal(Graph *g, const Shape *shape, double mean, double std,
                        Stream s) {
-  const Attr center = {.f = mean}, spread = {.f = std};
-  return draw(g, &op_record_random_normal, shape, center, spread, s);
+  const Attr moments[] = {{.f = mean}, {.f = std}};
+  return draw(g, &op_record_random_normal, shape, moments, 2, s);
 }
 
 Node *op_random_int(Graph *g, const Shape *shape, int64_t lo, int64_t hi, Stream s) {
-  const Attr from = {.i = lo}, to = {.i = hi};
-  return draw(g, &op_record_random_int, shape, from, to, s);
+  const Attr ends[] = {{.i = lo}, {.i = hi}};
+  return draw(g, &op_record_random_int, shape, ends, 2, s);
 }
 
 Node *op_dropout_mask(Graph *g, const Shape *shape, double rate, Stream s) {
-  Attr attr[MASK_ATTRS];
-  shape_to_attr(attr, shape);
-  attr[SHAPE_SLOTS].f = rate;
-  stream_to_attr(attr + SHAPE_SLOTS + 1, s);
-  return graph_apply(g, &op_record_dropout_mask, NULL, 0, attr, MASK_ATTRS);
+  return draw(g, &op_record_dropout_mask, shape, &(Attr){.f = rate}, 1, s);
 }

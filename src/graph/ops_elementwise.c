@@ -256,47 +256,47 @@ static void vjp_where(Graph *g, Node *y, Node *const *gy, const bool *want, Node
 
 /* One input: a scalar, one element, odd sizes, more than one block, integers. */
 #define ONE_INPUT(...)                                                                 \
-  {1, {{.shape = {0, {0}}, __VA_ARGS__}}, 0, {{0}}},                                   \
-  {1, {{.shape = {1, {1}}, __VA_ARGS__}}, 0, {{0}}},                                   \
-  {1, {{.shape = {3, {3, 1, 7}}, __VA_ARGS__}}, 0, {{0}}},                             \
-  {1, {{.shape = {2, {130, 129}}, __VA_ARGS__}}, 0, {{0}}}
+  {1, {{.shape = {0, {0}}, __VA_ARGS__}}, 0, NULL},                                    \
+  {1, {{.shape = {1, {1}}, __VA_ARGS__}}, 0, NULL},                                    \
+  {1, {{.shape = {3, {3, 1, 7}}, __VA_ARGS__}}, 0, NULL},                              \
+  {1, {{.shape = {2, {130, 129}}, __VA_ARGS__}}, 0, NULL}
 
 static const Sample samples_any[] = {
     ONE_INPUT(.lo = 0),
-    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, {{0}}},
-    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3}}, 0, {{0}}},
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, NULL},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3}}, 0, NULL},
     SAMPLES_END};
 static const Sample samples_positive[] = {
     ONE_INPUT(.lo = 0.1, .hi = 3),
-    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, {{0}}},
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, NULL},
     SAMPLES_END};
 static const Sample samples_above_minus_one[] = {
     ONE_INPUT(.lo = -0.8, .hi = 3),
-    {1, {{.shape = {2, {5, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 9}}, 0, {{0}}},
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 9}}, 0, NULL},
     SAMPLES_END};
 /* Steps: values well inside the treads. */
 static const Sample samples_treads[] = {
     ONE_INPUT(.lo = -2.45, .hi = -2.05),
-    {1, {{.shape = {2, {5, 3}}, .lo = 0.6, .hi = 0.9}}, 0, {{0}}},
-    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 0, {{0}}},
+    {1, {{.shape = {2, {5, 3}}, .lo = 0.6, .hi = 0.9}}, 0, NULL},
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 0, NULL},
     SAMPLES_END};
 
 /* One real input and parameters, away from the kinks that these make. */
-#define WITH_PARAMETERS(n_parameters, ...)                                             \
-  {1, {{.shape = {1, {1}}}}, n_parameters, {__VA_ARGS__}},                             \
-  {1, {{.shape = {3, {3, 1, 7}}}}, n_parameters, {__VA_ARGS__}},                       \
-  {1, {{.shape = {2, {130, 129}}}}, n_parameters, {__VA_ARGS__}},                      \
-  {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -3, .hi = 3}}, n_parameters,    \
-   {__VA_ARGS__}}
+#define WITH_PARAMETERS(...)                                                           \
+  {1, {{.shape = {1, {1}}}}, ATTRS(__VA_ARGS__)},                                      \
+  {1, {{.shape = {3, {3, 1, 7}}}}, ATTRS(__VA_ARGS__)},                                \
+  {1, {{.shape = {2, {130, 129}}}}, ATTRS(__VA_ARGS__)},                               \
+  {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -3, .hi = 3}},                  \
+   ATTRS(__VA_ARGS__)}
 
 static const Sample samples_slope[] = {
-    WITH_PARAMETERS(1, {.f = 0.01}), WITH_PARAMETERS(1, {.f = -0.5}), SAMPLES_END};
+    WITH_PARAMETERS({.f = 0.01}), WITH_PARAMETERS({.f = -0.5}), SAMPLES_END};
 static const Sample samples_alpha[] = {
-    WITH_PARAMETERS(1, {.f = 1}), WITH_PARAMETERS(1, {.f = 0.3}), SAMPLES_END};
+    WITH_PARAMETERS({.f = 1}), WITH_PARAMETERS({.f = 0.3}), SAMPLES_END};
 static const Sample samples_clip[] = {
-    WITH_PARAMETERS(2, {.f = -0.0371}, {.f = 0.0293}),
-    {1, {{.shape = {2, {7, 5}}, .lo = -1.9, .hi = -1.1}}, 2, {{.f = -1}, {.f = 1}}},
-    {1, {{.shape = {2, {7, 5}}, .lo = -0.9, .hi = 0.9}}, 2, {{.f = -1}, {.f = 1}}},
+    WITH_PARAMETERS({.f = -0.0371}, {.f = 0.0293}),
+    {1, {{.shape = {2, {7, 5}}, .lo = -1.9, .hi = -1.1}}, ATTRS({.f = -1}, {.f = 1})},
+    {1, {{.shape = {2, {7, 5}}, .lo = -0.9, .hi = 0.9}}, ATTRS({.f = -1}, {.f = 1})},
     SAMPLES_END};
 
 /* Two inputs: the same shape, each broadcast along inner, outer and middle axes, a
@@ -304,31 +304,31 @@ static const Sample samples_clip[] = {
  * The arguments are their ranges. */
 #define TWO_INPUTS(x_lo, x_hi, y_lo, y_hi)                                             \
   {2, {{.shape = {1, {1}}, .lo = x_lo, .hi = x_hi},                                    \
-       {.shape = {1, {1}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+       {.shape = {1, {1}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                         \
   {2, {{.shape = {2, {3, 5}}, .lo = x_lo, .hi = x_hi},                                 \
-       {.shape = {1, {5}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+       {.shape = {1, {5}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                         \
   {2, {{.shape = {3, {7, 1, 33}}, .lo = x_lo, .hi = x_hi},                             \
-       {.shape = {2, {4, 33}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                    \
+       {.shape = {2, {4, 33}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                     \
   {2, {{.shape = {2, {4, 1}}, .lo = x_lo, .hi = x_hi},                                 \
-       {.shape = {2, {4, 9}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                     \
+       {.shape = {2, {4, 9}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                      \
   {2, {{.shape = {0, {0}}, .lo = x_lo, .hi = x_hi},                                    \
-       {.shape = {3, {3, 1, 7}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                  \
+       {.shape = {3, {3, 1, 7}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                   \
   {2, {{.shape = {2, {6, 5}}, .lo = x_lo, .hi = x_hi},                                 \
-       {.shape = {0, {0}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+       {.shape = {0, {0}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                         \
   {2, {{.shape = {2, {130, 129}}, .lo = x_lo, .hi = x_hi},                             \
-       {.shape = {2, {130, 129}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                 \
+       {.shape = {2, {130, 129}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                  \
   {2, {{.shape = {2, {130, 1}}, .lo = x_lo, .hi = x_hi},                               \
-       {.shape = {2, {1, 129}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                   \
+       {.shape = {2, {1, 129}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                    \
   {2, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 3},                    \
-       {.shape = {1, {3}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+       {.shape = {1, {3}}, .lo = y_lo, .hi = y_hi}}, 0, NULL},                         \
   {2, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3},                    \
-       {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 3}}, 0, {{0}}}
+       {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 3}}, 0, NULL}
 
 /* Integers of which several round to the same float. */
 #define LARGE_INTEGERS                                                                 \
   {2, {{.shape = {2, {31, 33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219},    \
-       {.shape = {1, {33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219}},       \
-   0, {{0}}}
+       {.shape = {1, {33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219}}, 0,    \
+   NULL}
 
 static const Sample samples_select[] = {TWO_INPUTS(0, 0, -1.9, 1.8), LARGE_INTEGERS,
                                         SAMPLES_END};
@@ -337,18 +337,18 @@ static const Sample samples_divisor[] = {TWO_INPUTS(0, 0, 0.5, 3), SAMPLES_END};
 static const Sample samples_pow[] = {TWO_INPUTS(0.2, 2.5, -2, 2), SAMPLES_END};
 
 static const Sample samples_where[] = {
-    {3, {{.shape = {1, {1}}}, {.shape = {1, {1}}}, {.shape = {1, {1}}}}, 0, {{0}}},
+    {3, {{.shape = {1, {1}}}, {.shape = {1, {1}}}, {.shape = {1, {1}}}}, 0, NULL},
     {3, {{.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 0, .hi = 1},
-         {.shape = {1, {5}}}, {.shape = {2, {3, 1}}}}, 0, {{0}}},
+         {.shape = {1, {5}}}, {.shape = {2, {3, 1}}}}, 0, NULL},
     {3, {{.shape = {2, {4, 1}}, .dtype = DT_INT32, .lo = 0, .hi = 1},
-         {.shape = {3, {7, 1, 33}}}, {.shape = {2, {4, 33}}}}, 0, {{0}}},
+         {.shape = {3, {7, 1, 33}}}, {.shape = {2, {4, 33}}}}, 0, NULL},
     {3, {{.shape = {2, {6, 7}}, .dtype = DT_INT32, .lo = 0, .hi = 2},
-         {.shape = {0, {0}}}, {.shape = {0, {0}}}}, 0, {{0}}},
+         {.shape = {0, {0}}}, {.shape = {0, {0}}}}, 0, NULL},
     {3, {{.shape = {2, {130, 129}}, .dtype = DT_UINT8, .lo = 0, .hi = 1},
-         {.shape = {2, {130, 129}}}, {.shape = {0, {0}}}}, 0, {{0}}},
+         {.shape = {2, {130, 129}}}, {.shape = {0, {0}}}}, 0, NULL},
     {3, {{.shape = {2, {31, 33}}, .lo = -1, .hi = 1},
          {.shape = {1, {33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219},
-         {.shape = {0, {0}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, 0, {{0}}},
+         {.shape = {0, {0}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, 0, NULL},
     SAMPLES_END};
 
 /* -- records ----------------------------------------------------------------------- */
@@ -508,8 +508,8 @@ const Op op_record_relu = {
 
 const Op op_record_leaky_relu = {
     COMMON(leaky_relu), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .attrs = {{.name = "negative_slope", .kind = ATTR_REAL, .value = "0.01",
-               .doc = "slope for x < 0"}},
+    .attrs = OP_ATTRS({.name = "negative_slope", .kind = ATTR_REAL, .value = "0.01",
+                       .doc = "slope for x < 0"}),
     .doc = "Rectified linear unit with a slope for negative elements.",
     .equation = "y = x if x > 0 else negative_slope x",
     .source = "Maas et al., ICML 2013, section 2",
@@ -519,8 +519,8 @@ const Op op_record_leaky_relu = {
 
 const Op op_record_elu = {
     COMMON(elu), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .attrs = {{.name = "alpha", .kind = ATTR_REAL, .value = "1",
-               .doc = "the result approaches -alpha for x -> -inf"}},
+    .attrs = OP_ATTRS({.name = "alpha", .kind = ATTR_REAL, .value = "1",
+                       .doc = "the result approaches -alpha for x -> -inf"}),
     .doc = "Exponential linear unit.",
     .equation = "y = x if x > 0 else alpha (exp(x) - 1)",
     .source = "Clevert et al., ICLR 2016, section 3",
@@ -539,8 +539,8 @@ const Op op_record_selu = {
 
 const Op op_record_clip = {
     STEP(clip), .n_in = 1, .flags = OP_ELEMENTWISE,
-    .attrs = {{.name = "lo", .kind = ATTR_REAL, .doc = "lower limit"},
-              {.name = "hi", .kind = ATTR_REAL, .doc = "upper limit"}},
+    .attrs = OP_ATTRS({.name = "lo", .kind = ATTR_REAL, .doc = "lower limit"},
+                      {.name = "hi", .kind = ATTR_REAL, .doc = "upper limit"}),
     .doc = "x limited to [lo, hi]; the gradient passes inside, limits included. "
            "Between whole limits integers stay integers.",
     .equation = "y = min(max(x, lo), hi)",

@@ -121,12 +121,12 @@ GATED(X)
 
 /* A scalar, odd sizes, more than one block, both tails, integers. */
 static const Sample samples[] = {
-    {1, {{.shape = {0, {0}}}}, 0, {{0}}},
-    {1, {{.shape = {3, {3, 1, 7}}}}, 0, {{0}}},
-    {1, {{.shape = {2, {130, 129}}}}, 0, {{0}}},
-    {1, {{.shape = {2, {9, 5}}, .lo = -14, .hi = -2}}, 0, {{0}}},
-    {1, {{.shape = {1, {33}}, .lo = 2, .hi = 30}}, 0, {{0}}},
-    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 0, {{0}}},
+    {1, {{.shape = {0, {0}}}}, 0, NULL},
+    {1, {{.shape = {3, {3, 1, 7}}}}, 0, NULL},
+    {1, {{.shape = {2, {130, 129}}}}, 0, NULL},
+    {1, {{.shape = {2, {9, 5}}, .lo = -14, .hi = -2}}, 0, NULL},
+    {1, {{.shape = {1, {33}}, .lo = 2, .hi = 30}}, 0, NULL},
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 0, NULL},
     SAMPLES_END};
 
 #define COMMON(op)                                                                     \

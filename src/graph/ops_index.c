@@ -112,18 +112,18 @@ static void gather_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample gather_samples[] = {
-    {2, {{.shape = {1, {1}}}, {.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}},
-     0, {{0}}},
+    {2, {{.shape = {1, {1}}},
+         {.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}}, 0, NULL},
     {2, {{.shape = {2, {5, 3}}},
-         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, 0, {{0}}},
+         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, 0, NULL},
     {2, {{.shape = {3, {4, 3, 2}}},
-         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, 0, {{0}}},
+         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, 0, NULL},
     {2, {{.shape = {1, {9}}},
-         {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, {{0}}},
+         {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, NULL},
     {2, {{.shape = {2, {61, 129}}},
-         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, 0, {{0}}},
+         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, 0, NULL},
     {2, {{.shape = {2, {4, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255},
-         {.shape = {1, {6}}, .dtype = DT_INT32, .lo = 1, .hi = 4}}, 0, {{0}}},
+         {.shape = {1, {6}}, .dtype = DT_INT32, .lo = 1, .hi = 4}}, 0, NULL},
     SAMPLES_END};
 
 const Op op_record_gather = {
@@ -257,15 +257,15 @@ static void gather_grad_reference(const OpCall *c, const double *const *in,
 
 static const Sample gather_grad_samples[] = {
     {2, {{.shape = {1, {1}}}, {.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}},
-     1, {{1}}},
+     ATTRS({1})},
     {2, {{.shape = {2, {7, 3}}},
-         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, 1, {{5}}},
+         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, ATTRS({5})},
     {2, {{.shape = {3, {3, 5, 2}}},
-         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, 1, {{6}}},
+         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, ATTRS({6})},
     {2, {{.shape = {1, {301}}},
-         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 2, .hi = 3}}, 1, {{3}}},
+         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 2, .hi = 3}}, ATTRS({3})},
     {2, {{.shape = {2, {131, 521}}},
-         {.shape = {1, {131}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, 1, {{61}}},
+         {.shape = {1, {131}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, ATTRS({61})},
     SAMPLES_END};
 
 const Op op_record_gather_grad = {
@@ -274,8 +274,8 @@ const Op op_record_gather_grad = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"gy", "index"},
-    .attrs = {{.name = "rows", .kind = ATTR_INT, .lo = 0, .hi = 0x1p53,
-               .doc = "rows of what was gathered from"}},
+    .attrs = OP_ATTRS({.name = "rows", .kind = ATTR_INT, .lo = 0, .hi = 0x1p53,
+                       .doc = "rows of what was gathered from"}),
     .doc = "gradient of gather: the rows of gy added up where they were taken from",
     .equation = "y[r, ..] = sum over p with index[p] = r of gy[p, ..]",
     .infer = gather_grad_infer,
@@ -331,11 +331,11 @@ static void one_hot_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample one_hot_samples[] = {
-    {1, {{.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}}, 1, {{1}}},
-    {1, {{.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, 1, {{5}}},
-    {1, {{.shape = {0, {0}}, .dtype = DT_UINT8, .lo = 1, .hi = 3}}, 1, {{3}}},
-    {1, {{.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 10}}, 1, {{10}}},
-    {1, {{.shape = {1, {3001}}, .dtype = DT_INT32, .lo = 1, .hi = 11}}, 1, {{11}}},
+    {1, {{.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}}, ATTRS({1})},
+    {1, {{.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, ATTRS({5})},
+    {1, {{.shape = {0, {0}}, .dtype = DT_UINT8, .lo = 1, .hi = 3}}, ATTRS({3})},
+    {1, {{.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 10}}, ATTRS({10})},
+    {1, {{.shape = {1, {3001}}, .dtype = DT_INT32, .lo = 1, .hi = 11}}, ATTRS({11})},
     SAMPLES_END};
 
 const Op op_record_one_hot = {
@@ -344,8 +344,8 @@ const Op op_record_one_hot = {
     .n_out = 1,
     .flags = OP_NO_GRAD,
     .inputs = (const char *const[]){"index"},
-    .attrs = {{.name = "classes", .kind = ATTR_INT, .lo = 1, .hi = 0x1p31,
-               .doc = "length of the new last axis"}},
+    .attrs = OP_ATTRS({.name = "classes", .kind = ATTR_INT, .lo = 1, .hi = 0x1p31,
+                       .doc = "length of the new last axis"}),
     .doc = "Turns numbers, counted from 1, into rows of zeros with one 1: [..] -> [.., "
            "classes].",
     .equation = "y[.., k] = 1 if k == index[..] else 0",

@@ -26,6 +26,7 @@ const Op op_record_read = {
 
 const Op op_record_pick = {
     .name = "pick", .n_in = 1, .n_out = 1, .flags = OP_INTERNAL,
-    .attrs = {{.name = "output", .kind = ATTR_INT, .doc = "which output, from 0"}},
+    .attrs = OP_ATTRS({.name = "output", .kind = ATTR_INT,
+                       .doc = "which output, from 0"}),
     .doc = "one output of an op that has several",
     .infer = infer_leaf, .run = run_leaf, .vjp = vjp_none};

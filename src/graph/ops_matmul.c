@@ -206,8 +206,8 @@ static bool swaps_last(const Node *node) {
   if (node->op != &op_record_transpose || !node->tracked || !node->in || rank < 2)
     return false;
   for (int a = 0; a < rank - 2; a++)
-    if (node->attr[a].i != a) return false;
-  return node->attr[rank - 2].i == rank - 1;
+    if (node->attr[1 + a].i != a) return false;
+  return node->attr[rank - 1].i == rank - 1;
 }
 
 /* As real, a vector as a matrix of one row or column, a transpose as the flag. */
@@ -248,26 +248,27 @@ Node *op_matmul(Graph *g, Node *x, Node *y) {
 
 /* -- record ------------------------------------------------------------------------ */
 
-#define OPERANDS(...) .n_in = 2, .in = {__VA_ARGS__}, .n_attr = N_SLOTS
+#define OPERANDS(...) .n_in = 2, .in = {__VA_ARGS__}
+#define PLAIN ATTRS({.i = 0}, {.i = 0})
 static const Sample matmul_samples[] = {
-    {OPERANDS({.shape = {2, {1, 1}}}, {.shape = {2, {1, 1}}})},
-    {OPERANDS({.shape = {2, {5, 7}}}, {.shape = {2, {7, 3}}})},
+    {OPERANDS({.shape = {2, {1, 1}}}, {.shape = {2, {1, 1}}}), PLAIN},
+    {OPERANDS({.shape = {2, {5, 7}}}, {.shape = {2, {7, 3}}}), PLAIN},
     {OPERANDS({.shape = {2, {7, 5}}}, {.shape = {2, {7, 3}}}),
-     .attr = {{.i = 1}, {.i = 0}}},
+     ATTRS({.i = 1}, {.i = 0})},
     {OPERANDS({.shape = {2, {5, 7}}}, {.shape = {2, {3, 7}}}),
-     .attr = {{.i = 0}, {.i = 1}}},
+     ATTRS({.i = 0}, {.i = 1})},
     {OPERANDS({.shape = {2, {7, 5}}}, {.shape = {2, {3, 7}}}),
-     .attr = {{.i = 1}, {.i = 1}}},
-    {OPERANDS({.shape = {2, {1, 37}}}, {.shape = {2, {37, 41}}})},
-    {OPERANDS({.shape = {2, {41, 37}}}, {.shape = {2, {37, 1}}})},
-    {OPERANDS({.shape = {2, {33, 65}}}, {.shape = {2, {65, 47}}})},
-    {OPERANDS({.shape = {3, {2, 3, 5}}}, {.shape = {2, {5, 4}}})},
+     ATTRS({.i = 1}, {.i = 1})},
+    {OPERANDS({.shape = {2, {1, 37}}}, {.shape = {2, {37, 41}}}), PLAIN},
+    {OPERANDS({.shape = {2, {41, 37}}}, {.shape = {2, {37, 1}}}), PLAIN},
+    {OPERANDS({.shape = {2, {33, 65}}}, {.shape = {2, {65, 47}}}), PLAIN},
+    {OPERANDS({.shape = {3, {2, 3, 5}}}, {.shape = {2, {5, 4}}}), PLAIN},
     {OPERANDS({.shape = {3, {2, 5, 3}}}, {.shape = {2, {4, 5}}}),
-     .attr = {{.i = 1}, {.i = 1}}},
-    {OPERANDS({.shape = {2, {3, 5}}}, {.shape = {3, {2, 5, 4}}})},
+     ATTRS({.i = 1}, {.i = 1})},
+    {OPERANDS({.shape = {2, {3, 5}}}, {.shape = {3, {2, 5, 4}}}), PLAIN},
     {OPERANDS({.shape = {4, {2, 2, 3, 5}}}, {.shape = {4, {2, 2, 4, 5}}}),
-     .attr = {{.i = 0}, {.i = 1}}},
-    {OPERANDS({.shape = {3, {5, 17, 19}}}, {.shape = {3, {5, 19, 23}}})},
+     ATTRS({.i = 0}, {.i = 1})},
+    {OPERANDS({.shape = {3, {5, 17, 19}}}, {.shape = {3, {5, 19, 23}}}), PLAIN},
     SAMPLES_END};
 
 const Op op_record_matmul = {
@@ -275,10 +276,10 @@ const Op op_record_matmul = {
     .n_in = 2,
     .n_out = 1,
     .inputs = (const char *const[]){"x", "y"},
-    .attrs = {{.name = "transpose_x", .kind = ATTR_BOOL, .value = "false",
-               .doc = "use x with its last two axes swapped"},
-              {.name = "transpose_y", .kind = ATTR_BOOL, .value = "false",
-               .doc = "use y with its last two axes swapped"}},
+    .attrs = OP_ATTRS({.name = "transpose_x", .kind = ATTR_BOOL, .value = "false",
+                       .doc = "use x with its last two axes swapped"},
+                      {.name = "transpose_y", .kind = ATTR_BOOL, .value = "false",
+                       .doc = "use y with its last two axes swapped"}),
     .doc = "Matrix product over the last two axes: [.., M, K] x [K, N] or [.., K, N] "
            "-> [.., M, N]. A vector is a row on the left, a column on the right, and "
            "its axis is dropped from the result.",

@@ -1,21 +1,10 @@
-/* ops_move.h: what the ops that only move elements share. Private to graph/.
- *
- * Slots of attributes beyond the rank are 0. */
+/* ops_move.h: what the ops that only move elements share. Private to graph/. */
 #ifndef GRAPH_OPS_MOVE_H
 #define GRAPH_OPS_MOVE_H
 
 #include "graph/ops.h"
 #include "kernel/move.h"
 
-enum {
-  SHAPE_SLOTS = 1 + MAX_RANK,
-  RANGE_SLOTS = 3 * MAX_RANK,
-  PAD_SLOTS = 2 * MAX_RANK
-};
-
-/* A shape in the slots of an ATTR_SHAPE. */
-void shape_to_attr(Attr *attr, const Shape *s);
-Shape shape_from_attr(const Attr *attr);
 /* Is it a shape that a tensor can have? `low`: the least dim, 0, or -1 where that means
  * "what remains". */
 Err attr_check_shape(const Attr *attr, int64_t low, Fault *fault);

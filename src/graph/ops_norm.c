@@ -91,8 +91,8 @@ static Node *apply_norm(Graph *g, const Op *op, Node *x, Node *weight, Node *bia
 }
 
 #define EPS_ATTR                                                                       \
-  {{.name = "eps", .kind = ATTR_REAL, .value = "1e-5", .lo = 0, .hi = 1e30,            \
-    .doc = "added to the variance"}}
+  OP_ATTRS({.name = "eps", .kind = ATTR_REAL, .value = "1e-5", .lo = 0, .hi = 1e30,    \
+            .doc = "added to the variance"})
 
 /* -- batch norm: layout ------------------------------------------------------------ */
 
@@ -295,10 +295,7 @@ static Node *batch_norm_make(Graph *g, Node *const *in, int n_in, const Attr *at
                        attr[0].f);
 }
 
-#define EPS                                                                            \
-  1, {                                                                                 \
-    { .f = 1e-5 }                                                                      \
-  }
+#define EPS ATTRS({.f = 1e-5})
 static const Sample batch_norm_samples[] = {
     {3, {{.shape = {2, {2, 1}}}, {.shape = {1, {1}}}, {.shape = {1, {1}}}}, EPS},
     {1, {{.shape = {2, {5, 3}}}}, EPS},

@@ -54,8 +54,8 @@ static void normalize_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
   if (want[BIAS]) gx[BIAS] = op_sum_to(g, gy[0], each);
 }
 
-#define NORMALIZE(x, each) \
-  {N_IN, {{.shape = x}, {.shape = each}, {.shape = each}, {.shape = each}}, 0, {{0}}}
+#define NORMALIZE(x, each)                                                             \
+  {N_IN, {{.shape = x}, {.shape = each}, {.shape = each}, {.shape = each}}, 0, NULL}
 
 static const Sample normalize_samples[] = {NORMALIZE(SHAPE_OF(1, 1), SHAPE_OF(1)),
                                            NORMALIZE(SHAPE_OF(4, 3), SHAPE_OF(3)),

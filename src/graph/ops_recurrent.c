@@ -535,13 +535,13 @@ Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask) {
 #define BACKWARD(n, t, f, h)                                                           \
   {.shape = {3, {n, t, h}}}, {.shape = {2, {n, 2 * h}}}, SEQUENCE(n, t, f, h)
 
-static const Sample lstm_samples[] = {{4, {SEQUENCE(1, 1, 1, 1)}, 0, {{0}}},
-                                      {4, {SEQUENCE(3, 4, 2, 3)}, 0, {{0}}},
-                                      {4, {SEQUENCE(19, 3, 5, 2)}, 0, {{0}}},
+static const Sample lstm_samples[] = {{4, {SEQUENCE(1, 1, 1, 1)}, 0, NULL},
+                                      {4, {SEQUENCE(3, 4, 2, 3)}, 0, NULL},
+                                      {4, {SEQUENCE(19, 3, 5, 2)}, 0, NULL},
                                       SAMPLES_END};
-static const Sample lstm_grad_samples[] = {{6, {BACKWARD(1, 1, 1, 1)}, 0, {{0}}},
-                                           {6, {BACKWARD(3, 4, 2, 3)}, 0, {{0}}},
-                                           {6, {BACKWARD(19, 3, 5, 2)}, 0, {{0}}},
+static const Sample lstm_grad_samples[] = {{6, {BACKWARD(1, 1, 1, 1)}, 0, NULL},
+                                           {6, {BACKWARD(3, 4, 2, 3)}, 0, NULL},
+                                           {6, {BACKWARD(19, 3, 5, 2)}, 0, NULL},
                                            SAMPLES_END};
 
 #define LSTM_SOURCE                                                                    \

@@ -31,6 +31,10 @@ enum {
 
 /* -- axes -------------------------------------------------------------------------- */
 
+/* The attributes: a list of axes, keepdims; of var the correction, too. */
+static bool keepdims_of(const Attr *attr) { return attr_behind(attr)->i != 0; }
+static int64_t correction_of(const Attr *attr) { return attr_behind(attr)[1].i; }
+
 static bool is_reduced(unsigned axes, int axis) { return axes >> axis & 1; }
 
 /* Elements per output. */
@@ -141,7 +145,7 @@ static Plan plan_of(const Shape *x, unsigned axes) {
 }
 
 static Plan plan_call(const OpCall *call) {
-  return plan_of(&call->in[0].shape, (unsigned)call->attr[0].i);
+  return plan_of(&call->in[0].shape, attr_axes(call->attr));
 }
 
 static bool is_empty(const OpCall *call) {
@@ -293,7 +297,7 @@ static void reduce_run(const OpCall *call, int phase, int64_t block, const Reduc
     return;
   }
   Plan p = plan_call(call);
-  int64_t n = reduced_count(&x->shape, (unsigned)call->attr[0].i);
+  int64_t n = reduced_count(&x->shape, attr_axes(call->attr));
   if (phase == 1) {
     merge_units(r, &p, call, n, block);
   } else if (p.n_pieces > 1) {
@@ -369,7 +373,7 @@ static double finish_mean(const double *state, int64_t N, int64_t c, int64_t n,
 
 static double finish_var(const double *state, int64_t N, int64_t c, int64_t n,
                          const Attr *attr) {
-  return state[2 * N + c] / (double)(n - attr[2].i);
+  return state[2 * N + c] / (double)(n - correction_of(attr));
 }
 
 static void sum_run(const OpCall *call, int phase, int64_t block) {
@@ -446,13 +450,14 @@ static void min_run(const OpCall *call, int phase, int64_t block) {
 
 static Err sum_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
-  unsigned axes = (unsigned)io->attr[0].i;
   char text[SHAPE_TEXT];
-  for (int a = x->rank; axes != ALL_AXES && a < 32; a++)
-    if (is_reduced(axes, a))
-      return fault_set(io->fault, ERR_SHAPE, "axes: got axis %d, but x has %d (%s)",
-                       a + 1, x->rank, shape_text(text, x));
-  io->out_shape[0] = shape_after(x, axes, io->attr[1].i != 0);
+  for (int k = 1; k <= io->attr[0].i; k++) {
+    int64_t axis = io->attr[k].i;
+    if (axis < 0 || axis >= x->rank)
+      return fault_set(io->fault, ERR_SHAPE, "axes: got axis %lld, but x has %d (%s)",
+                       (long long)axis + 1, x->rank, shape_text(text, x));
+  }
+  io->out_shape[0] = shape_after(x, attr_axes(io->attr), keepdims_of(io->attr));
   return ERR_OK;
 }
 
@@ -461,7 +466,7 @@ static Err nonempty_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
   char text[SHAPE_TEXT];
   if (sum_infer(io)) return io->fault->code;
-  if (reduced_count(x, (unsigned)io->attr[0].i) > 0) return ERR_OK;
+  if (reduced_count(x, attr_axes(io->attr)) > 0) return ERR_OK;
   return fault_set(io->fault, ERR_SHAPE,
                    "x is %s: there are no elements along the axes to reduce",
                    shape_text(text, x));
@@ -474,8 +479,8 @@ static Err extreme_infer(OpInfer *io) {
 
 static Err var_infer(OpInfer *io) {
   if (nonempty_infer(io)) return io->fault->code;
-  int64_t n = reduced_count(&io->in[0]->shape, (unsigned)io->attr[0].i);
-  int64_t correction = io->attr[2].i;
+  int64_t n = reduced_count(&io->in[0]->shape, attr_axes(io->attr));
+  int64_t correction = correction_of(io->attr);
   if (correction >= 0 && correction < n) return ERR_OK;
   return fault_set(io->fault, ERR_VALUE,
                    "correction: got %lld, allowed: 0 to %lld, less than the %lld "
@@ -488,12 +493,12 @@ static Err var_infer(OpInfer *io) {
 
 /* v, of y's shape, with the reduced axes back as axes of length 1. */
 static Node *with_axes(Graph *graph, Node *y, Node *v) {
-  Shape s = shape_after(&y->in[0]->shape, (unsigned)y->attr[0].i, true);
+  Shape s = shape_after(&y->in[0]->shape, attr_axes(y->attr), true);
   return op_reshape(graph, v, &s);
 }
 
 static int64_t per_output(const Node *y) {
-  return reduced_count(&y->in[0]->shape, (unsigned)y->attr[0].i);
+  return reduced_count(&y->in[0]->shape, attr_axes(y->attr));
 }
 
 static void sum_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
@@ -513,8 +518,8 @@ static void var_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
                     Node **gx) {
   if (!want[0]) return;
   Node *x = y->in[0];
-  Node *mean = op_mean(graph, x, (unsigned)y->attr[0].i, true);
-  double factor = 2.0 / (double)(per_output(y) - y->attr[2].i);
+  Node *mean = op_mean(graph, x, attr_axes(y->attr), true);
+  double factor = 2.0 / (double)(per_output(y) - correction_of(y->attr));
   Node *share = op_scale(graph, with_axes(graph, y, gy[0]), factor);
   gx[0] = op_chain_mul(graph, share, op_sub(graph, x, mean));
 }
@@ -523,7 +528,7 @@ static void extreme_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want
                         Node **gx) {
   if (!want[0]) return;
   Node *is_best = op_eq(graph, y->in[0], with_axes(graph, y, y));
-  Node *n_best = op_sum(graph, is_best, (unsigned)y->attr[0].i, true);
+  Node *n_best = op_sum(graph, is_best, attr_axes(y->attr), true);
   Node *share = op_chain_div(graph, with_axes(graph, y, gy[0]), n_best);
   gx[0] = op_mul(graph, is_best, share);
 }
@@ -536,7 +541,7 @@ static int64_t output_of(const OpCall *call, int64_t i) {
   int64_t at[MAX_RANK], o = 0;
   shape_unravel(at, x, i);
   for (int a = 0; a < x->rank; a++)
-    if (!is_reduced((unsigned)call->attr[0].i, a)) o = o * x->dim[a] + at[a];
+    if (!is_reduced(attr_axes(call->attr), a)) o = o * x->dim[a] + at[a];
   return o;
 }
 
@@ -564,13 +569,13 @@ static void sum_reference(const OpCall *call, const double *const *in,
 
 static void mean_reference(const OpCall *call, const double *const *in,
                            double *const *out) {
-  int64_t n = reduced_count(&call->in[0].shape, (unsigned)call->attr[0].i);
+  int64_t n = reduced_count(&call->in[0].shape, attr_axes(call->attr));
   sum_over(call, in[0], out[0], (double)n);
 }
 
 static void var_reference(const OpCall *call, const double *const *in,
                           double *const *out) {
-  int64_t n = reduced_count(&call->in[0].shape, (unsigned)call->attr[0].i);
+  int64_t n = reduced_count(&call->in[0].shape, attr_axes(call->attr));
   long double *s = new_sums(call);
   mean_reference(call, in, out);
   for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++) {
@@ -578,7 +583,7 @@ static void var_reference(const OpCall *call, const double *const *in,
     s[output_of(call, i)] += d * d;
   }
   for (int64_t o = 0; o < shape_count(&call->out[0].shape); o++)
-    out[0][o] = (double)(s[o] / (n - call->attr[2].i));
+    out[0][o] = (double)(s[o] / (n - correction_of(call->attr)));
   free(s);
 }
 
@@ -614,34 +619,34 @@ static void min_reference(const OpCall *call, const double *const *in,
 
 /* -- samples ----------------------------------------------------------------------- */
 
-#define REDUCE_SAMPLE(axes, keepdims, ...)                                             \
-  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 2,                             \
-   .attr = {{.i = (axes)}, {.i = (keepdims)}}}
+/* A sample on axes, from 0: ON({0}, {2}). */
+#define ON ATTR_LIST
+#define ON_NONE                                                                        \
+  { .i = 0 }
+#define SAMPLE(axes, keepdims, ...)                                                    \
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, ATTRS(axes, {.i = (keepdims)})}
 
 /* Rows and columns, one piece and several, groups on either side. */
-#define REDUCE_SAMPLES                                                                 \
-  REDUCE_SAMPLE(ALL_AXES, 0, {0, {0}}), REDUCE_SAMPLE(1, 0, {1, {1}}),                 \
-      REDUCE_SAMPLE(ALL_AXES, 1, {2, {3, 17}}), REDUCE_SAMPLE(2, 1, {2, {5, 33}}),     \
-      REDUCE_SAMPLE(1, 0, {2, {9, 5}}), REDUCE_SAMPLE(5, 0, {3, {4, 3, 7}}),           \
-      REDUCE_SAMPLE(10, 0, {4, {3, 5, 2, 7}}), REDUCE_SAMPLE(5, 1, {4, {3, 5, 2, 7}}), \
-      REDUCE_SAMPLE(0, 0, {2, {3, 4}}), REDUCE_SAMPLE(1, 0, {2, {70, 300}}),           \
-      REDUCE_SAMPLE(1, 0, {2, {2100, 17}}), REDUCE_SAMPLE(ALL_AXES, 0, {1, {33001}}),  \
-      REDUCE_SAMPLE(5, 0, {3, {40, 3, 301}})
+#define SAMPLES                                                                        \
+  SAMPLE(ON_NONE, 0, {0, {0}}), SAMPLE(ON({0}), 0, {1, {1}}),                          \
+      SAMPLE(ON({0}, {1}), 1, {2, {3, 17}}), SAMPLE(ON({1}), 1, {2, {5, 33}}),         \
+      SAMPLE(ON({0}), 0, {2, {9, 5}}), SAMPLE(ON({0}, {2}), 0, {3, {4, 3, 7}}),        \
+      SAMPLE(ON({1}, {3}), 0, {4, {3, 5, 2, 7}}), SAMPLE(ON_NONE, 0, {2, {3, 4}}),     \
+      SAMPLE(ON({0}, {2}), 1, {4, {3, 5, 2, 7}}), SAMPLE(ON({0}), 0, {2, {70, 300}}),  \
+      SAMPLE(ON({0}), 0, {2, {2100, 17}}), SAMPLE(ON({0}), 0, {1, {33001}}),           \
+      SAMPLE(ON({0}, {2}), 0, {3, {40, 3, 301}})
 
 /* Of integers. */
+#define INTEGERS(lo_, hi_) .dtype = DT_INT32, .lo = (lo_), .hi = (hi_)
 #define INTEGER_SAMPLES                                                                \
-  {.n_in = 1, .in = {{{2, {7, 21}}, DT_UINT8, 0, 255}}, .n_attr = 2,                   \
-   .attr = {{.i = 1}, {.i = 0}}},                                                      \
-  {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -99, 99}}, .n_attr = 2,                  \
-   .attr = {{.i = 2}, {.i = 0}}},                                                      \
-  {.n_in = 1, .in = {{{2, {2100, 17}}, DT_INT32, 16777216, 16777219}}, .n_attr = 2,    \
-   .attr = {{.i = 1}, {.i = 0}}},                                                      \
-  {.n_in = 1, .in = {{{1, {33001}}, DT_INT32, -2147483648.0, 2147483647}}, .n_attr = 2,\
-   .attr = {{.i = 1}, {.i = 0}}}
+  SAMPLE(ON({0}), 0, {2, {7, 21}}, .dtype = DT_UINT8, .hi = 255),                      \
+      SAMPLE(ON({1}), 0, {2, {7, 21}}, INTEGERS(-99, 99)),                             \
+      SAMPLE(ON({0}), 0, {2, {2100, 17}}, INTEGERS(16777216, 16777219)),               \
+      SAMPLE(ON({0}), 0, {1, {33001}}, INTEGERS(-2147483648.0, 2147483647))
 
-static const Sample sum_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES,
-                                     REDUCE_SAMPLE(1, 0, {2, {0, 3}}), SAMPLES_END};
-static const Sample reduce_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES, SAMPLES_END};
+static const Sample sum_samples[] = {SAMPLES, INTEGER_SAMPLES,
+                                     SAMPLE(ON({0}), 0, {2, {0, 3}}), SAMPLES_END};
+static const Sample reduce_samples[] = {SAMPLES, INTEGER_SAMPLES, SAMPLES_END};
 
 /* Squares beyond what a real can hold, and below. */
 #ifdef REAL_DOUBLE
@@ -649,32 +654,27 @@ static const Sample reduce_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES, SAMPLES
 #else
 #define FAR 1e30
 #endif
-#define NORM_SAMPLE(axes, far, ...)                                                    \
-  {.n_in = 1, .in = {{__VA_ARGS__, DT_REAL, (far) / 8, far}}, .n_attr = 2,             \
-   .attr = {{.i = (axes)}, {.i = 0}}}
+#define UP_TO(far) .lo = (far) / 8, .hi = far
 static const Sample norm_samples[] = {
-    REDUCE_SAMPLES, INTEGER_SAMPLES, NORM_SAMPLE(ALL_AXES, FAR, {1, {33001}}),
-    NORM_SAMPLE(ALL_AXES, 1 / FAR, {1, {33001}}), NORM_SAMPLE(1, FAR, {2, {70, 300}}),
-    NORM_SAMPLE(1, 1 / FAR, {2, {70, 300}}), NORM_SAMPLE(2, FAR, {2, {5, 33}}),
-    SAMPLES_END};
+    SAMPLES, INTEGER_SAMPLES, SAMPLE(ON({0}), 0, {1, {33001}}, UP_TO(FAR)),
+    SAMPLE(ON({0}), 0, {1, {33001}}, UP_TO(1 / FAR)),
+    SAMPLE(ON({0}), 0, {2, {70, 300}}, UP_TO(FAR)),
+    SAMPLE(ON({0}), 0, {2, {70, 300}}, UP_TO(1 / FAR)),
+    SAMPLE(ON({1}), 0, {2, {5, 33}}, UP_TO(FAR)), SAMPLES_END};
 
-#define VAR_SAMPLE(axes, keepdims, correction, ...)                                    \
-  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 3,                             \
-   .attr = {{.i = (axes)}, {.i = (keepdims)}, {.i = (correction)}}}
+#define VAR(axes, keepdims, correction, ...)                                           \
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}},                                          \
+   ATTRS(axes, {.i = (keepdims)}, {.i = (correction)})}
 
 static const Sample var_samples[] = {
-    VAR_SAMPLE(ALL_AXES, 0, 0, {0, {0}}),       VAR_SAMPLE(1, 0, 0, {1, {1}}),
-    VAR_SAMPLE(ALL_AXES, 1, 1, {2, {3, 17}}),   VAR_SAMPLE(2, 1, 0, {2, {5, 33}}),
-    VAR_SAMPLE(1, 0, 1, {2, {9, 5}}),           VAR_SAMPLE(5, 0, 0, {3, {4, 3, 7}}),
-    VAR_SAMPLE(10, 0, 0, {4, {3, 5, 2, 7}}),    VAR_SAMPLE(1, 0, 1, {2, {70, 300}}),
-    VAR_SAMPLE(1, 0, 0, {2, {2100, 17}}),       VAR_SAMPLE(ALL_AXES, 0, 1, {1,
-                                                                            {33001}}),
-    VAR_SAMPLE(5, 0, 0, {3, {40, 3, 301}}),
-    {.n_in = 1, .in = {{{2, {5, 33}}, DT_REAL, 1000, 1001}}, .n_attr = 3,
-     .attr = {{.i = 2}, {.i = 0}, {.i = 0}}},
-    {.n_in = 1, .in = {{{2, {33, 5}}, DT_INT32, 16777216, 16777219}}, .n_attr = 3,
-     .attr = {{.i = 1}, {.i = 0}, {.i = 0}}},
-    SAMPLES_END};
+    VAR(ON_NONE, 0, 0, {0, {0}}), VAR(ON({0}), 0, 0, {1, {1}}),
+    VAR(ON({0}, {1}), 1, 1, {2, {3, 17}}), VAR(ON({1}), 1, 0, {2, {5, 33}}),
+    VAR(ON({0}), 0, 1, {2, {9, 5}}), VAR(ON({0}, {2}), 0, 0, {3, {4, 3, 7}}),
+    VAR(ON({1}, {3}), 0, 0, {4, {3, 5, 2, 7}}), VAR(ON({0}), 0, 1, {2, {70, 300}}),
+    VAR(ON({0}), 0, 0, {2, {2100, 17}}), VAR(ON({0}), 0, 1, {1, {33001}}),
+    VAR(ON({0}, {2}), 0, 0, {3, {40, 3, 301}}),
+    VAR(ON({1}), 0, 0, {2, {5, 33}}, .lo = 1000, .hi = 1001),
+    VAR(ON({0}), 0, 0, {2, {33, 5}}, INTEGERS(16777216, 16777219)), SAMPLES_END};
 
 /* -- records ----------------------------------------------------------------------- */
 
@@ -684,8 +684,7 @@ static const Sample var_samples[] = {
        .doc = "keep the reduced axes, with size 1"}
 
 const Op op_record_sum = {
-    .name = "sum", .n_in = 1, .n_out = 1,
-    .attrs = {REDUCE_ATTRS},
+    .name = "sum", .n_in = 1, .n_out = 1, .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "Sum over axes; 0 over no elements. Of integers exact, then rounded once "
            "to real.",
     .equation = "y = sum_i x_i",
@@ -694,8 +693,7 @@ const Op op_record_sum = {
 };
 
 const Op op_record_mean = {
-    .name = "mean", .n_in = 1, .n_out = 1,
-    .attrs = {REDUCE_ATTRS},
+    .name = "mean", .n_in = 1, .n_out = 1, .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "Mean over axes.",
     .equation = "y = (1/n) sum_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = mean_run, .vjp = mean_vjp,
@@ -704,10 +702,10 @@ const Op op_record_mean = {
 
 const Op op_record_var = {
     .name = "var", .n_in = 1, .n_out = 1,
-    .attrs = {REDUCE_ATTRS,
-              {.name = "correction", .kind = ATTR_INT, .value = "0", .lo = 0, .hi = 1e9,
-               .doc = "n - correction is the divisor: 0 gives the biased, 1 the "
-                      "unbiased variance"}},
+    .attrs = OP_ATTRS(REDUCE_ATTRS,
+                      {.name = "correction", .kind = ATTR_INT, .value = "0", .lo = 0,
+                       .hi = 1e9, .doc = "n - correction is the divisor: 0 gives the "
+                                         "biased, 1 the unbiased variance"}),
     .doc = "Variance over axes.",
     .equation = "y = (1/(n - correction)) sum_i (x_i - mean(x))^2",
     .infer = var_infer, .split = reduce_split, .run = var_run, .vjp = var_vjp,
@@ -716,7 +714,7 @@ const Op op_record_var = {
 
 const Op op_record_norm = {
     .name = "norm", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD | OP_INTERNAL,
-    .attrs = {REDUCE_ATTRS},
+    .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "Euclidean norm over axes: finite wherever a real holds it, even if the "
            "squares overflow.",
     .equation = "y = sqrt(sum_i x_i^2)",
@@ -727,7 +725,7 @@ const Op op_record_norm = {
 
 const Op op_record_quick_norm = {
     .name = "quick_norm", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD | OP_INTERNAL,
-    .attrs = {REDUCE_ATTRS},
+    .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "As norm, but the squares of 1,024 neighbours are added in reals where "
            "that keeps six digits: for what is shown, not trained with.",
     .equation = "y = sqrt(sum_i x_i^2)",
@@ -736,8 +734,7 @@ const Op op_record_quick_norm = {
 };
 
 const Op op_record_max = {
-    .name = "max", .n_in = 1, .n_out = 1,
-    .attrs = {REDUCE_ATTRS},
+    .name = "max", .n_in = 1, .n_out = 1, .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "Largest element over axes; NaN wins. Equal ones share the gradient "
            "equally. Of integers an integer.",
     .equation = "y = max_i x_i",
@@ -746,8 +743,7 @@ const Op op_record_max = {
 };
 
 const Op op_record_min = {
-    .name = "min", .n_in = 1, .n_out = 1,
-    .attrs = {REDUCE_ATTRS},
+    .name = "min", .n_in = 1, .n_out = 1, .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient "
            "equally. Of integers an integer.",
     .equation = "y = min_i x_i",
@@ -757,34 +753,38 @@ const Op op_record_min = {
 
 /* -- constructors ------------------------------------------------------------------ */
 
-static Node *reduce(Graph *g, const Op *op, Node *x, unsigned axes, bool keepdims) {
-  Attr attr[2] = {{.i = axes}, {.i = keepdims}};
-  return graph_apply(g, op, &x, 1, attr, 2);
+/* With a correction of 0 where the op has one. */
+static Node *reduce(Graph *g, const Op *op, Node *x, unsigned axes, bool keepdims,
+                    bool corrects) {
+  Attr attr[AXES_ROOM + 2];
+  int n = x ? axes_to_attr(attr, axes, x->shape.rank) : 0;
+  attr[n].i = keepdims;
+  attr[n + 1].i = 0;
+  return graph_apply(g, op, &x, 1, attr, n + 1 + corrects);
 }
 
 Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_sum, x, axes, keepdims);
+  return reduce(g, &op_record_sum, x, axes, keepdims, false);
 }
 
 Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_mean, x, axes, keepdims);
+  return reduce(g, &op_record_mean, x, axes, keepdims, false);
 }
 
 Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  Attr attr[3] = {{.i = axes}, {.i = keepdims}, {.i = 0}};
-  return graph_apply(g, &op_record_var, &x, 1, attr, 3);
+  return reduce(g, &op_record_var, x, axes, keepdims, true);
 }
 
 Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_norm, x, axes, keepdims);
+  return reduce(g, &op_record_norm, x, axes, keepdims, false);
 }
 
 Node *op_quick_norm(Graph *g, Node *x) {
-  return reduce(g, &op_record_quick_norm, x, ALL_AXES, false);
+  return reduce(g, &op_record_quick_norm, x, ALL_AXES, false, false);
 }
 
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_max, x, axes, keepdims);
+  return reduce(g, &op_record_max, x, axes, keepdims, false);
 }
 
 Node *op_sum_to(Graph *g, Node *x, const Shape *shape) {

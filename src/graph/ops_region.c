@@ -45,34 +45,38 @@ typedef struct Region {
   int64_t step[MAX_RANK];
 } Region;
 
-static Region region_of_ranges(const Attr *attr, int rank) {
+/* From a list of ranges. */
+static Region region_of_ranges(const Attr *list) {
   Region r = {{0}, {0}, {0}};
-  for (int a = 0; a < rank; a++) {
-    r.start[a] = attr[3 * a].i;
-    r.count[a] = attr[3 * a + 1].i;
-    r.step[a] = attr[3 * a + 2].i;
+  for (int a = 0; 3 * a < list->i; a++) {
+    r.start[a] = list[1 + 3 * a].i;
+    r.count[a] = list[2 + 3 * a].i;
+    r.step[a] = list[3 + 3 * a].i;
   }
   return r;
 }
 
-/* The inner part of a padded array. */
-static Region region_of_pads(const Attr *attr, const Shape *inner) {
+/* The inner part of an array padded by a list of pads. */
+static Region region_of_pads(const Attr *list, const Shape *inner) {
   Region r = {{0}, {0}, {0}};
   for (int a = 0; a < inner->rank; a++) {
-    r.start[a] = attr[2 * a].i;
+    r.start[a] = list[1 + 2 * a].i;
     r.count[a] = inner->dim[a];
     r.step[a] = 1;
   }
   return r;
 }
 
-static void region_to_attr(Attr *attr, const Region *r, int rank) {
-  memset(attr, 0, RANGE_SLOTS * sizeof *attr);
+/* Returns the words. */
+static int region_to_attr(Attr *attr, const Region *r, int rank) {
+  int n = 0;
+  attr[n++].i = 3 * rank;
   for (int a = 0; a < rank; a++) {
-    attr[3 * a].i = r->start[a];
-    attr[3 * a + 1].i = r->count[a];
-    attr[3 * a + 2].i = r->step[a];
+    attr[n++].i = r->start[a];
+    attr[n++].i = r->count[a];
+    attr[n++].i = r->step[a];
   }
+  return n;
 }
 
 static Shape region_shape(const Region *r, int rank) {
@@ -157,25 +161,27 @@ static void embed_reference(const OpCall *c, const Region *r, const double *x,
 }
 
 static Node *slice_region(Graph *g, Node *x, const Region *r) {
-  Attr attr[RANGE_SLOTS];
-  region_to_attr(attr, r, x ? x->shape.rank : 0);
-  return graph_apply(g, &op_record_slice, (Node *[]){x}, 1, attr, RANGE_SLOTS);
+  Attr attr[RANGES_ROOM];
+  int n = region_to_attr(attr, r, x ? x->shape.rank : 0);
+  return graph_apply(g, &op_record_slice, (Node *[]){x}, 1, attr, n);
 }
 
 /* Zeros of the shape `whole`, with x at the region. */
 static Node *embed_region(Graph *g, Node *x, const Shape *whole, const Region *r) {
-  Attr attr[SHAPE_SLOTS + RANGE_SLOTS];
-  shape_to_attr(attr, whole);
-  region_to_attr(attr + SHAPE_SLOTS, r, whole->rank);
-  return graph_apply(g, &op_record_slice_grad, (Node *[]){x}, 1, attr,
-                     SHAPE_SLOTS + RANGE_SLOTS);
+  Attr attr[SHAPE_ROOM + RANGES_ROOM];
+  int n = shape_to_attr(attr, whole);
+  n += region_to_attr(attr + n, r, whole->rank);
+  return graph_apply(g, &op_record_slice_grad, (Node *[]){x}, 1, attr, n);
 }
 
 /* -- slice ------------------------------------------------------------------------- */
 
 static Err slice_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
-  Region r = region_of_ranges(io->attr, x->rank);
+  if (io->attr[0].i != 3 * x->rank)
+    return fault_set(io->fault, ERR_SHAPE, "got %lld ranges, allowed: %d, one an axis",
+                     (long long)io->attr[0].i / 3, x->rank);
+  Region r = region_of_ranges(io->attr);
   if (check_region(&r, x, io->fault)) return io->fault->code;
   io->out_shape[0] = region_shape(&r, x->rank);
   return infer_same_dtype(io);
@@ -183,7 +189,7 @@ static Err slice_infer(OpInfer *io) {
 
 static void slice_split(const OpCall *c, OpSplit *split) {
   int64_t at;
-  Region r = region_of_ranges(c->attr, c->in[0].shape.rank);
+  Region r = region_of_ranges(c->attr);
   Move m = region_move(&c->in[0], &c->out[0], &r, false, &at);
   split->n_blocks[0] = move_blocks(&m);
   split->work = 2 * shape_count(&c->out[0].shape);
@@ -192,7 +198,7 @@ static void slice_split(const OpCall *c, OpSplit *split) {
 static void slice_run(const OpCall *c, int phase, int64_t block) {
   (void)phase;
   int64_t at;
-  Region r = region_of_ranges(c->attr, c->in[0].shape.rank);
+  Region r = region_of_ranges(c->attr);
   Move m = region_move(&c->in[0], &c->out[0], &r, false, &at);
   move_block(&m, c->out[0].data, element(&c->in[0], at), block);
 }
@@ -201,7 +207,7 @@ static void slice_run(const OpCall *c, int phase, int64_t block) {
  * then one element each. */
 static int64_t slice_view(const Node *node) {
   const Shape *x = &node->in[0]->shape;
-  Region r = region_of_ranges(node->attr, x->rank);
+  Region r = region_of_ranges(node->attr);
   int64_t at = 0;
   bool whole = true;
   for (int a = x->rank - 1; a >= 0; a--) {
@@ -215,30 +221,31 @@ static int64_t slice_view(const Node *node) {
 
 static void slice_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
   const Shape *x = &y->in[0]->shape;
-  Region r = region_of_ranges(y->attr, x->rank);
+  Region r = region_of_ranges(y->attr);
   if (want[0]) gx[0] = embed_region(g, gy[0], x, &r);
 }
 
 static void slice_reference(const OpCall *c, const double *const *in,
                             double *const *out) {
   const Shape *whole = &c->in[0].shape, *part = &c->out[0].shape;
-  Region r = region_of_ranges(c->attr, whole->rank);
+  Region r = region_of_ranges(c->attr);
   for (int64_t i = 0; i < shape_count(part); i++)
     out[0][i] = in[0][region_index(&r, whole, part, i)];
 }
 
 static const Sample slice_samples[] = {
-    {1, {{.shape = {1, {1}}}}, RANGE_SLOTS, {{0}, {1}, {1}}},
-    {1, {{.shape = {2, {7, 5}}}}, RANGE_SLOTS, {{2}, {3}, {1}, {0}, {5}, {1}}},
-    {1, {{.shape = {2, {7, 5}}}}, RANGE_SLOTS, {{1}, {3}, {2}, {4}, {5}, {-1}}},
-    {1, {{.shape = {3, {4, 5, 6}}}}, RANGE_SLOTS,
-     {{2}, {1}, {1}, {3}, {2}, {-2}, {1}, {2}, {3}}},
-    {1, {{.shape = {2, {3, 4}}}}, RANGE_SLOTS, {{1}, {0}, {1}, {0}, {4}, {1}}},
-    {1, {{.shape = {2, {211, 303}}}}, RANGE_SLOTS,
-     {{3}, {200}, {1}, {301}, {151}, {-2}}},
-    {1, {{.shape = {2, {211, 303}}}}, RANGE_SLOTS, {{11}, {150}, {1}, {0}, {303}, {1}}},
-    {1, {{.shape = {2, {9, 4}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, RANGE_SLOTS,
-     {{8}, {5}, {-2}, {1}, {3}, {1}}},
+    {1, {{.shape = {1, {1}}}}, ATTRS(ATTR_LIST({0}, {1}, {1}))},
+    {1, {{.shape = {2, {7, 5}}}}, ATTRS(ATTR_LIST({2}, {3}, {1}, {0}, {5}, {1}))},
+    {1, {{.shape = {2, {7, 5}}}}, ATTRS(ATTR_LIST({1}, {3}, {2}, {4}, {5}, {-1}))},
+    {1, {{.shape = {3, {4, 5, 6}}}},
+     ATTRS(ATTR_LIST({2}, {1}, {1}, {3}, {2}, {-2}, {1}, {2}, {3}))},
+    {1, {{.shape = {2, {3, 4}}}}, ATTRS(ATTR_LIST({1}, {0}, {1}, {0}, {4}, {1}))},
+    {1, {{.shape = {2, {211, 303}}}},
+     ATTRS(ATTR_LIST({3}, {200}, {1}, {301}, {151}, {-2}))},
+    {1, {{.shape = {2, {211, 303}}}},
+     ATTRS(ATTR_LIST({11}, {150}, {1}, {0}, {303}, {1}))},
+    {1, {{.shape = {2, {9, 4}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}},
+     ATTRS(ATTR_LIST({8}, {5}, {-2}, {1}, {3}, {1}))},
     SAMPLES_END};
 
 const Op op_record_slice = {
@@ -246,10 +253,10 @@ const Op op_record_slice = {
     .n_in = 1,
     .n_out = 1,
     .flags = OP_VIEW,
-    .attrs = {{.name = "ranges", .kind = ATTR_RANGES,
-               .doc = "one for each axis, ends inclusive: t:slice(2, {1, 3}), or in a "
-                      "list, t:slice{nil, {1, 3}} and t[{2, {1, 3}}]; t:slice{1, 3} is "
-                      "{1, 3} of the first axis"}},
+    .attrs = OP_ATTRS({.name = "ranges", .kind = ATTR_RANGES,
+                       .doc = "one for each axis, ends inclusive: t:slice(2, {1, 3}), "
+                              "or in a list, t:slice{nil, {1, 3}} and t[{2, {1, 3}}]; "
+                              "t:slice{1, 3} is {1, 3} of the first axis"}),
     .doc = "The part of x in a range of each axis; no copy where it is one stretch of "
            "memory.",
     .equation = "y[c1, c2, ..] = x[first1 + c1 step1, first2 + c2 step2, ..]",
@@ -277,12 +284,13 @@ Node *op_slice(Graph *g, Node *x, const int64_t *start, const int64_t *count,
 /* -- slice_grad -------------------------------------------------------------------- */
 
 static Region slice_grad_region(const Attr *attr) {
-  return region_of_ranges(attr + SHAPE_SLOTS, (int)attr[0].i);
+  return region_of_ranges(attr_behind(attr));
 }
 
 static Err slice_grad_infer(OpInfer *io) {
   if (attr_check_shape(io->attr, 0, io->fault)) return io->fault->code;
   Shape whole = shape_from_attr(io->attr);
+  must(attr_behind(io->attr)->i == 3 * whole.rank);
   Region r = slice_grad_region(io->attr);
   if (check_region(&r, &whole, io->fault)) return io->fault->code;
   Shape part = region_shape(&r, whole.rank);
@@ -317,14 +325,14 @@ static void slice_grad_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample slice_grad_samples[] = {
-    {1, {{.shape = {1, {1}}}}, SHAPE_SLOTS + RANGE_SLOTS,
-     {{1}, {1}, {0}, {0}, {0}, {0}, {0}, {0}, {1}, {1}}},
-    {1, {{.shape = {2, {3, 5}}}}, SHAPE_SLOTS + RANGE_SLOTS,
-     {{2}, {7}, {5}, {0}, {0}, {0}, {0}, {1}, {3}, {2}, {4}, {5}, {-1}}},
-    {1, {{.shape = {3, {1, 2, 2}}}}, SHAPE_SLOTS + RANGE_SLOTS,
-     {{3}, {4}, {5}, {6}, {0}, {0}, {0}, {2}, {1}, {1}, {3}, {2}, {-2}, {1}, {2}, {3}}},
-    {1, {{.shape = {2, {200, 151}}}}, SHAPE_SLOTS + RANGE_SLOTS,
-     {{2}, {211}, {303}, {0}, {0}, {0}, {0}, {3}, {200}, {1}, {301}, {151}, {-2}}},
+    {1, {{.shape = {1, {1}}}}, ATTRS(ATTR_LIST({1}), ATTR_LIST({0}, {1}, {1}))},
+    {1, {{.shape = {2, {3, 5}}}},
+     ATTRS(ATTR_LIST({7}, {5}), ATTR_LIST({1}, {3}, {2}, {4}, {5}, {-1}))},
+    {1, {{.shape = {3, {1, 2, 2}}}},
+     ATTRS(ATTR_LIST({4}, {5}, {6}),
+           ATTR_LIST({2}, {1}, {1}, {3}, {2}, {-2}, {1}, {2}, {3}))},
+    {1, {{.shape = {2, {200, 151}}}},
+     ATTRS(ATTR_LIST({211}, {303}), ATTR_LIST({3}, {200}, {1}, {301}, {151}, {-2}))},
     SAMPLES_END};
 
 const Op op_record_slice_grad = {
@@ -333,8 +341,10 @@ const Op op_record_slice_grad = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"gy"},
-    .attrs = {{.name = "shape", .kind = ATTR_SHAPE, .doc = "dims of what was sliced"},
-              {.name = "ranges", .kind = ATTR_RANGES, .doc = "as of the slice"}},
+    .attrs = OP_ATTRS({.name = "shape", .kind = ATTR_SHAPE,
+                       .doc = "dims of what was sliced"},
+                      {.name = "ranges", .kind = ATTR_RANGES,
+                       .doc = "as of the slice"}),
     .doc = "gradient of slice: zeros, with gy put where it was taken from",
     .equation = "y[first1 + c1 step1, ..] = gy[c1, ..]; 0 elsewhere",
     .infer = slice_grad_infer,
@@ -349,10 +359,13 @@ const Op op_record_slice_grad = {
 
 static Err pad_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
-  Attr dims[SHAPE_SLOTS];
+  Attr dims[SHAPE_ROOM];
   Shape padded = *x;
+  if (io->attr[0].i != 2 * x->rank)
+    return fault_set(io->fault, ERR_SHAPE, "got %lld pads, allowed: %d, one an axis",
+                     (long long)io->attr[0].i / 2, x->rank);
   for (int a = 0; a < x->rank; a++) {
-    int64_t before = io->attr[2 * a].i, after = io->attr[2 * a + 1].i;
+    int64_t before = io->attr[1 + 2 * a].i, after = io->attr[2 + 2 * a].i;
     if (before < 0 || after < 0 ||
         __builtin_add_overflow(x->dim[a], before, &padded.dim[a]) ||
         __builtin_add_overflow(padded.dim[a], after, &padded.dim[a]))
@@ -388,21 +401,21 @@ static void pad_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample pad_samples[] = {
-    {1, {{.shape = {1, {1}}}}, PAD_SLOTS, {{0}, {1}}},
-    {1, {{.shape = {2, {3, 5}}}}, PAD_SLOTS, {{1}, {2}, {0}, {3}}},
-    {1, {{.shape = {4, {2, 1, 3, 3}}}}, PAD_SLOTS,
-     {{0}, {0}, {0}, {0}, {1}, {1}, {2}, {1}}},
-    {1, {{.shape = {2, {201, 133}}}}, PAD_SLOTS, {{5}, {4}, {3}, {2}}},
-    {1, {{.shape = {1, {4}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, PAD_SLOTS,
-     {{2}, {1}}},
+    {1, {{.shape = {1, {1}}}}, ATTRS(ATTR_LIST({0}, {1}))},
+    {1, {{.shape = {2, {3, 5}}}}, ATTRS(ATTR_LIST({1}, {2}, {0}, {3}))},
+    {1, {{.shape = {4, {2, 1, 3, 3}}}},
+     ATTRS(ATTR_LIST({0}, {0}, {0}, {0}, {1}, {1}, {2}, {1}))},
+    {1, {{.shape = {2, {201, 133}}}}, ATTRS(ATTR_LIST({5}, {4}, {3}, {2}))},
+    {1, {{.shape = {1, {4}}, .dtype = DT_INT32, .lo = -9, .hi = 9}},
+     ATTRS(ATTR_LIST({2}, {1}))},
     SAMPLES_END};
 
 const Op op_record_pad = {
     .name = "pad",
     .n_in = 1,
     .n_out = 1,
-    .attrs = {{.name = "pads", .kind = ATTR_PADS,
-               .doc = "how many zeros to add before and after, for each axis"}},
+    .attrs = OP_ATTRS({.name = "pads", .kind = ATTR_PADS,
+                       .doc = "how many zeros to add before and after, for each axis"}),
     .doc = "Adds zeros around x.",
     .equation = "y[before1 + i, before2 + j, ..] = x[i, j, ..], elsewhere 0",
     .infer = pad_infer,
@@ -414,12 +427,13 @@ const Op op_record_pad = {
 };
 
 Node *op_pad(Graph *g, Node *x, const int64_t *before, const int64_t *after) {
-  Attr attr[PAD_SLOTS] = {{0}};
-  for (int a = 0; x && a < x->shape.rank; a++) {
-    attr[2 * a].i = before[a];
-    attr[2 * a + 1].i = after[a];
+  int rank = x ? x->shape.rank : 0;
+  Attr attr[PADS_ROOM] = {{.i = 2 * rank}};
+  for (int a = 0; a < rank; a++) {
+    attr[1 + 2 * a].i = before[a];
+    attr[2 + 2 * a].i = after[a];
   }
-  return graph_apply(g, &op_record_pad, (Node *[]){x}, 1, attr, PAD_SLOTS);
+  return graph_apply(g, &op_record_pad, (Node *[]){x}, 1, attr, 1 + 2 * rank);
 }
 
 /* -- concat ------------------------------------------------------------------------ */
@@ -519,19 +533,19 @@ static void concat_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample concat_samples[] = {
-    {2, {{.shape = {1, {1}}}, {.shape = {1, {1}}}}, 1, {{0}}},
-    {1, {{.shape = {3, {2, 3, 5}}}}, 1, {{2}}},
-    {3, {{.shape = {2, {3, 5}}}, {.shape = {2, {1, 5}}}, {.shape = {2, {4, 5}}}}, 1,
-     {{0}}},
+    {2, {{.shape = {1, {1}}}, {.shape = {1, {1}}}}, ATTRS({0})},
+    {1, {{.shape = {3, {2, 3, 5}}}}, ATTRS({2})},
+    {3, {{.shape = {2, {3, 5}}}, {.shape = {2, {1, 5}}}, {.shape = {2, {4, 5}}}},
+     ATTRS({0})},
     {3, {{.shape = {3, {3, 5, 2}}}, {.shape = {3, {3, 1, 2}}}, {.shape = {3, {3, 4,
                                                                               2}}}},
-     1, {{1}}},
-    {2, {{.shape = {2, {3, 0}}}, {.shape = {2, {3, 2}}}}, 1, {{1}}},
+     ATTRS({1})},
+    {2, {{.shape = {2, {3, 0}}}, {.shape = {2, {3, 2}}}}, ATTRS({1})},
     {3, {{.shape = {2, {131, 203}}}, {.shape = {2, {131, 1}}}, {.shape = {2, {131,
                                                                               77}}}},
-     1, {{1}}},
+     ATTRS({1})},
     {2, {{.shape = {2, {2, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255},
-         {.shape = {2, {1, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, 1, {{0}}},
+         {.shape = {2, {1, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, ATTRS({0})},
     SAMPLES_END};
 
 const Op op_record_concat = {
@@ -539,8 +553,8 @@ const Op op_record_concat = {
     .alias = "cat concatenate",
     .n_in = ANY_NUMBER,
     .n_out = 1,
-    .attrs = {{.name = "axis", .kind = ATTR_AXIS, .value = "1",
-               .doc = "the axis along which they are joined"}},
+    .attrs = OP_ATTRS({.name = "axis", .kind = ATTR_AXIS, .value = "1",
+                       .doc = "the axis along which they are joined"}),
     .doc = "Joins tensors along one axis; their other sizes are equal.",
     .equation = "y[.., i, ..] = x1[.., i, ..], then those of x2, ..",
     .infer = concat_infer,

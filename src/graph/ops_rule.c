@@ -70,7 +70,7 @@ static void mix_range(const OpCall *call, const Range *in, Range *out) {
   {shape_, DT_REAL, 0, 0}, { shape_, DT_REAL, 0, 0 }
 #define MIX(shape, keep)                                                               \
   {                                                                                    \
-    .n_in = 2, .in = {ALIKE(shape)}, .n_attr = 1, .attr = { {.f = keep} }              \
+    .n_in = 2, .in = {ALIKE(shape)}, ATTRS({.f = keep})                                \
   }
 static const Sample mix_samples[] = {MIX(SHAPE_SCALAR, 0.9), MIX(SHAPE_OF(3, 7), 0.25),
                                      MIX(SHAPE_OF(20001), 0.999), SAMPLES_END};
@@ -78,7 +78,7 @@ static const Sample mix_samples[] = {MIX(SHAPE_SCALAR, 0.9), MIX(SHAPE_OF(3, 7),
 #define KEEP                                                                           \
   { .name = "keep", .kind = ATTR_REAL, .lo = 0, .hi = 1, .doc = "share of x" }
 const Op op_record_mix = {
-    RULE_OP(mix), .n_in = 2, .attrs = {KEEP},
+    RULE_OP(mix), .n_in = 2, .attrs = OP_ATTRS(KEEP),
     .doc = "x moved towards y: an exponential moving average.",
     .equation = "z = keep x + (1 - keep) y",
     .infer = mix_infer, .samples = mix_samples};
@@ -107,7 +107,7 @@ static void mix_square_range(const OpCall *call, const Range *in, Range *out) {
 }
 
 const Op op_record_mix_square = {
-    RULE_OP(mix_square), .n_in = 2, .attrs = {KEEP},
+    RULE_OP(mix_square), .n_in = 2, .attrs = OP_ATTRS(KEEP),
     .doc = "x moved towards the square of y: a moving average of squares.",
     .equation = "z = keep x + (1 - keep) y^2",
     .infer = mix_infer, .samples = mix_samples};
@@ -145,8 +145,8 @@ static void over_root_range(const OpCall *call, const Range *in, Range *out) {
 }
 
 #define OVER_ROOT(shape_, eps)                                                         \
-  {.n_in = 2, .in = {{shape_, DT_REAL, 0, 0}, {shape_, DT_REAL, 0.1, 3}}, .n_attr = 1, \
-   .attr = {{.f = eps}}}
+  {.n_in = 2, .in = {{shape_, DT_REAL, 0, 0}, {shape_, DT_REAL, 0.1, 3}},              \
+   ATTRS({.f = eps})}
 static const Sample over_root_samples[] = {OVER_ROOT(SHAPE_SCALAR, 1e-8),
                                            OVER_ROOT(SHAPE_OF(3, 7), 0.5),
                                            OVER_ROOT(SHAPE_OF(20001), 1e-3),
@@ -154,8 +154,8 @@ static const Sample over_root_samples[] = {OVER_ROOT(SHAPE_SCALAR, 1e-8),
 
 const Op op_record_over_root = {
     RULE_OP(over_root), .n_in = 2,
-    .attrs = {{.name = "eps", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
-               .doc = "added to the root"}},
+    .attrs = OP_ATTRS({.name = "eps", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
+                       .doc = "added to the root"}),
     .doc = "x over the root of y, as of a mean square.",
     .equation = "z = x / (sqrt(y) + eps)",
     .infer = mix_infer, .samples = over_root_samples};

@@ -11,23 +11,8 @@
  * All run as Moves (kernel/move.h). */
 #include "graph/known.h"
 #include "graph/ops_move.h"
-#include <string.h>
 
 _Static_assert((int)MOVE_RANK >= (int)MAX_RANK, "a move holds every axis of a tensor");
-
-/* -- shapes in attributes ---------------------------------------------------------- */
-
-void shape_to_attr(Attr *attr, const Shape *s) {
-  memset(attr, 0, SHAPE_SLOTS * sizeof *attr);
-  attr[0].i = s->rank;
-  for (int a = 0; a < s->rank; a++) attr[1 + a].i = s->dim[a];
-}
-
-Shape shape_from_attr(const Attr *attr) {
-  Shape s = {(int)attr[0].i, {0}};
-  for (int a = 0; a < s.rank; a++) s.dim[a] = attr[1 + a].i;
-  return s;
-}
 
 Err attr_check_shape(const Attr *attr, int64_t low, Fault *fault) {
   if (attr[0].i < 0 || attr[0].i > MAX_RANK)
@@ -137,12 +122,12 @@ static void reshape_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample reshape_samples[] = {
-    {1, {{.shape = {0, {0}}}}, SHAPE_SLOTS, {{2}, {1}, {1}}},
-    {1, {{.shape = {2, {3, 5}}}}, SHAPE_SLOTS, {{1}, {15}}},
-    {1, {{.shape = {3, {2, 7, 3}}}}, SHAPE_SLOTS, {{2}, {6}, {-1}}},
-    {1, {{.shape = {2, {257, 129}}}}, SHAPE_SLOTS, {{3}, {129}, {-1}, {1}}},
-    {1, {{.shape = {2, {4, 6}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, SHAPE_SLOTS,
-     {{1}, {-1}}},
+    {1, {{.shape = {0, {0}}}}, ATTRS({2}, {1}, {1})},
+    {1, {{.shape = {2, {3, 5}}}}, ATTRS({1}, {15})},
+    {1, {{.shape = {3, {2, 7, 3}}}}, ATTRS({2}, {6}, {-1})},
+    {1, {{.shape = {2, {257, 129}}}}, ATTRS({3}, {129}, {-1}, {1})},
+    {1, {{.shape = {2, {4, 6}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}},
+     ATTRS({1}, {-1})},
     SAMPLES_END};
 
 const Op op_record_reshape = {
@@ -150,8 +135,8 @@ const Op op_record_reshape = {
     .n_in = 1,
     .n_out = 1,
     .flags = OP_VIEW,
-    .attrs = {{.name = "shape", .kind = ATTR_SHAPE,
-               .doc = "the new sizes; one may be -1: what remains"}},
+    .attrs = OP_ATTRS({.name = "shape", .kind = ATTR_SHAPE,
+                       .doc = "the new sizes; one may be -1: what remains"}),
     .doc = "The same elements, in row-major order, under another shape; no copy.",
     .equation = "y[i] = x[i], i counting in row-major order",
     .infer = reshape_infer,
@@ -165,10 +150,10 @@ const Op op_record_reshape = {
 };
 
 Node *op_reshape(Graph *g, Node *x, const Shape *shape) {
-  Attr attr[SHAPE_SLOTS];
+  Attr attr[SHAPE_ROOM];
   if (x && shape_equal(&x->shape, shape)) return x;
-  shape_to_attr(attr, shape);
-  return graph_apply(g, &op_record_reshape, (Node *[]){x}, 1, attr, SHAPE_SLOTS);
+  int n = shape_to_attr(attr, shape);
+  return graph_apply(g, &op_record_reshape, (Node *[]){x}, 1, attr, n);
 }
 
 Node *op_channels(Graph *g, Node *v, const Shape *x) {
@@ -236,23 +221,24 @@ static void broadcast_reference(const OpCall *c, const double *const *in,
 }
 
 static const Sample broadcast_samples[] = {
-    {1, {{.shape = {0, {0}}}}, SHAPE_SLOTS, {{1}, {1}}},
-    {1, {{.shape = {0, {0}}}}, SHAPE_SLOTS, {{2}, {3}, {5}}},
-    {1, {{.shape = {1, {5}}}}, SHAPE_SLOTS, {{2}, {3}, {5}}},
-    {1, {{.shape = {2, {7, 1}}}}, SHAPE_SLOTS, {{2}, {7}, {9}}},
-    {1, {{.shape = {3, {3, 1, 5}}}}, SHAPE_SLOTS, {{4}, {2}, {3}, {4}, {5}}},
-    {1, {{.shape = {3, {1, 6, 1}}}}, SHAPE_SLOTS, {{3}, {5}, {6}, {3}}},
-    {1, {{.shape = {2, {1, 131}}}}, SHAPE_SLOTS, {{2}, {257}, {131}}},
-    {1, {{.shape = {2, {257, 1}}}}, SHAPE_SLOTS, {{2}, {257}, {131}}},
-    {1, {{.shape = {1, {3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, SHAPE_SLOTS,
-     {{2}, {2}, {3}}},
+    {1, {{.shape = {0, {0}}}}, ATTRS({1}, {1})},
+    {1, {{.shape = {0, {0}}}}, ATTRS({2}, {3}, {5})},
+    {1, {{.shape = {1, {5}}}}, ATTRS({2}, {3}, {5})},
+    {1, {{.shape = {2, {7, 1}}}}, ATTRS({2}, {7}, {9})},
+    {1, {{.shape = {3, {3, 1, 5}}}}, ATTRS({4}, {2}, {3}, {4}, {5})},
+    {1, {{.shape = {3, {1, 6, 1}}}}, ATTRS({3}, {5}, {6}, {3})},
+    {1, {{.shape = {2, {1, 131}}}}, ATTRS({2}, {257}, {131})},
+    {1, {{.shape = {2, {257, 1}}}}, ATTRS({2}, {257}, {131})},
+    {1, {{.shape = {1, {3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}},
+     ATTRS({2}, {2}, {3})},
     SAMPLES_END};
 
 const Op op_record_broadcast_to = {
     .name = "broadcast_to",
     .n_in = 1,
     .n_out = 1,
-    .attrs = {{.name = "shape", .kind = ATTR_SHAPE, .doc = "the sizes of the result"}},
+    .attrs = OP_ATTRS({.name = "shape", .kind = ATTR_SHAPE,
+                       .doc = "the sizes of the result"}),
     .doc = "Repeats x along new axes and along axes of one element.",
     .equation = "y[i, j, ..] = x[i', j', ..], where i' = i, or the only one",
     .infer = broadcast_infer,
@@ -265,10 +251,10 @@ const Op op_record_broadcast_to = {
 };
 
 Node *op_broadcast_to(Graph *g, Node *x, const Shape *shape) {
-  Attr attr[SHAPE_SLOTS];
+  Attr attr[SHAPE_ROOM];
   if (x && shape_equal(&x->shape, shape)) return x;
-  shape_to_attr(attr, shape);
-  return graph_apply(g, &op_record_broadcast_to, (Node *[]){x}, 1, attr, SHAPE_SLOTS);
+  int n = shape_to_attr(attr, shape);
+  return graph_apply(g, &op_record_broadcast_to, (Node *[]){x}, 1, attr, n);
 }
 
 Node *op_full(Graph *g, double value, const Shape *shape) {
@@ -280,9 +266,12 @@ Node *op_full(Graph *g, double value, const Shape *shape) {
 static Err transpose_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
   unsigned seen = 0;
+  if (io->attr[0].i != x->rank)
+    return fault_set(io->fault, ERR_SHAPE, "the order has %lld axes, allowed: %d, as x",
+                     (long long)io->attr[0].i, x->rank);
   io->out_shape[0].rank = x->rank;
   for (int a = 0; a < x->rank; a++) {
-    int64_t p = io->attr[a].i;
+    int64_t p = io->attr[1 + a].i;
     if (p < 0 || p >= x->rank || seen & 1u << p)
       return fault_set(io->fault, ERR_SHAPE,
                        "the order has axis %lld at place %d; allowed: each axis from 1 "
@@ -298,7 +287,7 @@ static Move transpose_move(const OpCall *c) {
   Move m = elements_move_over(&c->out[0]);
   for (int a = 0; a < m.rank; a++) {
     m.out_stride[a] = shape_stride(&c->out[0].shape, a);
-    m.x_stride[a] = shape_stride(&c->in[0].shape, (int)c->attr[a].i);
+    m.x_stride[a] = shape_stride(&c->in[0].shape, (int)c->attr[1 + a].i);
   }
   move_fold(&m);
   return m;
@@ -318,7 +307,7 @@ static void transpose_run(const OpCall *c, int phase, int64_t block) {
 static void transpose_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                           Node **gx) {
   int inverse[MAX_RANK] = {0};
-  for (int a = 0; a < y->shape.rank; a++) inverse[y->attr[a].i] = a;
+  for (int a = 0; a < y->shape.rank; a++) inverse[y->attr[1 + a].i] = a;
   if (want[0]) gx[0] = op_transpose(g, gy[0], inverse);
 }
 
@@ -328,29 +317,30 @@ static void transpose_reference(const OpCall *c, const double *const *in,
   int64_t at[MAX_RANK] = {0}, from[MAX_RANK] = {0};
   for (int64_t i = 0; i < shape_count(y); i++) {
     shape_unravel(at, y, i);
-    for (int a = 0; a < y->rank; a++) from[c->attr[a].i] = at[a];
+    for (int a = 0; a < y->rank; a++) from[c->attr[1 + a].i] = at[a];
     out[0][i] = in[0][shape_ravel(from, x)];
   }
 }
 
 static const Sample transpose_samples[] = {
-    {1, {{.shape = {2, {1, 1}}}}, MAX_RANK, {{1}, {0}}},
-    {1, {{.shape = {2, {3, 5}}}}, MAX_RANK, {{1}, {0}}},
-    {1, {{.shape = {3, {3, 5, 7}}}}, MAX_RANK, {{2}, {1}, {0}}},
-    {1, {{.shape = {3, {3, 5, 7}}}}, MAX_RANK, {{1}, {0}, {2}}},
-    {1, {{.shape = {4, {2, 9, 11, 3}}}}, MAX_RANK, {{0}, {3}, {1}, {2}}},
-    {1, {{.shape = {6, {2, 3, 1, 2, 3, 2}}}}, MAX_RANK, {{4}, {1}, {5}, {0}, {2}, {3}}},
-    {1, {{.shape = {2, {211, 163}}}}, MAX_RANK, {{1}, {0}}},
-    {1, {{.shape = {2, {9, 17}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, MAX_RANK,
-     {{1}, {0}}},
+    {1, {{.shape = {2, {1, 1}}}}, ATTRS(ATTR_LIST({1}, {0}))},
+    {1, {{.shape = {2, {3, 5}}}}, ATTRS(ATTR_LIST({1}, {0}))},
+    {1, {{.shape = {3, {3, 5, 7}}}}, ATTRS(ATTR_LIST({2}, {1}, {0}))},
+    {1, {{.shape = {3, {3, 5, 7}}}}, ATTRS(ATTR_LIST({1}, {0}, {2}))},
+    {1, {{.shape = {4, {2, 9, 11, 3}}}}, ATTRS(ATTR_LIST({0}, {3}, {1}, {2}))},
+    {1, {{.shape = {6, {2, 3, 1, 2, 3, 2}}}},
+     ATTRS(ATTR_LIST({4}, {1}, {5}, {0}, {2}, {3}))},
+    {1, {{.shape = {2, {211, 163}}}}, ATTRS(ATTR_LIST({1}, {0}))},
+    {1, {{.shape = {2, {9, 17}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}},
+     ATTRS(ATTR_LIST({1}, {0}))},
     SAMPLES_END};
 
 const Op op_record_transpose = {
     .name = "transpose",
     .n_in = 1,
     .n_out = 1,
-    .attrs = {{.name = "axes", .kind = ATTR_PERM,
-               .doc = "the axes of x in their new order"}},
+    .attrs = OP_ATTRS({.name = "axes", .kind = ATTR_PERM,
+                       .doc = "the axes of x in their new order"}),
     .doc = "Puts the axes of x in another order.",
     .equation = "shape(y)[a] = shape(x)[axes[a]]; of two axes: y[i, j] = x[j, i]",
     .infer = transpose_infer,
@@ -363,8 +353,8 @@ const Op op_record_transpose = {
 };
 
 Node *op_transpose(Graph *g, Node *x, const int *perm) {
-  Attr attr[MAX_RANK] = {{0}};
   int rank = x ? x->shape.rank : 0;
-  for (int a = 0; a < rank; a++) attr[a].i = perm ? perm[a] : rank - 1 - a;
-  return graph_apply(g, &op_record_transpose, (Node *[]){x}, 1, attr, MAX_RANK);
+  Attr attr[SHAPE_ROOM] = {{.i = rank}};
+  for (int a = 0; a < rank; a++) attr[1 + a].i = perm ? perm[a] : rank - 1 - a;
+  return graph_apply(g, &op_record_transpose, (Node *[]){x}, 1, attr, 1 + rank);
 }

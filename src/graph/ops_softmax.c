@@ -167,18 +167,18 @@ static Node *log_softmax_make(Graph *g, Node *const *in, int n_in, const Attr *a
 }
 
 static const Sample softmax_samples[] = {
-    {1, {{.shape = {1, {1}}}}, 1, {{.i = 0}}},
-    {1, {{.shape = {2, {3, 5}}}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {7, 10}}}}, 1, {{.i = 0}}},
-    {1, {{.shape = {3, {2, 5, 3}}}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {3, 67}}, .lo = -30, .hi = 30}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {41, 131}}}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {131, 141}}}}, 1, {{.i = 0}}},
+    {1, {{.shape = {1, {1}}}}, ATTRS({.i = 0})},
+    {1, {{.shape = {2, {3, 5}}}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {7, 10}}}}, ATTRS({.i = 0})},
+    {1, {{.shape = {3, {2, 5, 3}}}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {3, 67}}, .lo = -30, .hi = 30}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {41, 131}}}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {131, 141}}}}, ATTRS({.i = 0})},
     SAMPLES_END};
 
 #define AXIS_ATTR                                                                      \
-  {{.name = "axis", .kind = ATTR_AXIS, .value = "-1",                                  \
-    .doc = "the axis along which the results sum to 1"}}
+  OP_ATTRS({.name = "axis", .kind = ATTR_AXIS, .value = "-1",                          \
+            .doc = "the axis along which the results sum to 1"})
 
 const Op op_record_softmax = {
     .name = "softmax",
@@ -349,11 +349,11 @@ static Node *cross_entropy_make(Graph *g, Node *const *in, int n_in, const Attr 
 }
 
 static const Sample cross_entropy_samples[] = {
-    {2, {{.shape = {2, {1, 1}}}, {{1, {1}}, DT_INT32, 1, 1}}, 0, {{0}}},
-    {2, {{.shape = {2, {5, 3}}}, {{1, {5}}, DT_INT32, 1, 3}}, 0, {{0}}},
-    {2, {{.shape = {2, {33, 10}}}, {{1, {33}}, DT_UINT8, 1, 10}}, 0, {{0}}},
-    {2, {{{2, {7, 37}}, DT_REAL, -30, 30}, {{1, {7}}, DT_INT32, 1, 37}}, 0, {{0}}},
-    {2, {{.shape = {2, {301, 11}}}, {{1, {301}}, DT_INT32, 1, 11}}, 0, {{0}}},
+    {2, {{.shape = {2, {1, 1}}}, {{1, {1}}, DT_INT32, 1, 1}}, 0, NULL},
+    {2, {{.shape = {2, {5, 3}}}, {{1, {5}}, DT_INT32, 1, 3}}, 0, NULL},
+    {2, {{.shape = {2, {33, 10}}}, {{1, {33}}, DT_UINT8, 1, 10}}, 0, NULL},
+    {2, {{{2, {7, 37}}, DT_REAL, -30, 30}, {{1, {7}}, DT_INT32, 1, 37}}, 0, NULL},
+    {2, {{.shape = {2, {301, 11}}}, {{1, {301}}, DT_INT32, 1, 11}}, 0, NULL},
     SAMPLES_END};
 
 const Op op_record_softmax_cross_entropy = {
@@ -430,13 +430,11 @@ static void cross_entropy_grad_expand(Graph *g, Node *y, Node **out) {
 
 static const Sample cross_entropy_grad_samples[] = {
     {3, {{.shape = {1, {1}}}, {{2, {1, 1}}, DT_REAL, 0.1, 0.9}, {{1, {1}}, DT_INT32, 1,
-                                                                 1}},
-     0, {{0}}},
+                                                                 1}}, 0, NULL},
     {3, {{.shape = {1, {5}}}, {{2, {5, 3}}, DT_REAL, 0.1, 0.9}, {{1, {5}}, DT_UINT8, 1,
-                                                                 3}},
-     0, {{0}}},
+                                                                 3}}, 0, NULL},
     {3, {{.shape = {1, {301}}}, {{2, {301, 11}}, DT_REAL, 0.1, 0.9},
-         {{1, {301}}, DT_INT32, 1, 11}}, 0, {{0}}},
+         {{1, {301}}, DT_INT32, 1, 11}}, 0, NULL},
     SAMPLES_END};
 
 const Op op_record_softmax_cross_entropy_grad = {

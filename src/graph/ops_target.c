@@ -88,13 +88,14 @@ static Known targets_known(const Node *y) {
 }
 
 static const Sample targets_samples[] = {
-    {1, {{.shape = {0, {0}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {7, 5}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
-    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 2}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {130, 1}}, .dtype = DT_INT32, .lo = 1, .hi = 2}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {131, 129}}, .dtype = DT_INT32, .lo = 0, .hi = 1}}, 1,
-     {{.i = 0}}},
-    {1, {{.shape = {2, {131, 129}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
+    {1, {{.shape = {0, {0}}, .lo = 0.1, .hi = 0.9}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {7, 5}}, .lo = 0.1, .hi = 0.9}}, ATTRS({.i = 0})},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 2}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {130, 1}}, .dtype = DT_INT32, .lo = 1, .hi = 2}},
+     ATTRS({.i = 1})},
+    {1, {{.shape = {2, {131, 129}}, .dtype = DT_INT32, .lo = 0, .hi = 1}},
+     ATTRS({.i = 0})},
+    {1, {{.shape = {2, {131, 129}}, .lo = 0.1, .hi = 0.9}}, ATTRS({.i = 0})},
     SAMPLES_END};
 
 const Op op_record_targets = {
@@ -103,8 +104,8 @@ const Op op_record_targets = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"t"},
-    .attrs = {{.name = "labels", .kind = ATTR_BOOL,
-               .doc = "are integers labels 1 and 2, which become 0 and 1?"}},
+    .attrs = OP_ATTRS({.name = "labels", .kind = ATTR_BOOL,
+                       .doc = "are integers labels 1 and 2, which become 0 and 1?"}),
     .doc = "targets of a cross-entropy as reals from 0 to 1; others are refused",
     .equation = "y = t, of integer labels t - 1",
     .infer = infer_broadcast,
@@ -165,10 +166,11 @@ static Known weights_known(const Node *y) {
 }
 
 static const Sample weights_samples[] = {
-    {1, {{.shape = {1, {1}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
-    {1, {{.shape = {2, {131, 129}}, .lo = 0, .hi = 3}}, 1, {{.i = 1}}},
-    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 0, .hi = 1}}, 1, {{.i = 0}}},
-    {1, {{.shape = {2, {130, 2}}, .dtype = DT_INT32, .lo = 0, .hi = 5}}, 1, {{.i = 1}}},
+    {1, {{.shape = {1, {1}}, .lo = 0.1, .hi = 0.9}}, ATTRS({.i = 0})},
+    {1, {{.shape = {2, {131, 129}}, .lo = 0, .hi = 3}}, ATTRS({.i = 1})},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 0, .hi = 1}}, ATTRS({.i = 0})},
+    {1, {{.shape = {2, {130, 2}}, .dtype = DT_INT32, .lo = 0, .hi = 5}},
+     ATTRS({.i = 1})},
     SAMPLES_END};
 
 const Op op_record_weights = {
@@ -177,7 +179,7 @@ const Op op_record_weights = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"w"},
-    .attrs = {{.name = "none", .kind = ATTR_BOOL, .doc = "may they all be 0?"}},
+    .attrs = OP_ATTRS({.name = "none", .kind = ATTR_BOOL, .doc = "may they all be 0?"}),
     .doc = "weights of examples as reals; numbers below 0, infinite ones and NaN are "
            "refused, and, where not allowed, weights that are all 0",
     .equation = "y = w",

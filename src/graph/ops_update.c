@@ -57,7 +57,7 @@ static double clip_factor_scalar(const double *in, const Attr *attr) {
 }
 
 #define CLIP_SAMPLE(shape_, limit)                                                     \
-  {.n_in = 1, .in = {{shape_, DT_REAL, 0, 2}}, .n_attr = 1, .attr = {{.f = limit}}}
+  {.n_in = 1, .in = {{shape_, DT_REAL, 0, 2}}, ATTRS({.f = limit})}
 static const Sample clip_factor_samples[] = {
     CLIP_SAMPLE(SHAPE_SCALAR, 1), CLIP_SAMPLE(SHAPE_OF(1), 0.5),
     CLIP_SAMPLE(SHAPE_OF(3, 7), 1.5), SAMPLES_END};
@@ -66,8 +66,8 @@ const Op op_record_clip_factor = {
     .name = "clip_factor", .n_in = 1, .n_out = 1,
     .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_INTERNAL,
     .inputs = (const char *const[]){"norm"},
-    .attrs = {{.name = "limit", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
-               .doc = "the largest norm that is left as it is"}},
+    .attrs = OP_ATTRS({.name = "limit", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
+                       .doc = "the largest norm that is left as it is"}),
     .doc = "The factor that brings a norm down to a limit; NaN for a norm that is not "
            "finite or so large that the factor would count as 0.",
     .equation = "y = min(1, limit / norm)",
@@ -148,11 +148,11 @@ static void sgd_range(const OpCall *call, const Range *in, Range *out) {
       RATE(0.001, 0.1), RATE(0.3, 0.9)
 #define SGD_PLAIN(n)                                                                   \
   {                                                                                    \
-    .n_in = 6, .in = {SGD_INPUTS(n)}, .n_attr = 1, .attr = { {.i = 0} }                \
+    .n_in = 6, .in = {SGD_INPUTS(n)}, ATTRS({.i = 0})                                  \
   }
 #define SGD_MOVING(n, nesterov)                                                        \
-  {.n_in = 7, .in = {SGD_INPUTS(n), {.shape = {1, {n}}}}, .n_attr = 1,                 \
-   .attr = {{.i = (nesterov)}}}
+  {.n_in = 7, .in = {SGD_INPUTS(n), {.shape = {1, {n}}}},                              \
+   ATTRS({.i = (nesterov)})}
 
 static const Sample sgd_samples[] = {
     SGD_PLAIN(1),     SGD_PLAIN(33),     SGD_PLAIN(20000),     SGD_MOVING(1, 0),
@@ -165,8 +165,8 @@ static const char *const sgd_inputs[] = {"w",     "gw",           "lr",
 const Op op_record_sgd_update = {
     .name = "sgd_update", .n_in = SGD_IN, .n_out = 2, .n_optional = 1,
     .flags = OP_UPDATE | OP_NO_GRAD | OP_INTERNAL, .inputs = sgd_inputs,
-    .attrs = {{.name = "nesterov", .kind = ATTR_BOOL, .value = "false",
-               .doc = "step along g + momentum v instead of v"}},
+    .attrs = OP_ATTRS({.name = "nesterov", .kind = ATTR_BOOL, .value = "false",
+                       .doc = "step along g + momentum v instead of v"}),
     .doc = "One step of gradient descent: new w, and new v where there is one.",
     .equation = "g = scale gw + weight_decay w; v' = momentum v + g; w' = w - lr v' "
                 "(nesterov: w - lr (g + momentum v'); no v: w - lr g)",
@@ -263,8 +263,7 @@ static void adam_range(const OpCall *call, const Range *in, Range *out) {
    .in = {{.shape = {1, {n}}}, {.shape = {1, {n}}}, {.shape = {1, {n}}},               \
           {{1, {n}}, DT_REAL, 0.01, 2}, RATE(0.05, 0.2), RATE(1, 10), RATE(1, 100),    \
           RATE(0.001, 0.1), RATE(0.3, 0.9)},                                           \
-   .n_attr = ADAM_ATTRS,                                                               \
-   .attr = {{.f = 0.9}, {.f = 0.999}, {.f = 1e-8}, {.i = (decoupled)}}}
+   ATTRS({.f = 0.9}, {.f = 0.999}, {.f = 1e-8}, {.i = (decoupled)})}
 
 static const Sample adam_samples[] = {ADAM_SAMPLE(1, 0),     ADAM_SAMPLE(33, 0),
                                       ADAM_SAMPLE(33, 1),    ADAM_SAMPLE(20000, 0),
@@ -277,14 +276,18 @@ static const char *const adam_inputs[] = {
 const Op op_record_adam_update = {
     .name = "adam_update", .n_in = ADAM_IN, .n_out = 3,
     .flags = OP_UPDATE | OP_NO_GRAD | OP_INTERNAL, .inputs = adam_inputs,
-    .attrs = {{.name = "beta1", .kind = ATTR_REAL, .value = "0.9", .lo = 0, .hi = 1,
-               .doc = "decay of the first moment"},
-              {.name = "beta2", .kind = ATTR_REAL, .value = "0.999", .lo = 0, .hi = 1,
-               .doc = "decay of the second moment"},
-              {.name = "eps", .kind = ATTR_REAL, .value = "1e-8", .lo = 0, .hi = 1e9,
-               .doc = "added to the root"},
-              {.name = "decoupled", .kind = ATTR_BOOL, .value = "false",
-               .doc = "decay the weight itself (AdamW), not by way of the gradient"}},
+    .attrs = OP_ATTRS({.name = "beta1", .kind = ATTR_REAL, .value = "0.9", .lo = 0,
+                       .hi = 1,
+                       .doc = "decay of the first moment"},
+                      {.name = "beta2", .kind = ATTR_REAL, .value = "0.999",
+                       .lo = 0, .hi = 1,
+                       .doc = "decay of the second moment"},
+                      {.name = "eps", .kind = ATTR_REAL, .value = "1e-8", .lo = 0,
+                       .hi = 1e9,
+                       .doc = "added to the root"},
+                      {.name = "decoupled", .kind = ATTR_BOOL, .value = "false",
+                       .doc = "decay the weight itself (AdamW), not by way of the "
+                              "gradient"}),
     .doc = "One step of Adam: new w, m, v. correction_k = 1 / (1 - beta_k^t).",
     .equation = "g = scale gw + weight_decay w (decoupled: scale gw); "
                 "m' = beta1 m + (1 - beta1) g; v' = beta2 v + (1 - beta2) g^2; w' = w "

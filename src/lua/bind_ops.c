@@ -7,10 +7,13 @@
 #include "lua/tensor_private.h"
 #include "lua/reflect.h"
 #include "graph/ops.h"
+#include "base/ints.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FEW_WORDS = 32 };
 
 /* One call being read. */
 typedef struct OpArgs {
@@ -20,8 +23,9 @@ typedef struct OpArgs {
   bool literal[MAX_IN];  /* a number of Lua, not a tensor */
   double number[MAX_IN]; /* ... which one */
   int n_in;
-  Attr attr[MAX_ATTR_SLOTS];
-  int n_attr;
+  Attr few[FEW_WORDS],
+      *attr; /* `few`, or memory of Lua's at the stack place `memory` */
+  int n_attr, room, memory;
 } OpArgs;
 
 static int refuse(const OpArgs *a, const OpAttr *spec, const char *allowed, int arg) {
@@ -38,26 +42,92 @@ static int refuse(const OpArgs *a, const OpAttr *spec, const char *allowed, int 
                     lua_tostring(L, -1), allowed);
 }
 
+static int refuse_count(const OpArgs *a, const OpAttr *spec, lua_Integer n,
+                        const char *allowed) {
+  return luaL_error(a->L, "%s: \"%s\": got %I values, allowed: %s", a->op->name,
+                    spec->name, (LUAI_UACINT)n, allowed);
+}
+
+/* n more words of attributes; the words before them may move. */
+static Attr *add_words(OpArgs *a, int n) {
+  if (a->n_attr + n > a->room) {
+    int room = (int)most(a->n_attr + n, 2 * (int64_t)a->room);
+    Attr *larger = lua_newuserdatauv(a->L, (size_t)room * sizeof *larger, 0);
+    memcpy(larger, a->attr, (size_t)a->n_attr * sizeof *larger);
+    lua_replace(a->L, a->memory);
+    a->attr = larger;
+    a->room = room;
+  }
+  a->n_attr += n;
+  return a->attr + a->n_attr - n;
+}
+
+/* A list of n words, zeroed. */
+static Attr *add_list(OpArgs *a, int n) {
+  Attr *list = add_words(a, 1 + n);
+  list->i = n;
+  memset(list + 1, 0, (size_t)n * sizeof *list);
+  return list;
+}
+
 static double number_at(const OpArgs *a, const OpAttr *spec, int arg, bool integer) {
   lua_State *L = a->L;
   double v = lua_tonumber(L, arg);
-  bool ranged = spec->lo != 0 || spec->hi != 0;
-  bool ok = lua_type(L, arg) == LUA_TNUMBER && isfinite(v) &&
-            (!integer || v == floor(v)) &&
+  bool ranged = spec->lo != 0 || spec->hi != 0,
+       number = lua_type(L, arg) == LUA_TNUMBER;
+  bool ok = number && isfinite(v) && (!integer || v == floor(v)) &&
             (!ranged || (v >= spec->lo && v <= spec->hi));
   if (ok) return v;
-  char allowed[96];
-  snprintf(allowed, sizeof allowed, ranged ? "%s from %g to %g" : "%s",
-           integer ? "a whole number" : "a finite number", spec->lo, spec->hi);
-  return refuse(a, spec, allowed, arg);
+  char allowed[128];
+  bool finite = !number || isfinite(v) || integer || ranged;
+  attr_allowed(spec, allowed, sizeof allowed);
+  return refuse(a, spec, finite ? allowed : "a finite number", arg);
 }
 
-/* ---- axes
- * -------------------------------------------------------------------------- */
+static int64_t whole_at(const OpArgs *a, const OpAttr *spec, int arg) {
+  return (int64_t)number_at(a, spec, arg, true);
+}
 
-/* An axis in Lua (1 ..., -1 is the last) of a tensor with `rank` axes, from 0. */
+static int rank_of(const OpArgs *a) { return a->n_in ? a->in[0]->shape.rank : 0; }
+
+/* -- attributes that are one value ------------------------------------------------- */
+
+static void read_int(OpArgs *a, const OpAttr *spec, int arg) {
+  int64_t v = whole_at(a, spec, arg);
+  add_words(a, 1)->i = v;
+}
+
+static bool preset_int(OpArgs *a, const OpAttr *spec) {
+  if (!spec->value) return false;
+  add_words(a, 1)->i = strtoll(spec->value, NULL, 10);
+  return true;
+}
+
+static void read_real(OpArgs *a, const OpAttr *spec, int arg) {
+  double v = number_at(a, spec, arg, false);
+  add_words(a, 1)->f = v;
+}
+
+static bool preset_real(OpArgs *a, const OpAttr *spec) {
+  if (!spec->value) return false;
+  add_words(a, 1)->f = strtod(spec->value, NULL);
+  return true;
+}
+
+static void read_bool(OpArgs *a, const OpAttr *spec, int arg) {
+  if (lua_type(a->L, arg) != LUA_TBOOLEAN) refuse(a, spec, "true or false", arg);
+  add_words(a, 1)->i = lua_toboolean(a->L, arg);
+}
+
+static bool preset_bool(OpArgs *a, const OpAttr *spec) {
+  if (!spec->value) return false;
+  add_words(a, 1)->i = strcmp(spec->value, "true") == 0;
+  return true;
+}
+
+/* An axis in Lua (1 ..., -1 is the last) of input 0, from 0. */
 static int axis_at(const OpArgs *a, const OpAttr *spec, int arg) {
-  int rank = a->n_in ? a->in[0]->shape.rank : 0;
+  int rank = rank_of(a);
   double v = lua_type(a->L, arg) == LUA_TNUMBER ? lua_tonumber(a->L, arg) : 0;
   if (v == floor(v) && v >= 1 && v <= rank) return (int)v - 1;
   if (v == floor(v) && v <= -1 && v >= -rank) return rank + (int)v;
@@ -68,46 +138,153 @@ static int axis_at(const OpArgs *a, const OpAttr *spec, int arg) {
   return refuse(a, spec, allowed, arg);
 }
 
-/* Calls use(a, spec, slot, k) with element k of the list at `arg` on the stack's top; a
- * single value is a list of one. Returns how many. */
-static int each(OpArgs *a, const OpAttr *spec, Attr *slot, int arg,
-                void (*use)(OpArgs *, const OpAttr *, Attr *, int)) {
-  lua_State *L = a->L;
-  if (lua_type(L, arg) != LUA_TTABLE) {
-    lua_pushvalue(L, arg);
-    use(a, spec, slot, 0);
-    lua_pop(L, 1);
-    return 1;
+static void read_axis(OpArgs *a, const OpAttr *spec, int arg) {
+  int axis = axis_at(a, spec, arg);
+  add_words(a, 1)->i = axis;
+}
+
+static bool preset_axis(OpArgs *a, const OpAttr *spec) {
+  if (!spec->value) return false;
+  int64_t axis = strtoll(spec->value, NULL, 10);
+  add_words(a, 1)->i = axis < 0 ? rank_of(a) + axis : axis - 1;
+  return true;
+}
+
+static void read_dtype(OpArgs *a, const OpAttr *spec, int arg) {
+  DType dtype = DT_REAL;
+  if (lua_type(a->L, arg) != LUA_TSTRING ||
+      !dtype_parse(&dtype, lua_tostring(a->L, arg)))
+    refuse(a, spec, attr_types[ATTR_DTYPE].allowed, arg);
+  add_words(a, 1)->i = dtype;
+}
+
+static bool preset_none(OpArgs *a, const OpAttr *spec) {
+  (void)a, (void)spec;
+  return false;
+}
+
+/* -- lists ------------------------------------------------------------------------- */
+
+/* A single value is a list of one. */
+static lua_Integer length_at(lua_State *L, int arg) {
+  return lua_type(L, arg) == LUA_TTABLE ? luaL_len(L, arg) : 1;
+}
+
+static int length_up_to(const OpArgs *a, const OpAttr *spec, int arg, int limit) {
+  lua_Integer n = length_at(a->L, arg);
+  if (n < 0 || n > limit) {
+    char allowed[32];
+    snprintf(allowed, sizeof allowed, "at most %d", limit);
+    refuse_count(a, spec, n, allowed);
   }
-  int n = (int)luaL_len(L, arg);
-  if (n > MAX_RANK)
-    luaL_error(L, "%s: \"%s\": got %d values, allowed: at most %d", a->op->name,
-               spec->name, n, MAX_RANK);
+  return (int)n;
+}
+
+/* Pushes element k, from 0, of the list at `arg`; returns its stack place. */
+static int push_element(lua_State *L, int arg, int k) {
+  if (lua_type(L, arg) == LUA_TTABLE) lua_geti(L, arg, k + 1);
+  else lua_pushvalue(L, arg);
+  return lua_gettop(L);
+}
+
+static bool preset_ints(OpArgs *a, const OpAttr *spec) {
+  if (!spec->value) return false;
+  int n = 0;
+  for (const char *p = spec->value; *p; p += strspn(p, " "), n++) p += strcspn(p, " ");
+  Attr *list = add_list(a, n);
+  char *at = (char *)spec->value;
+  for (int k = 1; k <= n; k++) list[k].i = strtoll(at, &at, 10);
+  return true;
+}
+
+/* One number stands for all of a list whose length the record says. */
+static void read_ints(OpArgs *a, const OpAttr *spec, int arg) {
+  lua_State *L = a->L;
+  bool for_all = lua_type(L, arg) != LUA_TTABLE && spec->n_least == spec->n_most;
+  int limit = spec->n_most ? spec->n_most : ATTR_VALUES;
+  int n = for_all && spec->n_most ? limit : length_up_to(a, spec, arg, limit);
+  char allowed[128];
+  if (n < spec->n_least)
+    refuse_count(a, spec, n, attr_allowed(spec, allowed, sizeof allowed));
+  Attr *list = add_list(a, n);
   for (int k = 0; k < n; k++) {
-    lua_geti(L, arg, k + 1);
-    use(a, spec, slot, k);
+    list[1 + k].i = whole_at(a, spec, push_element(L, arg, k));
     lua_pop(L, 1);
   }
-  return n;
 }
 
-static void use_axes(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
-  if (k == 0) slot->i = 0;
-  slot->i |= (int64_t)1 << axis_at(a, spec, lua_gettop(a->L));
+static bool preset_axes(OpArgs *a, const OpAttr *spec) {
+  (void)spec;
+  Attr *list = add_list(a, rank_of(a));
+  for (int k = 0; k < list->i; k++) list[1 + k].i = k;
+  return true;
 }
 
-static void use_perm(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
-  slot[k].i = axis_at(a, spec, lua_gettop(a->L));
-}
-
-static void use_shape(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
+/* In ascending order, so that {2, 1} is the same graph as {1, 2}. */
+static void read_axes(OpArgs *a, const OpAttr *spec, int arg) {
   lua_State *L = a->L;
-  double v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
-  if (!(v == floor(v) && v >= -1 && v < 0x1p53))
-    refuse(a, spec, "sizes that are whole numbers, -1 for the one to be inferred",
-           lua_gettop(L));
-  slot[0].i = k + 1;
-  slot[1 + k].i = (int64_t)v;
+  int n = length_up_to(a, spec, arg, MAX_RANK);
+  if (n == 0) refuse_count(a, spec, 0, "an axis or more");
+  unsigned seen = 0;
+  for (int k = 0; k < n; k++) {
+    unsigned axis = 1u << axis_at(a, spec, push_element(L, arg, k));
+    if (seen & axis) refuse(a, spec, "each axis once", -1);
+    seen |= axis;
+    lua_pop(L, 1);
+  }
+  axes_to_attr(add_list(a, n), seen, rank_of(a));
+}
+
+static bool preset_perm(OpArgs *a, const OpAttr *spec) {
+  (void)spec;
+  Attr *list = add_list(a, rank_of(a));
+  for (int64_t k = 1; k <= list->i; k++) list[k].i = list->i - k;
+  return true;
+}
+
+static void read_perm(OpArgs *a, const OpAttr *spec, int arg) {
+  lua_State *L = a->L;
+  int n = length_up_to(a, spec, arg, MAX_RANK);
+  Attr *list = add_list(a, n);
+  for (int k = 0; k < n; k++) {
+    list[1 + k].i = axis_at(a, spec, push_element(L, arg, k));
+    lua_pop(L, 1);
+  }
+  if (n != rank_of(a)) refuse(a, spec, attr_types[ATTR_PERM].allowed, arg);
+}
+
+static void read_shape(OpArgs *a, const OpAttr *spec, int arg) {
+  lua_State *L = a->L;
+  int n = length_up_to(a, spec, arg, MAX_RANK);
+  Attr *list = add_list(a, n);
+  for (int k = 0; k < n; k++) {
+    int at = push_element(L, arg, k);
+    double v = lua_type(L, at) == LUA_TNUMBER ? lua_tonumber(L, at) : NAN;
+    if (!(v == floor(v) && v >= -1 && v < 0x1p53))
+      refuse(a, spec, "sizes that are whole numbers, -1 for the one to be inferred",
+             at);
+    list[1 + k].i = (int64_t)v;
+    lua_pop(L, 1);
+  }
+}
+
+/* -- lists with an element for each axis ------------------------------------------- */
+
+/* Calls use(a, spec, words, k) for each element k of the list at `arg`, which is at the
+ * stack's top; nil and false leave the words of its axis as they are. */
+static void each_axis(OpArgs *a, const OpAttr *spec, Attr *list, int arg,
+                      void (*use)(OpArgs *, const OpAttr *, Attr *, int)) {
+  lua_State *L = a->L;
+  lua_Integer n = length_at(L, arg);
+  int rank = rank_of(a), width = attr_types[spec->kind].width;
+  if (n > rank)
+    luaL_error(L, "%s: got more %s than the tensor has axes (%d)", a->op->name,
+               spec->name, rank);
+  for (int k = 0; k < n; k++) {
+    int type = lua_type(L, push_element(L, arg, k));
+    if (type != LUA_TNIL && type != LUA_TBOOLEAN) use(a, spec, list + 1 + k * width, k);
+    lua_pop(L, 1);
+  }
 }
 
 /* A position along an axis of size n, from 0; negative ones count from the end. */
@@ -122,20 +299,26 @@ static int64_t position(OpArgs *a, const OpAttr *spec, int arg, int64_t n) {
   return refuse(a, spec, allowed, arg);
 }
 
-/* nil: all; i: that one; {first, last, step}: both ends included. */
-static void use_range(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
+static bool preset_ranges(OpArgs *a, const OpAttr *spec) {
+  (void)spec;
+  Attr *list = add_list(a, 3 * rank_of(a));
+  for (int k = 0; k < rank_of(a); k++) {
+    list[2 + 3 * k].i = a->in[0]->shape.dim[k];
+    list[3 + 3 * k].i = 1;
+  }
+  return true;
+}
+
+/* i: that one; {first, last, step}: both ends included. */
+static void use_range(OpArgs *a, const OpAttr *spec, Attr *words, int k) {
   lua_State *L = a->L;
   int arg = lua_gettop(L);
   int64_t n = a->in[0]->shape.dim[k], first, last, step = 1;
-  if (k >= a->in[0]->shape.rank)
-    luaL_error(L, "%s: got more ranges than the tensor has axes (%d)", a->op->name,
-               a->in[0]->shape.rank);
-  if (lua_type(L, arg) == LUA_TNIL || (lua_type(L, arg) == LUA_TBOOLEAN)) return;
   if (lua_type(L, arg) == LUA_TTABLE) {
     lua_geti(L, arg, 1);
     lua_geti(L, arg, 2);
     lua_geti(L, arg, 3);
-    if (!lua_isnil(L, -1)) step = (int64_t)number_at(a, spec, -1, true);
+    if (!lua_isnil(L, -1)) step = whole_at(a, spec, -1);
     if (step == 0) luaL_error(L, "%s: a step of 0", a->op->name);
     first = lua_isnil(L, -3) ? (step > 0 ? 0 : n - 1) : position(a, spec, arg + 1, n);
     last = lua_isnil(L, -2) ? (step > 0 ? n - 1 : 0) : position(a, spec, arg + 2, n);
@@ -144,101 +327,66 @@ static void use_range(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
     first = last = position(a, spec, arg, n);
   }
   int64_t count = (last - first) / step + 1;
-  slot[3 * k].i = first;
-  slot[3 * k + 1].i = count > 0 ? count : 0;
-  slot[3 * k + 2].i = step;
+  words[0].i = first;
+  words[1].i = count > 0 ? count : 0;
+  words[2].i = step;
 }
 
-static void use_pad(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
-  lua_State *L = a->L;
-  int arg = lua_gettop(L);
-  if (lua_type(L, arg) == LUA_TNIL || lua_type(L, arg) == LUA_TBOOLEAN) return;
-  if (lua_type(L, arg) == LUA_TTABLE) {
-    lua_geti(L, arg, 1);
-    lua_geti(L, arg, 2);
-    slot[2 * k].i = (int64_t)number_at(a, spec, arg + 1, true);
-    slot[2 * k + 1].i = (int64_t)number_at(a, spec, arg + 2, true);
-    lua_pop(L, 2);
-  } else {
-    slot[2 * k].i = slot[2 * k + 1].i = (int64_t)number_at(a, spec, arg, true);
-  }
+static void read_ranges(OpArgs *a, const OpAttr *spec, int arg) {
+  preset_ranges(a, spec);
+  each_axis(a, spec, a->attr + a->n_attr - 1 - 3 * rank_of(a), arg, use_range);
 }
 
-/* -- one attribute ----------------------------------------------------------------- */
-
-static void set_attr(OpArgs *a, const OpAttr *spec, Attr *slot, int arg) {
-  lua_State *L = a->L;
-  arg = lua_absindex(L, arg);
-  switch (spec->kind) {
-  case ATTR_INT: slot->i = (int64_t)number_at(a, spec, arg, true); break;
-  case ATTR_REAL: slot->f = number_at(a, spec, arg, false); break;
-  case ATTR_BOOL:
-    if (lua_type(L, arg) != LUA_TBOOLEAN) refuse(a, spec, "true or false", arg);
-    slot->i = lua_toboolean(L, arg);
-    break;
-  case ATTR_AXIS: slot->i = axis_at(a, spec, arg); break;
-  case ATTR_AXES: each(a, spec, slot, arg, use_axes); break;
-  case ATTR_PERM:
-    if (each(a, spec, slot, arg, use_perm) != a->in[0]->shape.rank)
-      refuse(a, spec, "every axis once", arg);
-    break;
-  case ATTR_SHAPE:
-    slot[0].i = 0;
-    each(a, spec, slot, arg, use_shape);
-    break;
-  case ATTR_RANGES: each(a, spec, slot, arg, use_range); break;
-  case ATTR_PADS: each(a, spec, slot, arg, use_pad); break;
-  case ATTR_DTYPE: {
-    DType dtype = DT_REAL;
-    if (lua_type(L, arg) != LUA_TSTRING || !dtype_parse(&dtype, lua_tostring(L, arg)))
-      refuse(a, spec, "\"real\", \"int32\" or \"uint8\"", arg);
-    slot->i = dtype;
-    break;
-  }
-  case ATTR_STREAM:
-  case ATTR_NONE: break;
-  }
-}
-
-/* The default, where the attribute has one; false: it must be given. */
-static bool set_default(OpArgs *a, const OpAttr *spec, Attr *slot) {
-  const Shape *shape = a->n_in ? &a->in[0]->shape : &SHAPE_SCALAR;
-  switch (spec->kind) {
-  case ATTR_AXES: slot->i = ((int64_t)1 << shape->rank) - 1; return true;
-  case ATTR_PERM:
-    for (int k = 0; k < shape->rank; k++) slot[k].i = shape->rank - 1 - k;
-    return true;
-  case ATTR_RANGES:
-    for (int k = 0; k < shape->rank; k++) {
-      slot[3 * k].i = 0;
-      slot[3 * k + 1].i = shape->dim[k];
-      slot[3 * k + 2].i = 1;
-    }
-    return true;
-  case ATTR_PADS: return true;
-  default: break;
-  }
-  if (!spec->value) return false;
-  if (spec->kind == ATTR_REAL) slot->f = strtod(spec->value, NULL);
-  else if (spec->kind == ATTR_BOOL) slot->i = strcmp(spec->value, "true") == 0;
-  else if (spec->kind == ATTR_AXIS && spec->value[0] == '-')
-    slot->i = shape->rank + strtol(spec->value, NULL, 10);
-  else if (spec->kind == ATTR_AXIS) slot->i = strtol(spec->value, NULL, 10) - 1;
-  else slot->i = strtol(spec->value, NULL, 10);
+static bool preset_pads(OpArgs *a, const OpAttr *spec) {
+  (void)spec;
+  add_list(a, 2 * rank_of(a));
   return true;
 }
 
-/* Does each element of its list stand for an axis, and may be a table itself? */
-static bool is_per_axis(const OpAttr *spec) {
-  return spec->kind == ATTR_RANGES || spec->kind == ATTR_PADS;
+static void use_pad(OpArgs *a, const OpAttr *spec, Attr *words, int k) {
+  lua_State *L = a->L;
+  int arg = lua_gettop(L);
+  (void)k;
+  if (lua_type(L, arg) == LUA_TTABLE) {
+    lua_geti(L, arg, 1);
+    lua_geti(L, arg, 2);
+    words[0].i = whole_at(a, spec, arg + 1);
+    words[1].i = whole_at(a, spec, arg + 2);
+    lua_pop(L, 2);
+  } else {
+    words[0].i = words[1].i = whole_at(a, spec, arg);
+  }
 }
+
+static void read_pads(OpArgs *a, const OpAttr *spec, int arg) {
+  each_axis(a, spec, add_list(a, 2 * rank_of(a)), arg, use_pad);
+}
+
+/* How Lua gives an attribute of each kind: each adds its words; `preset` those for one
+ * that is not given, or is false. Draws are never made from Lua by this way. */
+static const struct {
+  void (*read)(OpArgs *a, const OpAttr *spec, int arg);
+  bool (*preset)(OpArgs *a, const OpAttr *spec);
+} readers[N_ATTR_KINDS] = {[ATTR_INT] = {read_int, preset_int},
+                           [ATTR_REAL] = {read_real, preset_real},
+                           [ATTR_BOOL] = {read_bool, preset_bool},
+                           [ATTR_AXIS] = {read_axis, preset_axis},
+                           [ATTR_DTYPE] = {read_dtype, preset_none},
+                           [ATTR_STREAM] = {NULL, preset_none},
+                           [ATTR_INTS] = {read_ints, preset_ints},
+                           [ATTR_AXES] = {read_axes, preset_axes},
+                           [ATTR_PERM] = {read_perm, preset_perm},
+                           [ATTR_SHAPE] = {read_shape, preset_none},
+                           [ATTR_RANGES] = {read_ranges, preset_ranges},
+                           [ATTR_PADS] = {read_pads, preset_pads}};
+
+/* -- where each attribute is given ------------------------------------------------- */
 
 /* Is the argument the first of a list that was written without braces? */
 static bool takes_rest(lua_State *L, const OpAttr *spec, int arg, int n_attrs) {
-  if (is_per_axis(spec)) return true;
-  bool list = spec->kind == ATTR_AXES || spec->kind == ATTR_PERM ||
-              spec->kind == ATTR_SHAPE;
-  return list && n_attrs == 1 && lua_type(L, arg) != LUA_TTABLE;
+  if (attr_per_axis(spec->kind)) return true;
+  return attr_types[spec->kind].is_list && n_attrs == 1 &&
+         lua_type(L, arg) != LUA_TTABLE;
 }
 
 /* Arguments first .. last as one list, so that t:reshape(2, 3) is t:reshape({2, 3}). */
@@ -265,8 +413,9 @@ static int open_list(lua_State *L, int *last) {
   for (; lua_next(L, arg); lua_pop(L, 1))
     tables = tables || lua_type(L, -1) == LUA_TTABLE;
   if (!tables) return arg;
-  *last = arg + bind_push_elements(L, arg);
-  return arg + 1;
+  int before = lua_gettop(L);
+  *last = before + bind_push_elements(L, arg);
+  return before + 1;
 }
 
 /* A table with names alone; a list for axes may have holes, and has no length then. */
@@ -274,71 +423,87 @@ static bool is_options(lua_State *L, const Op *op, int arg) {
   if (lua_type(L, arg) != LUA_TTABLE || lua_rawlen(L, arg) > 0) return false;
   lua_pushnil(L);
   if (!lua_next(L, arg)) return true;
-  bool list = is_per_axis(&op->attrs[0]) && lua_isinteger(L, -2);
+  bool list = op->attrs && attr_per_axis(op->attrs->kind) && lua_isinteger(L, -2);
   lua_pop(L, 2);
   return !list;
 }
 
-static void set_by_name(OpArgs *a, int arg, Attr *const *slots, bool *given) {
+static int count_attrs(const Op *op) {
+  int n = 0;
+  while (op->attrs && op->attrs[n].name) n++;
+  return n;
+}
+
+/* The number of the attribute that is called so. */
+static int find_attr(const OpArgs *a, const char *name, int n) {
+  for (int k = 0; k < n; k++)
+    if (strcmp(a->op->attrs[k].name, name) == 0) return k;
+  const char **names = lua_newuserdatauv(a->L, (size_t)(n + 1) * sizeof *names, 0);
+  for (int k = 0; k < n; k++) names[k] = a->op->attrs[k].name;
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(a->L,
+                    nearest ? "%s: unknown option \"%s\"; did you mean \"%s\"?"
+                            : "%s: unknown option \"%s\"",
+                    a->op->name, name, nearest);
+}
+
+/* From the table of options at `arg` to the stack places behind `base`. */
+static void place_by_name(const OpArgs *a, int arg, int base, int n) {
   lua_State *L = a->L;
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_error(L, "%s: options are given by name, as in { name = value }",
                  a->op->name);
-    const char *names[MAX_ATTRS], *name = lua_tostring(L, -2);
-    int n = 0, found = -1;
-    for (; n < MAX_ATTRS && a->op->attrs[n].name; n++) {
-      names[n] = a->op->attrs[n].name;
-      if (strcmp(names[n], name) == 0) found = n;
-    }
-    if (found < 0) {
-      const char *nearest = text_nearest(name, names, n);
-      luaL_error(L,
-                 nearest ? "%s: unknown option \"%s\"; did you mean \"%s\"?"
-                         : "%s: unknown option \"%s\"",
-                 a->op->name, name, nearest);
-    }
-    set_attr(a, &a->op->attrs[found], slots[found], -1);
-    given[found] = true;
-    lua_pop(L, 1);
+    const char *name = lua_tostring(L, -2);
+    int place = base + 1 + find_attr(a, name, n);
+    if (!lua_isnil(L, place))
+      luaL_error(L, "%s: \"%s\" is given twice, in order and by name", a->op->name,
+                 name);
+    lua_replace(L, place);
   }
 }
 
-static void read_attrs(OpArgs *a, int next) {
+/* From the arguments next .. top, in order; returns the first that is left over. */
+static int place_in_order(const OpArgs *a, int next, int top, int base, int n) {
   lua_State *L = a->L;
-  Attr *slots[MAX_ATTRS];
-  bool given[MAX_ATTRS] = {0};
-  int n = 0;
-  for (; n < MAX_ATTRS && a->op->attrs[n].name; n++) {
-    slots[n] = &a->attr[a->n_attr];
-    a->n_attr += attr_slots(a->op->attrs[n].kind);
-    must(a->n_attr <= MAX_ATTR_SLOTS);
-    given[n] = set_default(a, &a->op->attrs[n], slots[n]);
-  }
-  int top = lua_gettop(L);
-  while (top >= next && lua_isnil(L, top)) top--;
-  int options = next <= top && is_options(L, a->op, top) ? top : 0;
-  if (options) top--;
   for (int k = 0; next <= top && k < n; k++, next++) {
     const OpAttr *spec = &a->op->attrs[k];
     if (takes_rest(L, spec, next, n)) {
-      int last = top,
-          first = is_per_axis(spec) && next == top ? open_list(L, &last) : next;
-      set_attr(a, spec, slots[k], gather_list(L, first, last));
-      given[k] = true;
+      bool opens = attr_per_axis(spec->kind) && next == top;
+      int last = top, first = opens ? open_list(L, &last) : next;
+      gather_list(L, first, last);
       next = top;
-    } else if (!lua_isnil(L, next)) {
-      set_attr(a, spec, slots[k], next);
-      given[k] = true;
+    } else {
+      lua_pushvalue(L, next);
     }
+    lua_replace(L, base + 1 + k);
+    lua_settop(L, base + n);
   }
-  if (next <= top) luaL_error(L, "%s: too many arguments", a->op->name);
-  if (options) set_by_name(a, options, slots, given);
-  for (int k = 0; k < n; k++)
-    if (!given[k])
-      luaL_error(L, "%s: \"%s\" is missing: %s", a->op->name, a->op->attrs[k].name,
-                 a->op->attrs[k].doc ? a->op->attrs[k].doc : "");
+  return next;
+}
+
+/* First finds where each attribute is given, then reads them in the order of the
+ * record, for the words of one begin where those of the one before end. */
+static void read_attrs(OpArgs *a, int next) {
+  lua_State *L = a->L;
+  int top = lua_gettop(L), n = count_attrs(a->op);
+  a->memory = top + 1;
+  while (top >= next && lua_isnil(L, top)) top--;
+  int options = next <= top && is_options(L, a->op, top) ? top-- : 0;
+  luaL_checkstack(L, n + LUA_MINSTACK, "too many arguments");
+  lua_settop(L, a->memory + n);
+  if (place_in_order(a, next, top, a->memory, n) <= top)
+    luaL_error(L, "%s: too many arguments", a->op->name);
+  if (options) place_by_name(a, options, a->memory, n);
+  for (int k = 0; k < n; k++) {
+    const OpAttr *spec = &a->op->attrs[k];
+    int place = a->memory + 1 + k;
+    if (!lua_isnil(L, place)) readers[spec->kind].read(a, spec, place);
+    else if (!readers[spec->kind].preset(a, spec))
+      luaL_error(L, "%s: \"%s\" is missing: %s", a->op->name, spec->name,
+                 spec->doc ? spec->doc : "");
+  }
 }
 
 /* -- inputs ------------------------------------------------------------------------ */
@@ -417,6 +582,8 @@ static int read_inputs(OpArgs *a) {
 static int call_op(lua_State *L) {
   Graph *graph = session_graph(L);
   OpArgs a = {.L = L, .op = lua_touserdata(L, lua_upvalueindex(1))};
+  a.attr = a.few;
+  a.room = FEW_WORDS;
   int scope = bind_enter_call(L);
   int next = read_inputs(&a);
   fit_literals(&a);

@@ -106,55 +106,23 @@ static void set_options_of(lua_State *L, const Kind *kind) {
   lua_setfield(L, -2, "options");
 }
 
-static const char *attr_allowed(const OpAttr *attr, char *buffer, size_t n_bytes) {
-  bool ranged = attr->lo != 0 || attr->hi != 0;
-  switch (attr->kind) {
-  case ATTR_INT:
-  case ATTR_REAL:
-    snprintf(buffer, n_bytes, ranged ? "%s from %g to %g" : "%s",
-             attr->kind == ATTR_INT ? "a whole number" : "a number", attr->lo,
-             attr->hi);
-    return buffer;
-  case ATTR_BOOL: return "true or false";
-  case ATTR_AXIS: return "an axis: 1, 2, ... or -1 for the last";
-  case ATTR_AXES: return "an axis or a list of axes";
-  case ATTR_PERM: return "every axis once, in the new order";
-  case ATTR_SHAPE: return "sizes, or a list of them";
-  case ATTR_RANGES:
-    return "for each axis: a position, {first, last, step}, or nil: all";
-  case ATTR_PADS: return "for each axis: a number, or {before, after}";
-  case ATTR_DTYPE: return "\"real\", \"int32\" or \"uint8\"";
-  default: return NULL;
-  }
-}
-
-/* What is taken for one that is not given; NULL: it must be. */
-static const char *attr_default(const OpAttr *attr) {
-  switch (attr->kind) {
-  case ATTR_AXES:
-  case ATTR_RANGES: return "all";
-  case ATTR_PERM: return "reversed";
-  case ATTR_PADS: return "0";
-  default: return attr->value;
-  }
-}
-
 /* Attributes as options: they come after the inputs, in order or by name. */
 static void set_attrs(lua_State *L, const Op *op) {
   lua_newtable(L);
-  for (int i = 0; i < MAX_ATTRS && op->attrs[i].name; i++) {
-    const OpAttr *attr = &op->attrs[i];
+  for (const OpAttr *attr = op->attrs; attr && attr->name; attr++) {
+    const char *preset = attr_types[attr->kind].preset;
+    lua_Integer at = attr - op->attrs + 1;
     char allowed[128];
     lua_createtable(L, 0, 8);
     set_text(L, "name", attr->name);
     set_words(L, "alias", NULL);
     set_text(L, "doc", attr->doc);
-    set_text(L, "value", attr_default(attr));
+    set_text(L, "value", preset ? preset : attr->value);
     set_text(L, "allowed", attr_allowed(attr, allowed, sizeof allowed));
     set_words(L, "values", NULL);
-    lua_pushinteger(L, i + 1);
+    lua_pushinteger(L, at);
     lua_setfield(L, -2, "position");
-    lua_rawseti(L, -2, i + 1);
+    lua_rawseti(L, -2, at);
   }
   lua_setfield(L, -2, "options");
 }
@@ -171,11 +139,10 @@ static void set_op_usage(lua_State *L, const Op *op) {
     if (i) luaL_addstring(&b, ", ");
     luaL_addstring(&b, op->inputs ? op->inputs[i] : i < 3 ? usual[i] : "...");
   }
-  for (int i = 0; i < MAX_ATTRS && op->attrs[i].name; i++) {
-    bool per_axis = op->attrs[i].kind == ATTR_RANGES || op->attrs[i].kind == ATTR_PADS;
+  for (const OpAttr *attr = op->attrs; attr && attr->name; attr++) {
     luaL_addstring(&b, ", ");
-    luaL_addstring(&b, op->attrs[i].name);
-    if (per_axis) luaL_addstring(&b, " ...");
+    luaL_addstring(&b, attr->name);
+    if (attr_per_axis(attr->kind)) luaL_addstring(&b, " ...");
   }
   luaL_addstring(&b, ")");
   luaL_pushresult(&b);

@@ -65,17 +65,12 @@ static void add_kind(lua_State *L, const Kind *kind) {
   }
 }
 
-static bool op_has(const Op *op, const OpAttr *attr) {
-  return attr < op->attrs + MAX_ATTRS && attr->name;
-}
-
 static void push_words(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < sizeof families / sizeof *families; i++)
     for (const Kind *const *k = families[i]->kinds; *k; k++) add_kind(L, *k);
   for (int i = 0; i < N_OPS; i++)
-    for (const OpAttr *a = op_table[i]->attrs; op_has(op_table[i], a); a++)
-      add_words(L, a->name);
+    for (const OpAttr *a = op_table[i]->attrs; a && a->name; a++) add_words(L, a->name);
 }
 
 static void push_options(lua_State *L) {
@@ -89,8 +84,7 @@ static void push_options(lua_State *L) {
     }
   for (int i = 0; i < N_OPS; i++) {
     lua_newtable(L);
-    for (const OpAttr *a = op_table[i]->attrs; op_has(op_table[i], a); a++)
-      add_words(L, a->name);
+    for (const OpAttr *a = op_table[i]->attrs; a && a->name; a++) add_words(L, a->name);
     lua_setfield(L, -2, op_table[i]->name);
   }
 }

@@ -13,7 +13,7 @@
 #include "graph/ops.h"
 
 enum { MAX_STEPS = 96, MAX_STEP_IN = 10, MAX_WRT = 6, MAX_ROOTS = 16 };
-enum { STEP_SHAPE_SLOTS = 1 + MAX_RANK };
+enum { STEP_ATTRS = AXES_ROOM + 4 }; /* the most words of attributes */
 
 typedef enum StepKind {
   STEP_VALUE,                  /* a constant */
@@ -30,7 +30,7 @@ typedef struct Step {
   StepKind kind;
   const Op *op;
   int n_in, in[MAX_STEP_IN], n_attr;
-  Attr attr[MAX_ATTR_SLOTS];
+  Attr attr[STEP_ATTRS];
   Shape shape; /* of what it makes */
   DType dtype;
   int n_out;

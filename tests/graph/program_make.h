@@ -232,15 +232,18 @@ static inline void make_with_own(Maker *m) {
   int of = dice_one_in(&m->dice, 2) ? x : y, part = -1;
   Shape s = step_of(m, x)->shape;
   if (dice_one_in(&m->dice, 3)) {
-    Attr attr[] = {{.i = dice_below(&m->dice, (int64_t)1 << s.rank)}, {.i = 1}};
-    part = apply_step(m, &op_record_mean, 1, &of, attr, 2);
+    Attr attr[AXES_ROOM + 1];
+    int n = axes_to_attr(attr, (unsigned)dice_below(&m->dice, (int64_t)1 << s.rank),
+                         s.rank);
+    attr[n].i = 1;
+    part = apply_step(m, &op_record_mean, 1, &of, attr, n + 1);
   } else if (s.dim[0] > 0) {
-    Attr attr[3 * MAX_RANK] = {
-        {.i = dice_below(&m->dice, s.dim[0])}, {.i = 1}, {.i = 1}};
-    if (dice_one_in(&m->dice, 2)) attr[0].i = 0;
+    Attr attr[RANGES_ROOM] = {{.i = 3 * s.rank}}, *range = attr + 1;
+    range[0].i = dice_below(&m->dice, s.dim[0]), range[1].i = range[2].i = 1;
+    if (dice_one_in(&m->dice, 2)) range[0].i = 0;
     for (int a = 1; a < s.rank; a++)
-      attr[3 * a + 1].i = s.dim[a], attr[3 * a + 2].i = 1;
-    part = apply_step(m, &op_record_slice, 1, &of, attr, 3 * MAX_RANK);
+      range[3 * a + 1].i = s.dim[a], range[3 * a + 2].i = 1;
+    part = apply_step(m, &op_record_slice, 1, &of, attr, 1 + 3 * s.rank);
   }
   apply_step(m, dice_one_in(&m->dice, 2) ? &op_record_sub : &op_record_mul, 2,
              (int[]){y, part}, NULL, 0);
@@ -266,10 +269,13 @@ static inline void make_reduce(Maker *m) {
   int x = dice_one_in(&m->dice, 8) ? any_step(m) : any_real(m, 0);
   if (x < 0) return;
   const Op *op = ops[dice_below(&m->dice, 5)];
-  int64_t all = ((int64_t)1 << step_of(m, x)->shape.rank) - 1;
-  Attr attr[3] = {{.i = dice_one_in(&m->dice, 4) ? all : dice_below(&m->dice, all + 1)},
-                  {.i = dice_below(&m->dice, 2)}, {.i = 0}};
-  apply_step(m, op, 1, &x, attr, op == &op_record_var ? 3 : 2);
+  int rank = step_of(m, x)->shape.rank;
+  int64_t all = ((int64_t)1 << rank) - 1;
+  int64_t axes = dice_one_in(&m->dice, 4) ? all : dice_below(&m->dice, all + 1);
+  Attr attr[AXES_ROOM + 2];
+  int n = axes_to_attr(attr, (unsigned)axes, rank);
+  attr[n].i = dice_below(&m->dice, 2), attr[n + 1].i = 0;
+  apply_step(m, op, 1, &x, attr, n + (op == &op_record_var ? 2 : 1));
 }
 
 static inline void make_arg(Maker *m) {
@@ -281,11 +287,6 @@ static inline void make_arg(Maker *m) {
             .hi = (double)step_of(m, x)->shape.dim[axis.i]};
   s.op = dice_one_in(&m->dice, 2) ? &op_record_argmax : &op_record_argmin;
   add_step(m, s);
-}
-
-static inline void put_shape(Attr *attr, Shape s) {
-  attr[0].i = s.rank;
-  for (int a = 0; a < s.rank; a++) attr[1 + a].i = s.dim[a];
 }
 
 static inline void make_reshape(Maker *m) {
@@ -306,9 +307,8 @@ static inline void make_reshape(Maker *m) {
     for (int a = 0; a < from.rank; a++) to.dim[a] = from.dim[from.rank - 1 - a];
     break;
   }
-  Attr attr[STEP_SHAPE_SLOTS] = {{0}};
-  put_shape(attr, to);
-  apply_step(m, &op_record_reshape, 1, &x, attr, STEP_SHAPE_SLOTS);
+  Attr attr[SHAPE_ROOM];
+  apply_step(m, &op_record_reshape, 1, &x, attr, shape_to_attr(attr, &to));
 }
 
 static inline void make_broadcast(Maker *m) {
@@ -321,28 +321,27 @@ static inline void make_broadcast(Maker *m) {
     s.rank++;
     s.dim[0] = any_dim(m);
   }
-  Attr attr[STEP_SHAPE_SLOTS] = {{0}};
-  put_shape(attr, s);
-  apply_step(m, &op_record_broadcast_to, 1, &x, attr, STEP_SHAPE_SLOTS);
+  Attr attr[SHAPE_ROOM];
+  apply_step(m, &op_record_broadcast_to, 1, &x, attr, shape_to_attr(attr, &s));
 }
 
 static inline void make_transpose(Maker *m) {
   int x = any_step(m), rank = step_of(m, x)->shape.rank;
-  Attr perm[MAX_RANK] = {{0}};
+  Attr attr[SHAPE_ROOM] = {{.i = rank}}, *perm = attr + 1;
   for (int a = 0; a < rank; a++) perm[a].i = a;
   for (int a = rank - 1; a > 0; a--) {
     int64_t b = dice_below(&m->dice, a + 1), other = perm[b].i;
     perm[b].i = perm[a].i;
     perm[a].i = other;
   }
-  apply_step(m, &op_record_transpose, 1, &x, perm, MAX_RANK);
+  apply_step(m, &op_record_transpose, 1, &x, attr, 1 + rank);
 }
 
 /* Half of them leading slices, which are views. */
 static inline void make_slice(Maker *m) {
   int x = any_step(m);
   const Shape s = step_of(m, x)->shape;
-  Attr attr[3 * MAX_RANK] = {{0}};
+  Attr attr[RANGES_ROOM] = {{.i = 3 * s.rank}}, *range = attr + 1;
   bool leading = dice_one_in(&m->dice, 2);
   for (int a = 0; a < s.rank; a++) {
     int64_t n = s.dim[a], start = 0, count = n, step = 1;
@@ -356,11 +355,11 @@ static inline void make_slice(Maker *m) {
       }
       if (dice_one_in(&m->dice, 30)) count = 0;
     }
-    attr[3 * a] = (Attr){.i = start};
-    attr[3 * a + 1] = (Attr){.i = count};
-    attr[3 * a + 2] = (Attr){.i = step};
+    range[3 * a] = (Attr){.i = start};
+    range[3 * a + 1] = (Attr){.i = count};
+    range[3 * a + 2] = (Attr){.i = step};
   }
-  apply_step(m, &op_record_slice, 1, &x, attr, 3 * MAX_RANK);
+  apply_step(m, &op_record_slice, 1, &x, attr, 1 + 3 * s.rank);
 }
 
 static inline void make_concat(Maker *m) {
@@ -381,10 +380,10 @@ static inline void make_concat(Maker *m) {
 static inline void make_pad(Maker *m) {
   int x = any_real(m, 0);
   if (x < 0) return;
-  Attr attr[2 * MAX_RANK] = {{0}};
-  for (int a = 0; a < 2 * step_of(m, x)->shape.rank; a++)
-    attr[a].i = dice_below(&m->dice, 3);
-  apply_step(m, &op_record_pad, 1, &x, attr, 2 * MAX_RANK);
+  int n = 2 * step_of(m, x)->shape.rank;
+  Attr attr[PADS_ROOM] = {{.i = n}};
+  for (int k = 1; k <= n; k++) attr[k].i = dice_below(&m->dice, 3);
+  apply_step(m, &op_record_pad, 1, &x, attr, 1 + n);
 }
 
 static inline void make_index(Maker *m) {
@@ -406,12 +405,11 @@ static inline void make_index(Maker *m) {
 }
 
 static inline void make_created(Maker *m) {
-  Attr attr[STEP_SHAPE_SLOTS + 4] = {{0}};
-  Attr *a = attr + STEP_SHAPE_SLOTS;
+  Attr attr[SHAPE_ROOM + 4] = {{0}};
   Shape s = any_shape(m);
-  put_shape(attr, s);
+  Attr *a = attr + shape_to_attr(attr, &s);
   Attr key = {.i = (int64_t)dice_word(&m->dice)}, draw = {.i = dice_below(&m->dice, 9)};
-  Step step = {.kind = STEP_APPLY, .n_attr = STEP_SHAPE_SLOTS + 4, .lo = 1, .hi = 0};
+  Step step = {.kind = STEP_APPLY, .n_attr = s.rank + 5, .lo = 1, .hi = 0};
   a[0].f = -1, a[1].f = 1.5, a[2] = key, a[3] = draw;
   switch (dice_below(&m->dice, 6)) {
   case 0: step.op = &op_record_random_uniform; break;
@@ -545,8 +543,10 @@ static inline int make_loss(Maker *m) {
   for (int64_t n = 1 + dice_below(&m->dice, 3); n > 0; n--) {
     int x = any_real(m, 0);
     if (x < 0) continue;
-    int64_t all = ((int64_t)1 << step_of(m, x)->shape.rank) - 1;
-    int mean = apply_step(m, &op_record_mean, 1, &x, (Attr[]){{.i = all}, {.i = 0}}, 2);
+    Attr attr[AXES_ROOM + 1];
+    int n_attr = axes_to_attr(attr, ALL_AXES, step_of(m, x)->shape.rank);
+    attr[n_attr++].i = 0;
+    int mean = apply_step(m, &op_record_mean, 1, &x, attr, n_attr);
     if (mean < 0) continue;
     loss = loss < 0 ? mean
                     : apply_step(m, &op_record_add, 2, (int[]){loss, mean}, NULL, 0);

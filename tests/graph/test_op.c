@@ -128,6 +128,15 @@ static bool check_writes(Case *c, void *ctx) {
   return outputs_as_inferred(c) && !wrong;
 }
 
+TEST(the_attributes_of_every_sample_are_those_of_its_record) {
+  for (int i = 0; i < N_OPS; i++)
+    for (int k = 0; k < sample_count(op_table[i]); k++) {
+      const Sample *s = &op_table[i]->samples[k];
+      if (!attr_fit(op_table[i]->attrs, s->attr, s->n_attr))
+        fail_msg("%s, sample %d", op_table[i]->name, k + 1);
+    }
+}
+
 TEST(every_op_writes_all_of_its_outputs_and_nothing_else) {
   for_every_sample(1, check_writes, NULL);
 }

@@ -168,8 +168,9 @@ TEST(adam_proves_nothing_of_roots_and_quotients_that_may_not_be) {
     Update u;
     Range range[MAX_OUT];
     update_init(&u, op, sample, 1);
-    Attr attr[MAX_ATTR_SLOTS];
-    memcpy(attr, sample->attr, sizeof attr);
+    Attr attr[8] = {{0}};
+    must(sample->n_attr <= 8);
+    memcpy(attr, sample->attr, (size_t)sample->n_attr * sizeof *attr);
     u.call.attr = attr;
     if (k == 0) u.range[3].lo = -1e-30;
     else attr[2].f = 0;
