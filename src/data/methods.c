@@ -69,7 +69,7 @@ static const Option only_options[] = {
     {.name = "classes", .kind = OPT_TEXTS, AT(OnlyCall, classes), .position = 1,
      .doc = "labels or names of classes: { 1, \"Pullover\" }"},
     {.name = "renumber", .kind = OPT_BOOL, AT(OnlyCall, renumber), .value = "true",
-     .doc = "the classes become 1, 2 ... in this order; else labels stay, and with "
+     .doc = "number the classes 1, 2, ... in this order; else labels stay, and with "
             "them the number of classes"},
     {0}};
 
@@ -97,9 +97,10 @@ static const Option balance_options[] = {
     {.name = "by", .kind = OPT_CHOICE, AT(BalanceCall, by), .position = 1,
      .value = "repeat",
      .choices = balance_names,
-     .doc = "rows of the smaller classes are there several times, up to the largest "
-            "class; or rows of the larger ones are left out, down to the smallest. "
-            "Split before: a row that is there twice may else be in both parts"},
+     .doc = "repeat: rows of the smaller classes occur several times, up to the "
+            "largest class; drop: rows of the larger classes are left out, down to the "
+            "smallest. Split the set before: a row that occurs twice may else be in "
+            "both parts"},
     SEED(BalanceCall),
     {0}};
 
@@ -116,7 +117,7 @@ static const Option k_fold_options[] = {
     {.name = "shuffle", .kind = OPT_BOOL, AT(FoldCall, shuffle), .value = "true",
      .doc = "draw the rows (stream \"split\"); else a fold is a run of rows"},
     {.name = "stratify", .kind = OPT_BOOL, AT(FoldCall, stratify), .value = "false",
-     .doc = "share out each class alike"},
+     .doc = "share out each class in proportion"},
     SEED(FoldCall),
     {0}};
 

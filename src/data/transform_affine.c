@@ -115,14 +115,14 @@ static Affine2 rotation_matrix(const Move *move, const Shape *in, const RowDraw 
 ROW(rotation)
 
 static const Option rotation_options[] = {
-    BY("degrees", "10", 180, "the largest angle, either way"), FILL, {0}};
+    BY("degrees", "10", 180, "the largest angle either way, in degrees"), FILL, {0}};
 static const TransformSample rotation_samples[] = {
     {NULL, 0, {2, {5, 7}}}, {"degrees", 90, {3, {3, 4, 4}}},
     {"degrees", 180, {3, {1, 1, 6}}}, {"degrees", 0, {2, {3, 2}}}, {NULL, 0, {0, {0}}}};
 
 const TransformKind transform_random_rotation = {
     .kind = {MOVE("random_rotation", "RandomRotation"), .options = rotation_options,
-             .doc = "Pictures turned about their middle by an angle drawn uniformly. "
+             .doc = "Rotates pictures about their middle by an angle drawn uniformly. "
                     "Where nothing is trained they stay as they are.",
              .equation = "y[r, c] = x at (cos a r + sin a c, cos a c - sin a r), r and "
                          "c from the middle, a in [-degrees, degrees)",
@@ -152,7 +152,7 @@ static const Option shift_options[] = {
     {.name = "shares", .kind = OPT_REALS, .offset = offsetof(Move, shares),
      .position = 1,
      .value = "0.1", .lo = 0, .hi = 1,
-     .doc = "how far at most, up or down and left or right, as shares of height and "
+     .doc = "the largest shift, up or down and left or right, as shares of height and "
             "width; one number: both"},
     FILL,
     {0}};
@@ -164,7 +164,7 @@ static const TransformSample shift_samples[] = {
 const TransformKind transform_random_shift = {
     .kind = {MOVE("random_shift", "RandomTranslation random_translation"),
              .options = shift_options, .check = shift_check,
-             .doc = "Pictures shifted by a distance drawn uniformly, not only by whole "
+             .doc = "Shifts pictures by a distance drawn uniformly, not only by whole "
                     "pixels (data.random_crop with a padding does that). Where nothing "
                     "is trained they stay as they are.",
              .equation = "y[r, c] = x at (r + a, c + b), a in [-share H, share H), b "
@@ -181,16 +181,16 @@ static Affine2 shear_matrix(const Move *move, const Shape *in, const RowDraw *dr
 ROW(shear)
 
 static const Option shear_options[] = {
-    BY("degrees", "10", 80, "the largest angle, either way"), FILL, {0}};
+    BY("degrees", "10", 80, "the largest angle either way, in degrees"), FILL, {0}};
 static const TransformSample shear_samples[] = {
     {NULL, 0, {2, {5, 7}}}, {"degrees", 45, {3, {3, 4, 4}}},
     {"degrees", 80, {3, {1, 1, 6}}}, {"degrees", 0, {2, {3, 2}}}, {NULL, 0, {0, {0}}}};
 
 const TransformKind transform_random_shear = {
     .kind = {MOVE("random_shear", "RandomShear"), .options = shear_options,
-             .doc = "Pictures slanted: rows are shifted sideways by their distance "
-                    "from the middle, at an angle drawn uniformly. Where nothing is "
-                    "trained they stay as they are.",
+             .doc = "Slants pictures: shifts rows sideways by their distance from the "
+                    "middle, at an angle drawn uniformly. Where nothing is trained "
+                    "they stay as they are.",
              .equation = "y[r, c] = x at (r, c + tan(a) r), r and c from the middle, a "
                          "in [-degrees, degrees)",
              .source = simard},
@@ -206,7 +206,8 @@ static Affine2 zoom_matrix(const Move *move, const Shape *in, const RowDraw *dra
 ROW(zoom)
 
 static const Option zoom_options[] = {
-    BY("share", "0.1", 0.99, "0.1: from 0.9 to 1.1 of the size"), FILL, {0}};
+    BY("share", "0.1", 0.99, "largest change of the size; 0.1: from 0.9 to 1.1 of it"),
+    FILL, {0}};
 static const TransformSample zoom_samples[] = {
     {NULL, 0, {2, {5, 7}}}, {"share", 0.5, {3, {3, 4, 4}}},
     {"share", 0.99, {3, {1, 1, 6}}},
@@ -214,7 +215,7 @@ static const TransformSample zoom_samples[] = {
 
 const TransformKind transform_random_zoom = {
     .kind = {MOVE("random_zoom", "RandomZoom"), .options = zoom_options,
-             .doc = "Pictures made larger or smaller about their middle by a factor "
+             .doc = "Makes pictures larger or smaller about their middle by a factor "
                     "drawn uniformly; their size in pixels stays. Where nothing is "
                     "trained they stay as they are.",
              .equation = "y[r, c] = x at (r / s, c / s), r and c from the middle, s in "

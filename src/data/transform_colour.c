@@ -119,10 +119,11 @@ ROW(hue)
    .value = default_, .lo = 0, .hi = hi_, .doc = doc_}
 #define CLIP                                                                           \
   {.name = "clip", .kind = OPT_BOOL, .offset = offsetof(Colour, clip),                 \
-   .value = "false", .doc = "cut off below 0 and above 1, as PyTorch and Keras do"}
+   .value = "false", .doc = "limit the result to [0, 1], as PyTorch and Keras do"}
 #define COLOUR(name_, alias_)                                                          \
   .name = name_, .alias = alias_, .family = &transform_family, .size = sizeof(Colour)
-static const char factor_doc[] = "0.2: a factor from 0.8 to 1.2";
+static const char factor_doc[] = "largest change of the factor from 1; 0.2: from 0.8 "
+                                 "to 1.2";
 static const char howard[] = "Howard, \"Some improvements on deep convolutional neural "
                              "network based image classification\", ICLR 2014, section "
                              "2.3";
@@ -141,33 +142,35 @@ static const TransformSample rgb_samples[] = {
 
 const TransformKind transform_random_brightness = {
     .kind = {COLOUR("random_brightness", "RandomBrightness"), .options = factor_options,
-             .doc = "Pictures times a factor drawn uniformly. Where nothing is trained "
-                    "they stay as they are.",
-             .equation = "y = f x, f in [max(0, 1 - factor), 1 + factor)",
+             .doc = "Multiplies pictures by a factor drawn uniformly. Where nothing is "
+                    "trained they stay as they are.",
+             .equation = "y = f x, f ~ U(max(0, 1 - factor), 1 + factor)",
              .source = howard},
     .draws = true, .shape = any_shape, .row = brightness_row, .samples = any_samples};
 
 const TransformKind transform_random_contrast = {
     .kind = {COLOUR("random_contrast", "RandomContrast"), .options = factor_options,
-             .doc = "Differences from the picture's mean gray times a factor drawn "
-                    "uniformly. Where nothing is trained pictures stay as they are.",
-             .equation = "y = m + f (x - m), m the mean gray, f in [max(0, 1 - "
-                         "factor), 1 + factor)",
+             .doc = "Multiplies the differences from the picture's mean gray by a "
+                    "factor drawn uniformly. Where nothing is trained pictures stay as "
+                    "they are.",
+             .equation = "y = m + f (x - m), m: mean gray, f ~ U(max(0, 1 - factor), 1 "
+                         "+ factor)",
              .source = howard},
     .draws = true, .shape = any_shape, .row = contrast_row, .samples = any_samples};
 
 const TransformKind transform_random_saturation = {
     .kind = {COLOUR("random_saturation", "RandomSaturation"), .options = factor_options,
-             .doc = "Differences of each pixel's colours from its gray times a factor "
-                    "drawn uniformly: 0 is a gray picture. Of [3, H, W]. Where nothing "
-                    "is trained pictures stay as they are.",
-             .equation = "y = g + f (x - g), g = .299 R + .587 G + .114 B of the "
-                         "pixel, f in [max(0, 1 - factor), 1 + factor)",
+             .doc = "Multiplies the differences of each pixel's colours from its gray, "
+                    "in pictures [3, H, W], by a factor drawn uniformly: 0 gives a "
+                    "gray picture. Where nothing is trained pictures stay as they are.",
+             .equation = "y = g + f (x - g), g = 0.299 R + 0.587 G + 0.114 B of the "
+                         "pixel, f ~ U(max(0, 1 - factor), 1 + factor)",
              .source = howard},
     .draws = true, .shape = rgb_shape, .row = saturation_row, .samples = rgb_samples};
 
 static const Option hue_options[] = {
-    BY("turn", "0.05", 0.5, "the largest part of a full turn, either way"), CLIP, {0}};
+    BY("turn", "0.05", 0.5, "the largest angle either way, as a share of a full turn"),
+    CLIP, {0}};
 static const TransformSample hue_samples[] = {
     {NULL, 0, {3, {3, 5, 7}}}, {"turn", 0.5, {3, {3, 4, 4}}},
     {"turn", 0, {3, {3, 1, 1}}},
@@ -175,11 +178,11 @@ static const TransformSample hue_samples[] = {
 
 const TransformKind transform_random_hue = {
     .kind = {COLOUR("random_hue", "RandomHue"), .options = hue_options,
-             .doc = "Colours turned about the axis of grays by an angle drawn "
-                    "uniformly: a third of a turn makes red of green. Of [3, H, W]; "
-                    "values may be of any unit, as nothing is converted to HSV, where "
-                    "PyTorch and Keras turn. Where nothing is trained pictures stay as "
-                    "they are.",
+             .doc = "Turns the colours of pictures [3, H, W] about the axis of grays "
+                    "by an angle drawn uniformly: a third of a turn makes red of "
+                    "green. Values may be of any unit, as nothing is converted to HSV, "
+                    "where PyTorch and Keras turn. Where nothing is trained pictures "
+                    "stay as they are.",
              .equation = "y = cos a x + sin a (k cross x) + (1 - cos a) k (k . x), k = "
                          "(1, 1, 1) / sqrt 3, a in 2 pi [-turn, turn)",
              .source = howard},

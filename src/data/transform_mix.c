@@ -40,10 +40,10 @@ static double drawn_share(const Mix *mix, Words *words) {
 #define MIX_OPTIONS(alpha_)                                                            \
   {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(Mix, alpha), .position = 1,   \
    .value = alpha_, .lo = 0, .hi = 1e3,                                                \
-   .doc = "the share that a row keeps is drawn of Beta(alpha, alpha): small ones mix " \
-          "little, 1 evenly; 0 not at all"},                                           \
+   .doc = "the share that a row keeps is drawn from Beta(alpha, alpha): a small "      \
+          "alpha mixes little, 1 evenly, 0 not at all"},                               \
   {.name = "p", .kind = OPT_REAL, .offset = offsetof(Mix, p), .value = "1", .lo = 0,   \
-   .hi = 1, .doc = "how often"}
+   .hi = 1, .doc = "probability that it is done to a row"}
 #define MIX_DOC                                                                        \
   "Labels become distributions, [n, classes], so the loss is "                         \
   "categorical_crossentropy (other sets: set:one_hot()) and accuracy counts the "      \
@@ -79,7 +79,7 @@ const TransformKind transform_mixup = {
              .size = sizeof(Mix), .options = mixup_options,
              .doc = "Each row mixed with another one of the set, rows of any shape. "
                     MIX_DOC,
-             .equation = "x = s x_i + (1 - s) x_j, y = s y_i + (1 - s) y_j, s of "
+             .equation = "x = s x_i + (1 - s) x_j, y = s y_i + (1 - s) y_j, s ~ "
                          "Beta(alpha, alpha)",
              .source = "Zhang, Cisse, Dauphin, Lopez-Paz, \"mixup: beyond empirical "
                        "risk minimization\", ICLR 2018"},
@@ -132,8 +132,8 @@ const TransformKind transform_cutmix = {
              .doc = "A rectangle of each picture, [H, W] or [C, H, W], taken from "
                     "another one of the set. " MIX_DOC,
              .equation = "sides sqrt(1 - s) H and sqrt(1 - s) W about a uniform place, "
-                         "s of Beta(alpha, alpha); y = t y_i + (1 - t) y_j, t the "
-                         "share of the area that stays",
+                         "s ~ Beta(alpha, alpha); y = t y_i + (1 - t) y_j, t: share of "
+                         "the area that stays",
              .source = "Yun, Han, Oh, Chun, Choe, Yoo, \"CutMix: regularization "
                        "strategy to train strong classifiers with localizable "
                        "features\", ICCV 2019"},

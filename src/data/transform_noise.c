@@ -51,10 +51,10 @@ const TransformKind transform_random_noise = {
     .kind = {.name = "random_noise", .alias = "gaussian_noise GaussianNoise",
              .family = &transform_family, .size = sizeof(Noise),
              .options = noise_options,
-             .doc = "Normal noise on every feature, of rows of any shape. Where "
+             .doc = "Adds normal noise to every feature, of rows of any shape. Where "
                     "nothing is trained rows stay as they are. (A layer of noise draws "
                     "in the net, after what comes before it.)",
-             .equation = "y = x + sd e, e normal of mean 0 and variance 1",
+             .equation = "y = x + sd e, e ~ N(0, 1)",
              .source = "Bishop, \"Training with noise is equivalent to Tikhonov "
                        "regularization\", Neural Computation 1995"},
     .draws = true, .shape = noise_shape, .row = noise_row, .samples = noise_samples};
@@ -126,14 +126,14 @@ static Err erasing_check(Object *object, Fault *fault) {
    .value = default_, .lo = 0, .hi = 1, .doc = doc_}
 static const Option erasing_options[] = {
     {.name = "p", .kind = OPT_REAL, .offset = offsetof(Erasing, p), .position = 1,
-     .value = "0.5", .lo = 0, .hi = 1, .doc = "how often"},
+     .value = "0.5", .lo = 0, .hi = 1, .doc = "probability that it is done to a row"},
     SHARE("smallest", smallest, "0.02", "the smallest share of the picture's area"),
     SHARE("largest", largest, "0.33", "the largest share of it"),
     {.name = "ratio", .kind = OPT_REAL, .offset = offsetof(Erasing, ratio),
      .value = "3.3333333333333335", .lo = 1, .hi = 1e3,
-     .doc = "the largest width by height, and height by width"},
+     .doc = "the largest ratio of width to height, and of height to width"},
     {.name = "fill", .kind = OPT_REAL, .offset = offsetof(Erasing, fill), .value = "0",
-     .doc = "value of what is erased, in the units that the row has by then"},
+     .doc = "value of the rectangle, in the units that the row has by then"},
     {0}};
 static const TransformSample erasing_samples[] = {
     {NULL, 0, {2, {5, 7}}}, {"p", 1, {3, {3, 4, 4}}}, {"largest", 1, {3, {1, 1, 6}}},
@@ -143,9 +143,9 @@ const TransformKind transform_random_erasing = {
     .kind = {.name = "random_erasing", .alias = "RandomErasing",
              .family = &transform_family, .size = sizeof(Erasing),
              .options = erasing_options, .check = erasing_check,
-             .doc = "A rectangle of each picture filled with one value, of an area and "
-                    "a proportion drawn at random. Where nothing is trained pictures "
-                    "stay as they are.",
+             .doc = "Fills a rectangle of each picture, of an area and a proportion "
+                    "drawn at random, with one value. Where nothing is trained "
+                    "pictures stay as they are.",
              .equation = "with probability p: area / (H W) uniform in [smallest, "
                          "largest), log(width / height) in [-log ratio, log ratio), "
                          "place uniform; after ten draws that do not fit nothing",

@@ -103,7 +103,7 @@ static void whole_row(const Transform *self, const real *x, const Shape *in, rea
 }
 
 static const Option whole_options[] = {
-    SIZE("rows and columns, { 28, 28 }; one number: both"), {0}};
+    SIZE("rows and columns of the result, as { 28, 28 }; one number: both"), {0}};
 static const TransformSample whole_samples[] = {
     {"size", 3, {2, {5, 7}}}, {"size", 4, {3, {3, 4, 4}}}, {"size", 2, {3, {1, 1, 6}}},
     {"size", 30, {2, {28, 28}}}, {NULL, 0, {0, {0}}}};
@@ -111,9 +111,9 @@ static const TransformSample whole_samples[] = {
 const TransformKind transform_resize = {
     .kind = {.name = "resize", .alias = "Resize Resizing", .family = &transform_family,
              .size = sizeof(Resize), .options = whole_options, .check = resize_check,
-             .doc = "Pictures, [H, W] or [C, H, W], of another size, always: also "
-                    "where nothing is trained. Shrunk ones are smoothed, as in PIL and "
-                    "with antialias = true in PyTorch and Keras.",
+             .doc = "Resizes pictures, [H, W] or [C, H, W], always: also where nothing "
+                    "is trained. Shrunk ones are smoothed, as in PIL and with "
+                    "antialias = true in PyTorch and Keras.",
              .equation = "y[i, j] = sum w x / sum w, w = product over both axes of "
                          "max(0, 1 - distance / max(1, old / new size))",
              .source = "Turkowski, \"Filters for common resampling tasks\", Graphics "
@@ -162,13 +162,13 @@ static void part_row(const Transform *self, const real *x, const Shape *in, real
 }
 
 static const Option part_options[] = {
-    SIZE("rows and columns of what it gives, { 28, 28 }; one number: both"),
+    SIZE("rows and columns of the result, as { 28, 28 }; one number: both"),
     {.name = "scale", .kind = OPT_REAL, .offset = offsetof(Resize, scale),
      .value = "0.08", .lo = 0, .hi = 1, .open = true,
      .doc = "the smallest share of the picture's area; the largest is 1"},
     {.name = "ratio", .kind = OPT_REAL, .offset = offsetof(Resize, ratio),
      .value = "1.3333333333333333", .lo = 1, .hi = 1e3,
-     .doc = "the largest width by height, and height by width"},
+     .doc = "the largest ratio of width to height, and of height to width"},
     {0}};
 static const TransformSample part_samples[] = {
     {"size", 3, {2, {5, 7}}}, {"size", 4, {3, {3, 4, 4}}}, {"size", 2, {3, {1, 1, 6}}},
@@ -178,9 +178,10 @@ const TransformKind transform_random_resized_crop = {
     .kind = {.name = "random_resized_crop", .alias = "RandomResizedCrop",
              .family = &transform_family,
              .size = sizeof(Resize), .options = part_options, .check = resize_check,
-             .doc = "A part of each picture, of an area and a proportion drawn at "
-                    "random, brought to a size. Where nothing is trained it is the "
-                    "largest part in the middle that has the size's proportion.",
+             .doc = "Cuts a part out of each picture, of an area and a proportion "
+                    "drawn at random, and resizes it to one size. Where nothing is "
+                    "trained it is the largest part in the middle that has the "
+                    "proportion of that size.",
              .equation = "area / (H W) uniform in [scale, 1), log(width / height) in "
                          "[-log ratio, log ratio), place uniform; after ten draws that "
                          "do not fit the middle",

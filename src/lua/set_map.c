@@ -162,11 +162,15 @@ static int set_map(lua_State *L) {
 }
 
 const Function set_map_methods[] = {
-    {"map", set_map, "set:map(f)", "The set whose rows f(x, y) gives: x, or x and y, "
-     "worked out once, now. x and y are one row's, of numbers (a label, say) numbers "
-     "of Lua; whole numbers that f gives as y are labels. Names of features are "
-     "dropped, and those of classes where f gives y. What shall be drawn anew in each "
-     "epoch is a transform.", NULL},
-    {"filter", set_filter, "set:filter(f)", "The rows for which f(x, y) is true; x and "
-     "y are one row's, of numbers (a label, say) numbers of Lua.", NULL},
+    {"map", set_map, "set:map(f)",
+     "A set of the rows that f(x, y) returns: x, or x and y. f is called once for each "
+     "row, now. x and y are those of one row; single numbers, as labels, are Lua "
+     "numbers, and whole numbers that f returns as y are labels. Names of features are "
+     "dropped, and those of classes where f returns y. For what is to be drawn anew in "
+     "each epoch use a transform.",
+     NULL},
+    {"filter", set_filter, "set:filter(f)",
+     "A set of the rows for which f(x, y) is true. x and y are those of one row; "
+     "single numbers, as labels, are Lua numbers.",
+     NULL},
     {0}};

@@ -245,24 +245,32 @@ const Function set_rows_methods[] = {
      "A set of these rows, a list or a tensor of numbers, counted from 1; negative "
      "ones from the end.",
      NULL},
-    {"only", set_only, "set:only({classes}, { options })", "The rows of some classes.",
+    {"only", set_only, "set:only({classes}, { options })",
+     "A set of the rows of some classes.",
      &only_method},
-    {"labels", set_labels, "set:labels(n, { options })", "n rows with their labels, "
-     "and all others without.", &labels_method},
-    {"one_hot", set_one_hot, "set:one_hot()", "The set with its labels as shares of "
-     "all classes, [n, classes], for categorical_crossentropy: as data.mixup and "
-     "data.cutmix make them.", NULL},
-    {"balance", set_balance, "set:balance({ options })", "As many rows of each class.",
+    {"labels", set_labels, "set:labels(n, { options })",
+     "Divides the set in two: n rows with their labels, and all other rows without "
+     "labels.",
+     &labels_method},
+    {"one_hot", set_one_hot, "set:one_hot()",
+     "A set whose labels are distributions over the classes, [n, classes], for "
+     "categorical_crossentropy, as data.mixup and data.cutmix make them.",
+     NULL},
+    {"balance", set_balance, "set:balance({ options })",
+     "A set with equally many rows of each class.",
      &balance_method},
     {"k_fold", set_k_fold, "set:k_fold(k, { options })", "A list of k pairs { train =, "
      "validation = }: cross-validation.", &k_fold_method},
-    {"concat", set_concat, "set:concat(other, ...)", "The rows of several sets, one "
-     "behind the other, copied into memory as their batches have them. Features, "
-     "targets and names of classes must fit; where only some have weights or a mask, "
-     "rows of the others count as 1. Sets whose transforms draw are refused: transform "
-     "what this gives.", NULL},
-    {"cache", set_cache, "set:cache()", "The set with its rows copied into memory as "
-     "its batches have them: transforms are done once and files let go. Where a "
-     "transform draws it is refused, as that would draw no more: cache before.", NULL},
+    {"concat", set_concat, "set:concat(other, ...)",
+     "A set of the rows of several sets, one after the other, copied into memory as "
+     "their batches have them. Features, targets and names of classes must fit; where "
+     "only some sets have weights or a mask, rows of the others count as 1. Sets whose "
+     "transforms draw at random are an error: transform the result.",
+     NULL},
+    {"cache", set_cache, "set:cache()",
+     "A set whose rows are copied into memory as its batches have them. Transforms are "
+     "done once, and files are closed. A transform that draws at random is an error, "
+     "as it would draw no more: cache before it.",
+     NULL},
     {"count", set_count, "set:count()", "The number of rows, as #set.", NULL},
     {0}};

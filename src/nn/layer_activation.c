@@ -28,7 +28,7 @@ static int example_axis(Graph *graph, Layer *layer, int64_t axis, const Shape *x
 #define AXIS_OPTION(type)                                                              \
   {.name = "axis", .kind = OPT_INT, AT(type, axis), .value = "-1", .alias = "dim",     \
    .lo = -MAX_RANK, .hi = MAX_RANK,                                                    \
-   .doc = "of the units; axis 1 is the batch, -1 the last"}
+   .doc = "axis of the units; axis 1 is the batch, -1 the last"}
 
 /* -- PReLU ------------------------------------------------------------------------- */
 
@@ -108,7 +108,8 @@ static Node *prelu_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define PRELU_EQUATION "y = x if x > 0 else weight x"
 #define PRELU_SOURCE "He et al., ICCV 2015, section 2.1"
-ACTIVATION_OF_LAYER(prelu, "PReLU", "Rectifier with trained slopes below 0.",
+ACTIVATION_OF_LAYER(prelu, "PReLU",
+                    "Rectified linear unit with trained slopes for negative inputs.",
                     PRELU_EQUATION, PRELU_SOURCE);
 
 static const Option prelu_layer_options[] = {
@@ -128,9 +129,10 @@ const LayerKind layer_prelu = {
     .kind = {.name = "PReLU", .family = &layer_family, .size = sizeof(PRelu),
              .options = prelu_layer_options, .check = prelu_check,
              .deinit = layer_deinit,
-             .doc = "Rectifier with trained slopes below 0: one for each unit, or "
-                    "shared. weight: the shape of one example, 1 along shared axes. "
-                    "Take it out of weight decay, which pulls the slope to 0.",
+             .doc = "Rectified linear unit with trained slopes for negative inputs, "
+                    "one for each unit, or shared. weight has the shape of one "
+                    "example, 1 along shared axes. Take it out of weight decay, which "
+                    "pulls the slope to 0.",
              .equation = PRELU_EQUATION, .source = PRELU_SOURCE},
     .prefix = "prelu", .keeps_time = true, .vars = prelu_vars,
     .as_activation = &activation_prelu,
@@ -172,12 +174,13 @@ static Node *rrelu_forward(Graph *graph, Layer *layer, Node *x) {
 #define RRELU_EQUATION                                                                 \
   "y = x if x > 0 else a x, a ~ U(lower, upper); inference: a = (lower + upper) / 2"
 #define RRELU_SOURCE "Xu et al., arXiv:1505.00853, section 2.4"
-ACTIVATION_OF_LAYER(rrelu, "RReLU", "Rectifier with random slopes below 0.",
+ACTIVATION_OF_LAYER(rrelu, "RReLU",
+                    "Rectified linear unit with random slopes for negative inputs.",
                     RRELU_EQUATION, RRELU_SOURCE);
 
 static const Option rrelu_layer_options[] = {
     {.name = "lower", .kind = OPT_REAL, AT(RRelu, lower), .value = "0.125",
-     .position = 1, .lo = 0, .hi = 1, .doc = "least slope"},
+     .position = 1, .lo = 0, .hi = 1, .doc = "smallest slope"},
     {.name = "upper", .kind = OPT_REAL, AT(RRelu, upper),
      .value = "0.3333333333333333", .position = 2, .lo = 0, .hi = 1,
      .doc = "largest slope"},
@@ -188,8 +191,9 @@ const LayerKind layer_rrelu = {
     .kind = {.name = "RReLU", .family = &layer_family, .size = sizeof(RRelu),
              .options = rrelu_layer_options, .check = rrelu_check,
              .deinit = layer_deinit,
-             .doc = "Rectifier whose slope below 0 is drawn anew for each element in "
-                    "training; in inference it is the mean slope.",
+             .doc = "Rectified linear unit whose slope for negative inputs is drawn "
+                    "anew for each element in training. In inference it is the mean "
+                    "slope.",
              .equation = RRELU_EQUATION, .source = RRELU_SOURCE},
     .prefix = "rrelu", .keeps_time = true, .as_activation = &activation_rrelu,
     .samples = (const LayerSample[]){
@@ -224,12 +228,13 @@ static Node *maxout_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define MAXOUT_EQUATION "y_j = max(x_k(j-1)+1, ..., x_kj), k = pieces"
 #define MAXOUT_SOURCE "Goodfellow et al., ICML 2013, section 3"
-ACTIVATION_OF_LAYER(maxout, "Maxout", "The larger of each two neighbours.",
+ACTIVATION_OF_LAYER(maxout, "Maxout",
+                    "The larger of every two neighbours along the last axis.",
                     MAXOUT_EQUATION, MAXOUT_SOURCE);
 
 static const Option maxout_layer_options[] = {
     {.name = "pieces", .kind = OPT_INT, AT(Maxout, pieces), .value = "2", .position = 1,
-     .lo = 1, .hi = 1e9, .doc = "how many numbers make one"},
+     .lo = 1, .hi = 1e9, .doc = "number of neighbours of which one is taken"},
     AXIS_OPTION(Maxout),
     LAYER_OPTIONS,
     {0}};
@@ -237,8 +242,8 @@ static const Option maxout_layer_options[] = {
 const LayerKind layer_maxout = {
     .kind = {.name = "Maxout", .family = &layer_family, .size = sizeof(Maxout),
              .options = maxout_layer_options, .deinit = layer_deinit,
-             .doc = "The largest of each group of neighbours: nn.Dense(k m) before it "
-                    "gives m units of k pieces, [N, k m] -> [N, m].",
+             .doc = "Takes the largest of each group of neighbours: [N, k m] -> [N, "
+                    "m]. nn.Dense(k m) before it gives m units of k pieces.",
              .equation = MAXOUT_EQUATION, .source = MAXOUT_SOURCE},
     .prefix = "maxout", .keeps_time = true, .as_activation = &activation_maxout,
     .samples = (const LayerSample[]){
@@ -280,7 +285,9 @@ static Node *glu_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define GLU_EQUATION "y = a sigmoid(b), x = [a, b]"
 #define GLU_SOURCE "Dauphin et al., ICML 2017, eq. 1"
-ACTIVATION_OF_LAYER(glu, "GLU", "The first half times the sigmoid of the second.",
+ACTIVATION_OF_LAYER(glu, "GLU",
+                    "Gated linear unit: the first half of the last axis times the "
+                    "sigmoid of the second.",
                     GLU_EQUATION, GLU_SOURCE);
 
 static const Option glu_layer_options[] = {AXIS_OPTION(Glu), LAYER_OPTIONS, {0}};

@@ -96,7 +96,8 @@ static Ports weight_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option weight_norm_options[] = {
     {.name = "layer", .kind = OPT_OBJECT, .offset = offsetof(WeightNorm, inner),
-     .position = 1, .family = &layer_family, .doc = "whose weight is meant"},
+     .position = 1, .family = &layer_family,
+     .doc = "the layer whose weight is normalized"},
     LAYER_OPTIONS,
     {0}};
 
@@ -105,8 +106,8 @@ const LayerKind layer_weight_norm = {
              .family = &layer_family, .size = sizeof(WeightNorm),
              .options = weight_norm_options, .check = weight_norm_check,
              .deinit = weight_norm_deinit,
-             .doc = "The layer inside, each unit of whose weight has a trained length "
-                    "and a trained direction. scale [units]; at first the weight is "
+             .doc = "Trains the length and the direction of each unit's weight of a "
+                    "layer apart. scale [units] is the length; at first the weight is "
                     "what the layer's init gave.",
              .equation = "w_u = scale_u v_u / |v_u|, v: the weight of the layer",
              .source = "Salimans & Kingma, NIPS 2016, eq. 2"},

@@ -225,7 +225,7 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   EPS_AFFINE,                                                                          \
   {.name = "axis", .kind = OPT_INT, .offset = offsetof(BatchNorm, axis), .value = "2", \
    .lo = -MAX_RANK, .hi = MAX_RANK,                                                    \
-   .doc = "of the channels; axis 1 is the batch, -1 the last (Keras: -1)"}
+   .doc = "axis of the channels; axis 1 is the batch, -1 the last (Keras: -1)"}
 
 static const Option batch_norm_options[] = {BATCH_NORM_OPTIONS, LAYER_OPTIONS, {0}};
 
@@ -287,10 +287,14 @@ static Node *noisy_batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
    .value = default_, .lo = low, .hi = 1e6, .doc = text}
 
 static const Option noisy_batch_norm_options[] = {
-    NOISE_OPTION(mean_range, "0.5", 0, "a channel's mean is drawn up to so far from 0"),
-    NOISE_OPTION(std_range, "1.25", 1, "its scale is drawn from 1 up to this"),
-    NOISE_OPTION(mean_jitter, "0.1", 0, "of a value's shift around its channel's"),
-    NOISE_OPTION(std_jitter, "0.1", 0, "of a value's scale around its channel's"),
+    NOISE_OPTION(mean_range, "0.5", 0,
+                 "largest distance from 0 of a channel's mean shift"),
+    NOISE_OPTION(std_range, "1.25", 1,
+                 "largest mean scale of a channel; the smallest is 1"),
+    NOISE_OPTION(mean_jitter, "0.1", 0,
+                 "largest distance of a value's shift from its channel's"),
+    NOISE_OPTION(std_jitter, "0.1", 0,
+                 "standard deviation of a value's scale around its channel's"),
     BATCH_NORM_OPTIONS,
     LAYER_OPTIONS,
     {0}};
@@ -299,13 +303,14 @@ const LayerKind layer_noisy_batch_norm = {
     .kind = {.name = "NoisyBatchNorm", .family = &layer_family,
              .size = sizeof(NoisyBatchNorm), .options = noisy_batch_norm_options,
              .check = batch_norm_check, .deinit = layer_deinit,
-             .doc = "BatchNorm, whose results are scaled and shifted at random in "
-                    "training, by a law that changes at every step: the distributions "
-                    "that the next layer sees are less stable than without BatchNorm. "
-                    "To see whether it is their stability that helps.",
-             .equation = "y = s b + m, b = BatchNorm(x); of a channel mu ~ "
+             .doc = "BatchNorm whose results are scaled and shifted at random in "
+                    "training, by a law that changes at every step. So the "
+                    "distributions that the next layer sees are less stable than "
+                    "without BatchNorm: it shows whether their stability is what "
+                    "helps.",
+             .equation = "y = s b + m, b = BatchNorm(x); of a channel: mu ~ "
                          "U(-mean_range, mean_range), sigma ~ U(1, std_range); of a "
-                         "value m ~ U(mu - mean_jitter, mu + mean_jitter), s ~ "
+                         "value: m ~ U(mu - mean_jitter, mu + mean_jitter), s ~ "
                          "N(sigma, std_jitter^2)",
              .source = "Santurkar et al., NeurIPS 2018, section 2.1 and appendix A"},
     .prefix = "noisy_batch_norm", .norm = "noisy_batch", .uses_batch = batch_norm_live,
@@ -461,8 +466,8 @@ const LayerKind layer_instance_norm = {
              .family = &layer_family, .size = sizeof(Norm),
              .options = layer_norm_options, .check = layer_norm_check,
              .deinit = layer_deinit,
-             .doc = "Normalizes each channel (axis 2) of each example by itself, the "
-                    "same in training and inference (PyTorch: affine = false).",
+             .doc = "Normalizes each channel (axis 2) of each example by itself, in "
+                    "training and inference alike (PyTorch: affine = false).",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ulyanov et al., arXiv:1607.08022, eq. 2"},
     .prefix = "instance_norm", .norm = "instance", .vars = layer_vars,
@@ -501,8 +506,8 @@ const LayerKind layer_rms_norm = {
     .kind = {.name = "RMSNorm", .alias = "RMSNormalization", .family = &layer_family,
              .size = sizeof(Norm), .options = layer_norm_options,
              .check = rms_norm_check, .deinit = layer_deinit,
-             .doc = "Divides each row over the last axis by its root mean square, the "
-                    "same in training and inference. affine: learn weight.",
+             .doc = "Divides each row by its root mean square over the last axis, in "
+                    "training and inference alike. affine: learn a weight.",
              .equation = "y = weight x / sqrt(mean(x^2) + eps)",
              .source = "Zhang & Sennrich, NeurIPS 2019, eq. 4"},
     .prefix = "rms_norm", .norm = "rms", .keeps_time = true, .vars = rms_vars,

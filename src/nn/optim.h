@@ -147,25 +147,26 @@ void optimizer_deinit(Object *object);
    .doc = "changes the learning rate from epoch to epoch, or from step to step"},      \
   {.name = "decay", .kind = OPT_REAL, OPTIM_AT(decay), .value = "0",                   \
    .alias = "lr_decay", .lo = 0, .hi = 1e9,                                            \
-   .doc = "divides the rate by 1 + decay t, t the updates before (Keras's decay, "     \
-          "PyTorch's lr_decay)"},                                                      \
+   .doc = "divides the rate by 1 + decay t, t: number of updates before (Keras's "     \
+          "decay, PyTorch's lr_decay)"},                                               \
   {.name = "groups", .kind = OPT_OBJECTS, OPTIM_AT(groups),                            \
    .family = &optim_group_family, .alias = "param_groups", .value = "none",            \
-   .doc = "rates and weight decays by names of variables or layers: { { \"*.bias\", "  \
-          "weight_decay = 0 }, { \"dense_1\", lr = 0.001 } }; of several that fit, "   \
-          "the first counts"},                                                         \
+   .doc = "rates and weight decays by names of variables or layers, as { { "           \
+          "\"*.bias\", weight_decay = 0 }, { \"dense_1\", lr = 0.001 } }; of several " \
+          "that fit, the first counts"},                                               \
   {.name = "accumulate", .kind = OPT_INT, OPTIM_AT(accumulate), .value = "1",          \
    .alias = "gradient_accumulation_steps", .lo = 1, .hi = 1e9,                         \
-   .doc = "steps whose mean gradient makes one update: in train.fit the mean over "    \
-          "all their rows, by their weights; the last step of an epoch updates too. "  \
-          "Schedules and corrections count updates"},                                  \
+   .doc = "number of steps whose mean gradient makes one update: in train.fit the "    \
+          "mean over all their rows, by their weights; the last step of an epoch "     \
+          "updates too. Schedules and corrections count updates"},                     \
   {.name = "lookahead", .kind = OPT_INT, OPTIM_AT(lookahead), .value = "0", .lo = 0,   \
    .hi = 1e9,                                                                          \
-   .doc = "every so many updates the weights go back to a slow copy that has moved "   \
-          "a share of the way to them (Zhang et al., NeurIPS 2019, algorithm 1: 5)"},  \
+   .doc = "number of updates after which the weights go back to a slow copy, which "   \
+          "has moved a share of the way to them; 0: never (Zhang et al., NeurIPS "     \
+          "2019, algorithm 1: 5)"},                                                    \
   {.name = "lookahead_share", .kind = OPT_REAL, OPTIM_AT(lookahead_share),             \
    .value = "0.5", .lo = 0, .hi = 1, .open = true,                                     \
-   .doc = "how far the slow copy moves"},                                              \
+   .doc = "share of the way that the slow copy moves"},                                \
   {0}
 /* Of a struct with fields beta1, beta2 and eps, of which the last arguments say more.
  */

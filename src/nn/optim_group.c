@@ -23,11 +23,12 @@ static Err check(Object *object, Fault *fault) {
 static const Option options[] = {
     {.name = "pattern", .kind = OPT_TEXT, AT(pattern), .position = 1,
      .alias = "params",
-     .doc = "of names of variables or layers: \"*.bias\", \"dense_1\", "
+     .doc = "pattern of names of variables or layers: \"*.bias\", \"dense_1\", "
             "\"batch_norm_*\""},
     {.name = "lr", .kind = OPT_REAL, AT(lr), .value = "none", .lo = 0, .hi = 1e9,
      .alias = "learning_rate",
-     .doc = "their rate in place of the optimizer's; the schedule changes it alike"},
+     .doc = "their learning rate, in place of the optimizer's; the schedule changes it "
+            "likewise"},
     {.name = "weight_decay", .kind = OPT_REAL, AT(weight_decay), .value = "none",
      .lo = 0, .hi = 1e9, .doc = "their weight decay in place of the optimizer's"},
     {0}};
@@ -40,7 +41,7 @@ static const Kind group_kind = {
            "weight_decay = 0 }."};
 
 static const Kind *const kinds[] = {&group_kind, NULL};
-const Family optim_group_family = {"group of parameters", "optim", kinds, NULL};
+const Family optim_group_family = {"parameter group", "optim", kinds, NULL};
 
 /* -- which parameters -------------------------------------------------------------- */
 

@@ -22,18 +22,20 @@ typedef struct Muon {
 static const Option options[] = {
     OPTIM_LR("0.02"),
     {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0.95", .lo = 0,
-     .hi = 1, .open_hi = true, .doc = "share of a matrix's momentum that is kept"},
+     .hi = 1, .open_hi = true, .doc = "share of the old value in a matrix's momentum"},
     {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "true",
-     .doc = "look ahead along the momentum"},
+     .doc = "take the gradient's step from where the momentum leads (Nesterov)"},
     {.name = "iterations", .kind = OPT_INT, AT(iterations), .value = "5",
-     .alias = "ns_steps", .lo = 1, .hi = 20, .doc = "of Newton and Schulz"},
+     .alias = "ns_steps", .lo = 1, .hi = 20,
+     .doc = "number of Newton-Schulz iterations, which make the matrix orthogonal"},
     {.name = "adam_lr", .kind = OPT_REAL, AT(adam_lr), .value = "0.0003", .lo = 0,
      .hi = 1e9,
-     .doc = "rate of what is no matrix, by AdamW; schedule and groups change it as "
-            "they do lr"},
-    OPTIM_MOMENTS(Muon, "decay of the second moment of AdamW",
+     .doc = "learning rate of AdamW for what is no matrix; schedule and groups change "
+            "it as they do lr"},
+    OPTIM_MOMENTS(Muon, "share of the old value in the second moment of AdamW",
                   .doc = "added outside the square root of AdamW"),
-    OPTIM_COMMON("the rate times this share is taken from w itself", "0")};
+    OPTIM_COMMON("each step takes the rate times this share off w itself (decoupled)",
+                 "0")};
 
 /* Of matrices the first is the momentum, the second stays 0. */
 enum { MOMENT1, MOMENT2 };

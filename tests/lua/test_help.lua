@@ -118,6 +118,33 @@ function tests.test_every_function_of_the_library_is_documented()
   check.yes(n > 120)
 end
 
+-- The text of an entry: what is indented by two blanks, up to the equation, if any.
+local function text_of(entry)
+  local lines = {}
+  for line in entry:gmatch "\n([^\n]*)" do
+    local other = line:find "^  Source: " or line:find "^  Also called: "
+    if other or not line:find "^  [^ ]" then break end
+    lines[#lines + 1] = line:sub(3)
+  end
+  return table.concat(lines, " ")
+end
+
+-- Each record and function says in sentences what it is, and each of its options what it does.
+function tests.test_texts_are_sentences()
+  local code, n = {}, 0
+  for path in printed 'apropos "."':gmatch "\n  (%l+[.:][%w_]+)" do
+    code[#code + 1] = ("print '@%s' help '%s'"):format(path, path)
+  end
+  for path, entry in (printed(table.concat(code, "\n")) .. "@"):gmatch "@(%S+)\n([^@]*)%f[@]" do
+    local text = text_of(entry)
+    check.yes(text:find "^[%u%d]" ~= nil or text:find "^%l " ~= nil, path .. ": " .. text)
+    check.yes(text:find "%.%)?$" ~= nil, path .. ": " .. text)
+    check.equal((entry:match "\nOptions(.*)" or ""):match "\n  [%w_]+ +%(", nil, path)
+    n = n + 1
+  end
+  check.yes(n > 200, n)
+end
+
 function tests.test_texts_keep_to_the_width()
   for line in printed("help(tensor) help(nn.Dense)"):gmatch "[^\n]+" do
     check.yes(utf8.len(line) <= 80, line)
