@@ -301,6 +301,7 @@ static bool allocate(CachedPlan *c, const Trace *trace) {
   c->root_data = calloc((size_t)c->n_roots + 1, sizeof *c->root_data);
   c->known = calloc((size_t)c->n_in + 1, sizeof *c->known);
   c->proved = calloc((size_t)c->n_roots + 1, sizeof *c->proved);
+  for (int r = 0; c->proved && r < c->n_roots; r++) c->proved[r] = RANGE_UNKNOWN;
   c->spare = calloc((size_t)c->n_roots + 1, sizeof *c->spare);
   c->streams = calloc((size_t)c->n_draws + 1, sizeof *c->streams);
   return c->in && c->draw && c->key && c->in_data && c->root_data && c->known &&
@@ -396,9 +397,18 @@ static void *source_data(const PlanSource *source, const Graph *graph,
   return NULL;
 }
 
+/* Where the elements lie, of a variable that the plan may update. */
+static Range source_range(const PlanSource *source, const PlanGiven *given) {
+  if (source->from != FROM_VARIABLE) return RANGE_UNKNOWN;
+  const Variable *v = given->variables.v[source->index];
+  return v->bounded == v->version ? (Range){v->lo, v->hi} : RANGE_UNKNOWN;
+}
+
 void cached_bind(CachedPlan *c, Graph *graph, const PlanGiven *given) {
-  for (int i = 0; i < c->n_in; i++)
+  for (int i = 0; i < c->n_in; i++) {
     c->in_data[i] = source_data(&given->in[i], graph, given);
+    c->known[i] = source_range(&given->in[i], given);
+  }
   for (int i = 0; i < c->n_draws; i++)
     c->streams[i] = given->trace ? draw_stream(given->trace->v[c->draw[i]])
                                  : graph_draw_again(graph, given->draw_key[i]);
@@ -412,14 +422,7 @@ void cached_redirect(Graph *graph, CachedPlan *c) {
   plan_redirect(graph, c->plan, &(PlanRun){c->in_data, c->root_data, c->streams});
 }
 
-bool cached_proves_finite(Graph *graph, CachedPlan *c, VariableList variables) {
-  for (int i = 0; i < c->n_in; i++) {
-    bool of_variable = c->in[i].from == FROM_VARIABLE;
-    const Variable *v = of_variable ? variables.v[c->in[i].index] : NULL;
-    bool known = v && v->bounded == v->version;
-    c->known[i] = known ? (Range){v->lo, v->hi} : RANGE_UNKNOWN;
-  }
-  for (int r = 0; r < c->n_roots; r++) c->proved[r] = RANGE_UNKNOWN;
+bool cached_proves_finite(Graph *graph, CachedPlan *c) {
   return plan_proves_finite(graph, c->plan, c->known, c->proved);
 }
 

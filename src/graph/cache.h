@@ -101,7 +101,7 @@ typedef struct PlanGiven {
   const real *numbers;
   Tensor *const *args;
 } PlanGiven;
-/* Fills cached->in_data and streams. */
+/* Fills cached->in_data, known and streams. */
 void cached_bind(CachedPlan *cached, Graph *graph, const PlanGiven *given);
 
 /* Runs what cached_bind and root_data say. */
@@ -114,11 +114,10 @@ static inline void cached_commit(Graph *graph, CachedPlan *cached) {
 void cached_redirect(Graph *graph, CachedPlan *cached);
 
 /* Between the two. Is it proved that the updates make finite values (plan.h)? The last
- * roots are the new values of the variables, in their order; they know where their
- * elements lie. */
-bool cached_proves_finite(Graph *graph, CachedPlan *cached, VariableList variables);
-/* After a commit that followed from a proof, when the variables have their new
- * values. */
+ * roots are the new values of the variables, in their order. */
+bool cached_proves_finite(Graph *graph, CachedPlan *cached);
+/* Of a commit that follows from a proof: the variables have the versions that it gives
+ * them, and know where their elements will lie. */
 void cached_keep_ranges(const CachedPlan *cached, VariableList variables);
 
 #endif

@@ -282,15 +282,18 @@ bool known_distributions(const Known *known);
 struct Variable {
   /* read-only */
   int refs;
-  char *name;       /* "dense_1.weight"; NULL while it has none */
   bool has_value;   /* false until first assigned */
+  char *name;       /* "dense_1.weight"; NULL while it has none */
   Node *current;    /* held: what it stands for now, perhaps not computed yet */
   uint64_t version; /* grows with every assignment */
+  /* private; here because each step needs them with the version */
+  double lo, hi;    /* where its elements lie (op.h, Range) ... */
+  uint64_t bounded; /* ... as long as this is its version */
+  Node *leaf;       /* the read of `version`, made once */
   /* public */
   bool trainable; /* optimizers may change it */
   bool frozen;    /* by net:freeze */
   /* private */
-  Node *leaf;           /* the read of `version`, made once */
   int n_reads;          /* nodes that read it: they keep the struct, not the value */
   int n_pending;        /* assignments since it last stood for a computed value */
   uint64_t first_read;  /* serial of the first node that read it */
@@ -301,8 +304,6 @@ struct Variable {
                        made at ... */
   const char *file; /* ... this line; interned, or NULL */
   int line;
-  double lo, hi;    /* where its elements lie (op.h, Range) ... */
-  uint64_t bounded; /* ... as long as this is its version */
 };
 
 Variable *variable_new(const char *name, Fault *fault); /* name may be NULL */

@@ -201,6 +201,8 @@ static void add_fixes(const Plan *plan, FixPlace *at) {
     add_fix(at, &plan->copies[i].source, plan->copies[i].from);
     add_fix(at, &plan->copies[i].target, plan->copies[i].to);
   }
+  for (int i = 0; i < plan->pending.n_spans; i++)
+    add_fix(at, &plan->pending.spans[i].x, plan->span_place[i]);
 }
 
 static void count_fixes(Plan *plan) {

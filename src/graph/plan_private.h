@@ -5,6 +5,7 @@
 #include "graph/graph_private.h"
 #include "graph/ops_walk.h"
 #include "graph/plan.h"
+#include "kernel/kernel.h"
 
 /* A group runs TILE elements at a time through all members, in BLOCKs that threads
  * take. Values inside it live in TILES tiles, which fit into the first cache
@@ -80,24 +81,45 @@ typedef struct PlanWatch {
   const OpCall
       *maker; /* from whose inputs it follows, with watches `from`; NULL: not */
   int from[2];
+  int pool; /* that its range goes into */
   int64_t n_elements;
   int64_t first_part, n_parts; /* its blocks in `parts` */
-  bool pending;                /* to be measured at the end of this run */
 } PlanWatch;
 
-/* A call of the commit for the proof, which goes along copies that lie side by side:
- * the calls themselves are far apart in memory that a step has pushed out of the cache.
- */
+/* Calls of the commit that differ in their arrays alone: those of all parameters, as a
+ * rule. One proof is for all, of inputs that are anywhere where an input of one of them
+ * is. */
 typedef struct PlanLate {
-  OpCall call;       /* without memory of its arrays */
-  int root[MAX_OUT]; /* which root each result is; -1: none */
+  OpCall call; /* of the first, without memory of its arrays */
+  int *in;     /* the pool of each input, or which result of an earlier such call */
+  int made;    /* its first result in `made` */
 } PlanLate;
 
-/* A block of what is measured at the end. */
+/* A new value of a variable: which root, which result of a late call. */
+typedef struct PlanRenewed {
+  int root, made;
+} PlanRenewed;
+
+/* A watch of an input of the plan, which may be known. */
+typedef struct PlanKnown {
+  int watch, input, pool;
+} PlanKnown;
+
+/* What is measured at the end by one thread, and what that widens. */
 typedef struct PlanPiece {
-  const PlanWatch *watch;
-  int64_t block;
+  int first_span, n_spans;
+  int64_t n_elements; /* of all its spans */
+  Range *into, found;
 } PlanPiece;
+
+/* All pieces of a run, with room for the blocks of all watches. The first n_static are
+ * those of every run: small arrays in the arena. */
+typedef struct PlanPending {
+  PlanPiece *pieces;
+  RealSpan *spans;
+  int64_t n_pieces, n_static, work;
+  int n_spans;
+} PlanPending;
 
 /* Memory of the plan, handed out in pieces from `at` on. */
 typedef struct PlanBlock {
@@ -115,23 +137,24 @@ struct Plan {
   const void *arena; /* for which these are filled in */
   int *checked;      /* items whose op may refuse its data, in order */
   PlanWatch *watches;
-  int *given;     /* per watch: the input of the plan that it is; -1: computed by it */
-  Range *ranges;  /* per watch, of this run */
-  int *open;      /* room for the watches that are not known in this run */
-  PlanLate *late; /* n_late of them */
-  int n_late;
-  int *watched;       /* of each input of each call of the commit, in their order: its
-                         watch, or which result of an earlier such call it is */
-  Range *made;        /* per result of these calls, of this run */
-  Range *parts;       /* of the watches, per block */
-  PlanPiece *pending; /* room for the blocks of all watches */
-  bool unprovable;    /* a call of the commit has no rule `range`: nothing is proved */
-  PlanCopy *copies;   /* at the end of compute, the rest at the end of commit */
+  PlanKnown *known;
+  int *others;  /* watches that are neither known nor pending in every run */
+  Range *pools; /* of this run: of all watches that are the same input of calls that
+                   are alike; of a factor alone */
+  PlanLate *late;
+  PlanRenewed *renewed;
+  Range *made;           /* per result of a late call, of this run */
+  Range *parts;          /* of the watches, per block */
+  PlanPending pending;   /* of every run */
+  PlanPlace *span_place; /* of its spans */
+  bool unprovable;  /* a call of the commit has no rule `range`: nothing is proved */
+  PlanCopy *copies; /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws; /* until plan_release_nodes */
   Attr **draw_attr;       /* key and position of each draw, in its call */
   int n_items, n_jobs, n_compute_jobs, n_fixes, n_arena_fixes, n_checked, n_leaves,
       n_draws;
-  int n_copies, n_compute_copies, n_watches;
+  int n_copies, n_compute_copies, n_watches, n_known, n_others;
+  int n_pools, n_late, n_renewed;
   PlanSize size;
   Text passes; /* what each pass found; only where graph->dump is set */
 };

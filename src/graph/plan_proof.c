@@ -8,16 +8,18 @@
  *   gradients           that are a product follow from the ranges of its factors, which
  *                       are smaller and are measured beside the job that multiplies
  *                       them
- *   everything else     is measured at the end
+ *   everything else     is measured, large arrays beside the job after the one that
+ *                       makes them, small ones together at the end
  *
  * and the record of each op of the commit gives where its results then lie (Op.range):
- * of an update, or of the members of a rule, one after the other. Where that proves
- * nothing, what is known and what follows may be far too wide: all inputs of the
- * updates are then measured. That leaves the steps that come near the end of what a
- * real can hold; they are written elsewhere and looked at. */
+ * of an update, or of the members of a rule, one after the other. Parameters mostly
+ * share one rule: their ranges go into one pool for each of its inputs, and the rule is
+ * judged once, for all of them. Where that proves nothing, what is known and what
+ * follows may be far too wide: all inputs of the updates are then measured. That leaves
+ * the steps that come near the end of what a real can hold; they are written elsewhere
+ * and looked at. */
 #include "graph/plan_compile.h"
 #include "base/ints.h"
-#include "kernel/kernel.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,26 +36,32 @@ static int first_update(const Plan *plan) {
              : plan->n_items;
 }
 
+enum {
+  SMALL = 1024, /* elements: of more, it matters where they are measured */
+  ALIKE = 64    /* late calls that a new one is compared with */
+};
+
 typedef struct Watching {
   Compiler *c;
-  int *of_node; /* the watch of each node, of a late one its first result; NOBODY */
+  int *of_node;     /* the watch of each node, of a late one its first result; NOBODY */
+  PlanPlace *place; /* of each watch */
   int n_room, n_made;
 } Watching;
 
-/* How `watched` marks a result of an earlier call among watches; its own inverse. */
+/* How a result of an earlier call is marked among watches, or pools; its own inverse.
+ */
 static int made_code(int made) { return -1 - made; }
 
 /* A new watch of input k of the member. */
 static int add_watch(Watching *w, const Node *node, const PlanMember *m, int k) {
   Plan *plan = w->c->plan;
-  bool given = m->in[k].kind == IN_INPUT && m->in[k].offset == 0;
   must(plan->n_watches < w->n_room);
-  plan->given[plan->n_watches] = given ? m->in[k].index : NOBODY;
+  w->place[plan->n_watches] = m->in[k];
   plan->watches[plan->n_watches] =
       (PlanWatch){.array = &m->call->in[k],
                   .n_elements = shape_count(&m->call->in[k].shape),
-                  .n_parts = block_count(&m->call->in[k]), .job = NOBODY,
-                  .next = NOBODY};
+                  .n_parts = block_count(&m->call->in[k]), .pool = NOBODY,
+                  .job = NOBODY, .next = NOBODY};
   return w->of_node[node->index] = plan->n_watches++;
 }
 
@@ -94,6 +102,7 @@ static int watch_factor(Watching *w, const Node *product, const PlanMember *m, i
 /* What makes the value is in a job before the last: it is measured in the next one,
  * while it is in a near cache. */
 static void watch_made(Watching *w, int added, const Node *base) {
+  if (w->c->plan->watches[added].n_elements <= SMALL) return;
   int item = w->c->spots[base->index].item;
   int next = item == NOBODY ? NOBODY : w->c->item_job[item] + 1;
   if (next != NOBODY && next < w->c->plan->n_compute_jobs) measure_in(w, added, next);
@@ -131,32 +140,117 @@ static void count_late(const Plan *plan, int *n, int *n_in, int *n_out) {
     }
 }
 
-static void add_late(Compiler *c, const PlanMember *m) {
-  size_t n_bytes = (size_t)m->call->n_attr * sizeof(Attr);
-  PlanLate *late = &c->plan->late[c->plan->n_late++];
-  *late = (PlanLate){.call = *m->call};
-  Attr *attr = n_bytes ? plan_alloc(c, n_bytes) : NULL;
-  if (attr) late->call.attr = memcpy(attr, m->call->attr, n_bytes);
-  for (int o = 0; o < m->call->n_out; o++)
-    late->root[o] = m->out[o].kind == IN_ROOT ? m->out[o].index : NOBODY;
+static bool same_shapes(const OpCall *a, const OpCall *b) {
+  bool same = true;
+  for (int k = 0; same && k < a->n_in; k++)
+    same = shape_equal(&a->in[k].shape, &b->in[k].shape);
+  return same;
 }
 
-/* All members of an item of the commit; returns where the next item's inputs are
- * listed. */
-static int *watch_item(Watching *w, int item, int *watched) {
+/* Do rules of ranges say the same of both, where inputs lie in the same ranges? `in`:
+ * the watches of b, and which results it reads. */
+static bool is_alike(const PlanLate *late, const OpCall *b, const int *in) {
+  const OpCall *a = &late->call;
+  bool alike = a->op == b->op && a->n_in == b->n_in && a->n_out == b->n_out &&
+               a->n_attr == b->n_attr &&
+               !memcmp(a->attr, b->attr, (size_t)a->n_attr * sizeof *a->attr);
+  for (int k = 0; alike && k < a->n_in; k++)
+    alike = in[k] < 0 ? late->in[k] == in[k] : late->in[k] >= 0;
+  bool shapeless = a->op->flags & (OP_ELEMENTWISE | OP_UPDATE);
+  return alike && (shapeless || same_shapes(a, b));
+}
+
+static PlanLate *find_alike(const Plan *plan, const OpCall *call, const int *in) {
+  int n = plan->n_late < ALIKE ? plan->n_late : ALIKE;
+  for (PlanLate *late = plan->late; late < plan->late + n; late++)
+    if (is_alike(late, call, in)) return late;
+  return NULL;
+}
+
+static PlanLate *add_late(Watching *w, const OpCall *call, const int *in) {
+  Plan *plan = w->c->plan;
+  size_t n_bytes = (size_t)call->n_attr * sizeof(Attr);
+  must(plan->late);
+  PlanLate *late = &plan->late[plan->n_late++];
+  *late = (PlanLate){.call = *call, .made = w->n_made};
+  w->n_made += call->n_out;
+  Attr *attr = plan_alloc(w->c, n_bytes);
+  if (attr && n_bytes) late->call.attr = memcpy(attr, call->attr, n_bytes);
+  late->in = plan_alloc(w->c, (size_t)call->n_in * sizeof *late->in);
+  for (int k = 0; late->in && k < call->n_in; k++)
+    late->in[k] = in[k] < 0 ? in[k] : plan->n_pools++;
+  if (!call->op->range) plan->unprovable = true;
+  return late;
+}
+
+/* Everything that is in pool `from` goes into the other one. */
+static void merge_pools(Plan *plan, int into, int from) {
+  for (int i = 0; i < plan->n_watches; i++)
+    if (plan->watches[i].pool == from) plan->watches[i].pool = into;
+  for (PlanLate *late = plan->late; late < plan->late + plan->n_late; late++)
+    for (int k = 0; k < late->call.n_in; k++)
+      if (late->in[k] == from) late->in[k] = into;
+}
+
+/* The watch is what input k of the call may be. */
+static void put_into_pool(Plan *plan, PlanLate *late, int k, PlanWatch *watch) {
+  if (watch->pool == NOBODY) watch->pool = late->in[k];
+  else if (watch->pool != late->in[k]) merge_pools(plan, watch->pool, late->in[k]);
+}
+
+static void watch_late(Watching *w, const Node *node, const PlanMember *m) {
+  Plan *plan = w->c->plan;
+  int in[MAX_IN] = {0}, n_in = m->call->n_in;
+  for (int k = 0; k < n_in; k++) in[k] = watch_input(w, node, m, k);
+  PlanLate *late = find_alike(plan, m->call, in);
+  if (!late) late = add_late(w, m->call, in);
+  for (int k = 0; k < n_in; k++)
+    if (in[k] >= 0) put_into_pool(plan, late, k, &plan->watches[in[k]]);
+  for (int o = 0; o < m->call->n_out; o++)
+    if (m->out[o].kind == IN_ROOT)
+      plan->renewed[plan->n_renewed++] = (PlanRenewed){m->out[o].index, late->made + o};
+  w->of_node[node->index] = late->made;
+}
+
+static void watch_item(Watching *w, int item) {
   Compiler *c = w->c;
   const PlanItem *it = &c->plan->items[item];
-  for (int m = 0; m < it->n_members; m++) {
-    int64_t i = c->item_nodes[c->item_first[item] + m];
-    const Node *node = c->walk.v[i];
-    for (int k = 0; k < node->n_in; k++)
-      *watched++ = watch_input(w, node, &it->members[m], k);
-    add_late(c, &it->members[m]);
-    w->of_node[i] = w->n_made;
-    w->n_made += node->n_out;
-    if (!node->op->range) c->plan->unprovable = true;
+  for (int m = 0; m < it->n_members; m++)
+    watch_late(w, c->walk.v[c->item_nodes[c->item_first[item] + m]], &it->members[m]);
+}
+
+/* Arrays that widen the same range are one piece, up to the size of a block; the first
+ * n_static pieces are complete. */
+static void add_span(PlanPending *p, RealSpan span, Range *into) {
+  PlanPiece *piece = p->pieces + p->n_pieces - 1;
+  bool joins = p->n_pieces > p->n_static && piece->into == into &&
+               piece->n_elements + span.n <= BLOCK;
+  if (!joins) {
+    *++piece = (PlanPiece){.first_span = p->n_spans, .into = into};
+    p->n_pieces++;
   }
-  return watched;
+  piece->n_spans++;
+  piece->n_elements += span.n;
+  p->work += span.n;
+  p->spans[p->n_spans++] = span;
+}
+
+static Range *pool_of(const Plan *plan, const PlanWatch *watch) {
+  return &plan->pools[watch->pool];
+}
+
+/* A watch goes into the list in which a run finds it. */
+static void list_watch(Watching *w, int i) {
+  Plan *plan = w->c->plan;
+  const PlanWatch *watch = &plan->watches[i];
+  PlanPlace place = w->place[i];
+  bool computed = place.kind != IN_INPUT && watch->job == NOBODY && !watch->maker;
+  if (place.kind == IN_INPUT && place.offset == 0)
+    plan->known[plan->n_known++] = (PlanKnown){i, place.index, watch->pool};
+  else if (computed && watch->n_elements > 1 && watch->n_elements <= SMALL) {
+    plan->span_place[plan->pending.n_spans] = place;
+    add_span(&plan->pending, (RealSpan){NULL, watch->n_elements}, pool_of(plan, watch));
+  } else plan->others[plan->n_others++] = i;
 }
 
 static void number_parts(Plan *plan, int64_t *n_parts) {
@@ -166,33 +260,62 @@ static void number_parts(Plan *plan, int64_t *n_parts) {
   }
 }
 
-static Err list_watches(Watching *w) {
+static Err need_lists(Watching *w, int n_late, int n_inputs, int n_made) {
+  Compiler *c = w->c;
+  Plan *plan = c->plan;
+  w->n_room = 3 * n_inputs + 1;
+  size_t n_room = (size_t)w->n_room, n_results = (size_t)n_made + 1;
+  w->place = malloc(n_room * sizeof *w->place);
+  if (!w->place) return fault_memory(&c->graph->fault, n_room * sizeof *w->place);
+  plan->watches = plan_alloc(c, n_room * sizeof *plan->watches);
+  plan->known = plan_alloc(c, n_room * sizeof *plan->known);
+  plan->others = plan_alloc(c, n_room * sizeof *plan->others);
+  plan->late = plan_alloc(c, ((size_t)n_late + 1) * sizeof *plan->late);
+  plan->renewed = plan_alloc(c, n_results * sizeof *plan->renewed);
+  plan->made = plan_alloc(c, n_results * sizeof *plan->made);
+  return c->graph->fault.code;
+}
+
+/* New values that are not made at commit are not judged. */
+static bool renews_early(const Compiler *c) {
+  for (int r = 0; r < c->n_roots; r++)
+    if (plan_renews(c->roots[r]) &&
+        !c->spots[c->spots[c->roots[r]->index].value / MAX_OUT].late)
+      return true;
+  return false;
+}
+
+static Err find_watches(Watching *w) {
   Compiler *c = w->c;
   Plan *plan = c->plan;
   int n_late = 0, n_inputs = 0, n_made = 0;
   count_late(plan, &n_late, &n_inputs, &n_made);
-  w->n_room = 3 * n_inputs + 1;
-  size_t n_room = (size_t)w->n_room;
-  plan->watches = plan_alloc(c, n_room * sizeof *plan->watches);
-  plan->given = plan_alloc(c, n_room * sizeof *plan->given);
-  plan->ranges = plan_alloc(c, n_room * sizeof *plan->ranges);
-  plan->open = plan_alloc(c, n_room * sizeof *plan->open);
-  plan->late = plan_alloc(c, ((size_t)n_late + 1) * sizeof *plan->late);
-  plan->watched = plan_alloc(c, ((size_t)n_inputs + 1) * sizeof *plan->watched);
-  plan->made = plan_alloc(c, ((size_t)n_made + 1) * sizeof *plan->made);
-  if (c->graph->fault.code) return c->graph->fault.code;
-  int *watched = plan->watched;
-  for (int item = first_update(plan); item < plan->n_items; item++)
-    watched = watch_item(w, item, watched);
-  for (int r = 0; r < c->n_roots; r++) /* new values that are not made at commit */
-    if (plan_renews(c->roots[r]) &&
-        !c->spots[c->spots[c->roots[r]->index].value / MAX_OUT].late)
-      plan->unprovable = true;
+  if (need_lists(w, n_late, n_inputs, n_made)) return c->graph->fault.code;
+  for (int item = first_update(plan); item < plan->n_items; item++) {
+    watch_item(w, item);
+    if (c->graph->fault.code) return c->graph->fault.code;
+  }
+  if (renews_early(c)) plan->unprovable = true;
+  for (int i = 0; i < plan->n_watches; i++) /* factors alone */
+    if (plan->watches[i].pool == NOBODY) plan->watches[i].pool = plan->n_pools++;
+  return ERR_OK;
+}
+
+static Err list_watches(Watching *w) {
+  Compiler *c = w->c;
+  Plan *plan = c->plan;
   int64_t n_parts = 0;
   number_parts(plan, &n_parts);
-  plan->parts = plan_alloc(c, ((size_t)n_parts + 1) * sizeof *plan->parts);
-  plan->pending = plan_alloc(c, ((size_t)n_parts + 1) * sizeof *plan->pending);
-  return c->graph->fault.code;
+  size_t n = (size_t)n_parts + 1;
+  plan->pools = plan_alloc(c, ((size_t)plan->n_pools + 1) * sizeof *plan->pools);
+  plan->parts = plan_alloc(c, n * sizeof *plan->parts);
+  plan->pending.pieces = plan_alloc(c, n * sizeof *plan->pending.pieces);
+  plan->pending.spans = plan_alloc(c, n * sizeof *plan->pending.spans);
+  plan->span_place = plan_alloc(c, n * sizeof *plan->span_place);
+  if (c->graph->fault.code) return c->graph->fault.code;
+  for (int i = 0; i < plan->n_watches; i++) list_watch(w, i);
+  plan->pending.n_static = plan->pending.n_pieces;
+  return ERR_OK;
 }
 
 Err plan_watch(Compiler *c) {
@@ -200,58 +323,64 @@ Err plan_watch(Compiler *c) {
   Watching w = {.c = c, .of_node = malloc(n * sizeof *w.of_node)};
   if (!w.of_node) return fault_memory(&c->graph->fault, n * sizeof *w.of_node);
   for (int64_t i = 0; i < c->walk.n; i++) w.of_node[i] = NOBODY;
-  Err err = list_watches(&w);
+  Err err = find_watches(&w);
+  if (!err) err = list_watches(&w);
   free(w.of_node);
+  free(w.place);
   return err;
 }
 
 /* -- measuring --------------------------------------------------------------------- */
 
-/* Of an array with so many elements. */
-static Range measure(const Array *a, int64_t n_elements, int64_t block) {
-  int64_t at = block * BLOCK, n = least(n_elements - at, BLOCK);
+static Range measure(const RealSpan *spans, int n_spans) {
   real lo, hi;
-  kernels()->reduce_bounds(&lo, &hi, (const real *)a->data + at, n);
+  kernels()->reduce_bounds(&lo, &hi, spans, n_spans);
   Range range = {(double)lo, (double)hi};
   return range_known(range) ? range : RANGE_UNKNOWN;
 }
 
-static void measure_part(const Plan *plan, const PlanWatch *watch, int64_t block) {
-  plan->parts[watch->first_part + block] = measure(watch->array, watch->n_elements,
-                                                   block);
+/* Of an array with so many elements. */
+static RealSpan span_of(const Array *a, int64_t n_elements, int64_t block) {
+  int64_t at = block * BLOCK;
+  return (RealSpan){(real *)a->data + at, least(n_elements - at, BLOCK)};
 }
 
 void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block) {
   const PlanWatch *watch = &plan->watches[job->watch];
   for (; block >= watch->n_parts; watch = &plan->watches[watch->next])
     block -= watch->n_parts;
-  measure_part(plan, watch, block);
+  RealSpan span = span_of(watch->array, watch->n_elements, block);
+  plan->parts[watch->first_part + block] = measure(&span, 1);
 }
 
-static void measure_pending(void *ctx, int64_t i) {
-  const Plan *plan = ctx;
-  measure_part(plan, plan->pending[i].watch, plan->pending[i].block);
+static void widen(Range *all, Range more) {
+  if (more.lo < all->lo) all->lo = more.lo;
+  if (more.hi > all->hi) all->hi = more.hi;
 }
 
 static Range join_parts(const Plan *plan, const PlanWatch *watch) {
   Range all = {0, 0};
   const Range *part = plan->parts + watch->first_part;
-  for (int64_t i = watch->n_parts; i > 0; i--, part++) {
-    if (part->lo < all.lo) all.lo = part->lo;
-    if (part->hi > all.hi) all.hi = part->hi;
-  }
+  for (int64_t i = watch->n_parts; i > 0; i--, part++) widen(&all, *part);
   return all;
 }
 
-static Range follow(const Plan *plan, const PlanWatch *watch) {
-  Range in[2] = {plan->ranges[watch->from[0]], plan->ranges[watch->from[1]]};
-  Range made[MAX_OUT] = {RANGE_UNKNOWN};
-  if (range_known(in[0]) && range_known(in[1]))
-    watch->maker->op->range(watch->maker, in, made);
-  return made[0];
+static void measure_piece(void *ctx, int64_t i) {
+  const PlanPending *p = ctx;
+  PlanPiece *piece = &p->pieces[i];
+  piece->found = measure(p->spans + piece->first_span, piece->n_spans);
+}
+
+static void measure_pending(Graph *graph, PlanPending *p) {
+  par_for(&graph->par, p->n_pieces, p->work, measure_piece, p);
+  for (const PlanPiece *piece = p->pieces; piece < p->pieces + p->n_pieces; piece++)
+    widen(piece->into, piece->found);
 }
 
 /* -- proving ----------------------------------------------------------------------- */
+
+/* The range of nothing: whatever is joined to it is the range then. */
+#define RANGE_EMPTY ((Range){INFINITY, -INFINITY})
 
 /* Of a number, which is known exactly: a divisor has a distance from 0. */
 static Range range_of_number(const Array *a) {
@@ -260,79 +389,74 @@ static Range range_of_number(const Array *a) {
   return isfinite(x) ? (Range){x, x} : RANGE_UNKNOWN;
 }
 
-/* The range, where it is known before anything is measured at the end; that of a number
- * is the number. */
-static Range early_range(const Plan *plan, const PlanWatch *w, bool exact) {
-  if (w->job != NOBODY) return join_parts(plan, w);
-  bool number = w->n_elements == 1 && (exact || !w->maker);
-  return number ? range_of_number(w->array) : RANGE_UNKNOWN;
+/* What follows from the factors is as wide as both of them. */
+static Range follow(const Plan *plan, const PlanWatch *watch) {
+  Range in[2], made[MAX_OUT] = {RANGE_UNKNOWN};
+  for (int i = 0; i < 2; i++) in[i] = *pool_of(plan, &plan->watches[watch->from[i]]);
+  if (range_known(in[0]) && range_known(in[1]))
+    watch->maker->op->range(watch->maker, in, made);
+  return made[0];
 }
 
-/* Fills the ranges of what is known; returns how many watches are left, in `open`. */
-static int take_known(Plan *plan, const Range *known, bool exact) {
-  int n_open = 0;
-  for (int i = 0; i < plan->n_watches; i++) {
-    int given = plan->given[i];
-    if (!exact && known && given != NOBODY && range_known(known[given]))
-      plan->ranges[i] = known[given];
-    else plan->open[n_open++] = i;
-  }
-  return n_open;
-}
-
-/* The range of each watch; `exact`: from its own elements, whatever is known. */
-static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact) {
-  int n_open = take_known(plan, known, exact);
-  int64_t n = 0, work = 0;
-  for (const int *i = plan->open; i < plan->open + n_open; i++) {
-    PlanWatch *w = &plan->watches[*i];
-    Range early = plan->ranges[*i] = early_range(plan, w, exact);
-    bool open = w->job == NOBODY && !range_known(early) && w->n_elements > 1;
-    w->pending = open && (exact || !w->maker);
-    if (!w->pending) continue;
+/* Of watch i, unless it follows from others; what is to be measured is then pending. */
+static void take_range(Plan *plan, PlanPending *pending, int i, bool exact) {
+  const PlanWatch *w = &plan->watches[i];
+  Range *pool = pool_of(plan, w);
+  if (w->job != NOBODY) widen(pool, join_parts(plan, w));
+  else if (w->maker && !exact) return;
+  else if (w->n_elements == 1) widen(pool, range_of_number(w->array));
+  else if (w->n_elements == 0) widen(pool, (Range){0, 0});
+  else
     for (int64_t block = 0; block < w->n_parts; block++)
-      plan->pending[n++] = (PlanPiece){w, block};
-    work += w->n_elements;
-  }
-  par_for(&graph->par, n, work, measure_pending, plan);
-  for (const int *i = plan->open; i < plan->open + n_open; i++) {
+      add_span(pending, span_of(w->array, w->n_elements, block), pool);
+}
+
+/* Of inputs of the plan. */
+static void take_known(Plan *plan, PlanPending *pending, const Range *known,
+                       bool exact) {
+  for (const PlanKnown *k = plan->known; k < plan->known + plan->n_known; k++)
+    if (!exact && known && range_known(known[k->input]))
+      widen(&plan->pools[k->pool], known[k->input]);
+    else take_range(plan, pending, k->watch, exact);
+}
+
+/* The range of each pool; `exact`: from its own elements, whatever is known. */
+static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact) {
+  PlanPending pending = plan->pending;
+  for (int i = 0; i < plan->n_pools; i++) plan->pools[i] = RANGE_EMPTY;
+  take_known(plan, &pending, known, exact);
+  for (const int *i = plan->others; i < plan->others + plan->n_others; i++)
+    take_range(plan, &pending, *i, exact);
+  measure_pending(graph, &pending);
+  for (const int *i = plan->others; !exact && i < plan->others + plan->n_others; i++) {
     const PlanWatch *w = &plan->watches[*i];
-    if (w->pending) plan->ranges[*i] = join_parts(plan, w);
-    else if (w->maker && !exact) plan->ranges[*i] = follow(plan, w);
+    if (w->maker) widen(pool_of(plan, w), follow(plan, w));
   }
 }
 
-/* One call, whose inputs have the ranges that `watched` names, into `made`; may its
- * results be written? */
-static bool prove_call(const Plan *plan, const PlanLate *late, const int *watched,
-                       Range *made, Range *out) {
+/* All calls that are alike; may their results be written? */
+static bool prove_late(const Plan *plan, const PlanLate *late) {
   const OpCall *call = &late->call;
-  Range in[MAX_IN];
+  Range in[MAX_IN], *made = plan->made + late->made;
   bool holds = true;
   for (int k = 0; k < call->n_in; k++) {
-    in[k] = watched[k] < 0 ? plan->made[made_code(watched[k])]
-                           : plan->ranges[watched[k]];
+    in[k] = late->in[k] < 0 ? plan->made[made_code(late->in[k])]
+                            : plan->pools[late->in[k]];
     holds = holds && range_known(in[k]);
   }
   if (!holds) return false;
   call->op->range(call, in, made);
-  for (int o = 0; o < call->n_out; o++) {
-    holds = holds && range_known(made[o]);
-    if (late->root[o] != NOBODY) out[late->root[o]] = made[o];
-  }
+  for (int o = 0; o < call->n_out; o++) holds = holds && range_known(made[o]);
   return holds;
 }
 
 static bool prove(Graph *graph, Plan *plan, const Range *known, bool exact,
                   Range *out) {
-  const int *watched = plan->watched;
-  Range *made = plan->made;
   find_ranges(graph, plan, known, exact);
-  for (const PlanLate *late = plan->late; late < plan->late + plan->n_late; late++) {
-    if (!prove_call(plan, late, watched, made, out)) return false;
-    watched += late->call.n_in;
-    made += late->call.n_out;
-  }
+  for (const PlanLate *late = plan->late; late < plan->late + plan->n_late; late++)
+    if (!prove_late(plan, late)) return false;
+  for (const PlanRenewed *r = plan->renewed; r < plan->renewed + plan->n_renewed; r++)
+    out[r->root] = plan->made[r->made];
   return true;
 }
 
@@ -351,14 +475,16 @@ typedef struct Looking {
 
 static void look_block(void *ctx, int64_t block) {
   Looking *looking = ctx;
-  if (!range_known(measure(looking->array, looking->n_elements, block)))
+  RealSpan span = span_of(looking->array, looking->n_elements, block);
+  if (!range_known(measure(&span, 1)))
     atomic_store_explicit(&looking->bad, true, memory_order_relaxed);
 }
 
 bool array_is_finite(Graph *graph, const Array *a) {
   if (a->dtype != DT_REAL) return true;
   int64_t n = shape_count(&a->shape);
-  if (n <= BLOCK) return range_known(measure(a, n, 0));
+  RealSpan first = span_of(a, n, 0);
+  if (n <= BLOCK) return range_known(measure(&first, 1));
   Looking looking = {.array = a, .n_elements = n};
   par_for(&graph->par, divide_up(n, BLOCK), n, look_block, &looking);
   return !atomic_load_explicit(&looking.bad, memory_order_relaxed);

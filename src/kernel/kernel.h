@@ -30,6 +30,11 @@ enum { NORM_SMALL, NORM_MIDDLE, NORM_LARGE, NORM_STATE };
 #define NORM_UP 0x1p537
 #define NORM_DOWN 0x1p-538
 
+typedef struct RealSpan {
+  void *x; /* reals */
+  int64_t n;
+} RealSpan;
+
 /* Factors of one Adam step. */
 typedef struct AdamRates {
   real lr, scale;    /* scale: of the gradient */

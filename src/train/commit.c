@@ -62,7 +62,7 @@ Err commit_check(const StepCommit *c, bool *finite, bool *proved, Fault *fault) 
   *finite = isfinite((double)*(const real *)c->cached->root_data[0]) &&
             all_finite(c, c->spare, c->assigned.n);
   if (!*finite) return ERR_OK;
-  *proved = cached_proves_finite(c->graph, c->cached, c->updated);
+  *proved = cached_proves_finite(c->graph, c->cached);
   if (interrupt_pending()) return fault_set(fault, ERR_INTERRUPT, "interrupted");
   return *proved ? ERR_OK : commit_apart(c, finite, fault);
 }
@@ -100,7 +100,7 @@ Err commit_apply(const StepCommit *c, bool proved, Fault *fault) {
     if (c->spare[i]) variable_swap(c->graph, assigned[i], &c->spare[i]);
   for (int i = 0; i < c->updated.n; i++) variable_touch(updated[i]);
   if (!proved) return ERR_OK;
-  cached_commit(c->graph, c->cached);
   cached_keep_ranges(c->cached, c->updated);
+  cached_commit(c->graph, c->cached);
   return ERR_OK;
 }

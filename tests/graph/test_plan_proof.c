@@ -287,6 +287,82 @@ TEST(a_product_is_finite_where_its_factors_say_so_or_it_is_measured) {
   }
 }
 
+/* -- many parameters, judged together ---------------------------------------------- */
+
+enum { PARAMETERS = 40, OWN_RATE = 7 };
+
+/* Of sizes that are measured in different ways; the last is none at all. */
+static int64_t size_of(int i) {
+  return i == PARAMETERS - 1 ? 0 : i % 10 == 9 ? 1000 * i : 1 + 31 * i;
+}
+
+/* Gradients of half, except for element `at` of parameter `which`; parameter
+ * OWN_RATE has a rate of its own. NULL: a fault. */
+static Node *updates(int which, int64_t at, double bad, Node **root) {
+  Graph *g = &w.graph;
+  Node *lr = graph_scalar(g, 0.1), *zero = graph_scalar(g, 0), *own = NULL;
+  for (int i = 0; i < PARAMETERS; i++) {
+    Shape shape = SHAPE_OF(size_of(i));
+    Node *gradient = values(shape, i == which ? at : -1, bad);
+    Node *weight = op_scale(g, gradient, 0), *rate = lr;
+    if (i == OWN_RATE) rate = own = graph_scalar(g, 100);
+    if (graph_eval(g, &weight, 1)) return NULL;
+    weight = graph_const(g, node_value(weight));
+    root[i] = graph_pick(g,
+                         op_sgd_update(g, weight, gradient, NULL, rate, zero, zero,
+                                       graph_scalar(g, 1), false),
+                         0);
+  }
+  return own;
+}
+
+/* Is everything proved finite? out: the ranges of the new values. */
+static bool proves_all(int which, int64_t at, double bad, Range *out) {
+  Graph *g = &w.graph;
+  Node *root[PARAMETERS], *const *leaves;
+  void *in[5 * PARAMETERS], *to[PARAMETERS];
+  Tensor *made[PARAMETERS];
+  int scope = graph_scope_begin(g);
+  assert_non_null(updates(which, at, bad, root));
+  Plan *plan = plan_new(g, root, PARAMETERS);
+  assert_non_null(plan);
+  for (int i = 0; i < PARAMETERS; i++) {
+    made[i] = tensor_new(&g->memory, DT_REAL, &root[i]->shape, &w.fault);
+    to[i] = made[i]->a.data;
+  }
+  int n_leaves = plan_leaves(plan, &leaves);
+  assert_true(n_leaves <= 5 * PARAMETERS);
+  for (int i = 0; i < n_leaves; i++) in[i] = plan_leaf_value(leaves[i])->a.data;
+  assert_int_equal(plan_compute(g, plan, &(PlanRun){in, to, NULL}), ERR_OK);
+  bool proved = plan_proves_finite(g, plan, NULL, out), finite = true;
+  plan_commit(g, plan);
+  for (int i = 0; i < PARAMETERS; i++) {
+    if (proved) check_range(&made[i]->a, out[i]);
+    finite = finite && array_is_finite(g, &made[i]->a);
+    tensor_release(made[i]);
+  }
+  assert_true(finite || !proved);
+  plan_free(plan);
+  graph_scope_end(g, scope);
+  return proved;
+}
+
+TEST(one_bad_element_among_many_parameters_leaves_nothing_proved) {
+  Range out[PARAMETERS];
+  for (int threads = 1; threads <= 7; threads += 6) {
+    assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
+    w.graph.par.threshold = 1;
+    assert_true(proves_all(-1, 0, 0, out));
+    CHECK_NEAR(out[0].hi, 100, 1); /* the largest rate is that of all */
+    for (int i = 0; i < PARAMETERS - 1; i++) {
+      assert_false(proves_all(i, size_of(i) - 1, NAN, out));
+      assert_false(proves_all(i, 0, -INFINITY, out));
+      assert_true(proves_all(i, size_of(i) / 2, -7, out));
+    }
+    graph_close(&w.graph);
+  }
+}
+
 TEST(integers_are_finite_and_empty_arrays_too) {
   int32_t i[] = {1, 2};
   real x[] = {1, NAN};

@@ -174,7 +174,7 @@ TEST(bounds_tell_every_value_and_hold_zero) {
           real lo = 1, hi = -1;
           fill(x, n, 0);
           x[at] = (real)value;
-          tables[level]->reduce_bounds(&lo, &hi, x, n);
+          tables[level]->reduce_bounds(&lo, &hi, &(RealSpan){x, n}, 1);
           if (isfinite(value)) {
             assert_true((double)lo <= 0 && (double)lo <= value && value <= (double)hi);
             for (int64_t i = 0; i < n; i++) assert_true(lo <= x[i] && x[i] <= hi);
@@ -185,7 +185,7 @@ TEST(bounds_tell_every_value_and_hold_zero) {
         }
   for (SimdLevel level = 0; level <= simd_level(); level++) {
     real lo = 1, hi = 1;
-    tables[level]->reduce_bounds(&lo, &hi, x, 0);
+    tables[level]->reduce_bounds(&lo, &hi, &(RealSpan){x, 0}, 1);
     assert_true((double)lo == 0 && (double)hi == 0);
   }
 }

@@ -302,7 +302,7 @@ static inline real real_of(Word word) {
   return x;
 }
 
-/* Bounds with lo <= 0 <= hi of n elements; NaN or infinite where an element is.
+/* Bounds with lo <= 0 <= hi of the elements of all spans; NaN or infinite where one is.
  *
  * Words of positive numbers are ordered as the numbers, NaN behind inf; those of
  * negative ones, taken without a sign, lie above and are ordered by size. So two
@@ -313,36 +313,38 @@ static inline void widen(Word *high, Magnitude *low, real x) {
   *low = (Magnitude)word > *low ? (Magnitude)word : *low;
 }
 
-enum { WORDS = 256 / sizeof(Word) }; /* lanes that leave registers free */
+/* Lanes that leave registers free; of few elements. */
+enum { WORDS = 128 / sizeof(Word), FEW_WORDS = WORDS / 4 };
 
-/* Of at least WORDS elements; the last lanes take some of them again, which changes
- * nothing. Lanes begin with elements, not with zeros: gcc clears arrays by an
- * instruction that is slow to start. */
-static inline void wide_bounds(Word *high, Magnitude *low, const real *x, int64_t n) {
-  Word highs[WORDS], h = 0;
-  Magnitude lows[WORDS], l = 0;
-  for (int j = 0; j < WORDS; j++) {
-    highs[j] = word_of(x[j]);
-    lows[j] = (Magnitude)highs[j];
-  }
-  for (int64_t i = WORDS; i + WORDS <= n; i += WORDS)
-    for (int j = 0; j < WORDS; j++) widen(&highs[j], &lows[j], x[i + j]);
-  for (int j = 0; j < WORDS; j++) widen(&highs[j], &lows[j], x[n - WORDS + j]);
-  for (int j = 0; j < WORDS; j++) {
-    h = highs[j] > h ? highs[j] : h;
-    l = lows[j] > l ? lows[j] : l;
-  }
-  *high = h;
-  *low = l;
+/* At least n_lanes elements; the last lanes take some of them again, which changes
+ * nothing. */
+static inline void widen_lanes(Word *restrict highs, Magnitude *restrict lows,
+                               int n_lanes, const real *x, int64_t n) {
+  for (int64_t i = 0; i + n_lanes <= n; i += n_lanes)
+    for (int j = 0; j < n_lanes; j++) widen(&highs[j], &lows[j], x[i + j]);
+  for (int j = 0; j < n_lanes; j++) widen(&highs[j], &lows[j], x[n - n_lanes + j]);
 }
 
-void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
-  Word high = 0;
-  Magnitude low = 0;
-  if (n >= WORDS) wide_bounds(&high, &low, x, n);
-  else
-    for (int64_t i = 0; i < n; i++) widen(&high, &low, x[i]);
-  *hi = real_of(high);
+/* Lanes begin with an element, not with zeros: gcc clears arrays by an instruction that
+ * is slow to start. */
+void KN(reduce_bounds)(real *lo, real *hi, const RealSpan *spans, int n_spans) {
+  const RealSpan *end = spans + n_spans;
+  Word high = n_spans > 0 && spans->n > 0 ? word_of(*(const real *)spans->x) : 0;
+  Magnitude low = (Magnitude)high, lows[WORDS];
+  Word highs[WORDS];
+  for (int j = 0; j < WORDS; j++) highs[j] = high;
+  for (int j = 0; j < WORDS; j++) lows[j] = low;
+  for (const RealSpan *s = spans; s < end; s++) {
+    if (s->n >= WORDS) widen_lanes(highs, lows, WORDS, s->x, s->n);
+    else if (s->n >= FEW_WORDS) widen_lanes(highs, lows, FEW_WORDS, s->x, s->n);
+    else
+      for (int64_t i = 0; i < s->n; i++) widen(&high, &low, ((const real *)s->x)[i]);
+  }
+  for (int j = 0; j < WORDS; j++) {
+    high = highs[j] > high ? highs[j] : high;
+    low = lows[j] > low ? lows[j] : low;
+  }
+  *hi = high > 0 ? real_of(high) : 0;
   *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
 
