@@ -47,7 +47,7 @@ typedef struct Rows {
   double scale;        /* unit of x: batches hold x * scale; 1: as it is */
 } Rows;
 
-enum { MAX_PARTS = 2 };
+enum { MAX_PARTS = 3 };
 
 /* The sources that live of those that were put into it. All zero: none. */
 typedef struct SourceList {

@@ -18,7 +18,7 @@ double words_uniform(Words *words, double lo, double hi) {
   return lo + (hi - lo) * next_unit(words);
 }
 
-static double next_normal(Words *words) {
+double words_normal(Words *words) {
   double pair[2];
   uint32_t a = philox_word(words->stream, words->at);
   draw_normals(pair, a, philox_word(words->stream, words->at + 1));
@@ -31,7 +31,7 @@ double words_gamma(Words *words, double a) {
   double boost = a < 1 ? pow(1 - next_unit(words), 1 / a) : 1;
   double d = (a < 1 ? a + 1 : a) - 1.0 / 3, c = 1 / sqrt(9 * d);
   for (;;) {
-    double x = next_normal(words), v = 1 + c * x, u = 1 - next_unit(words);
+    double x = words_normal(words), v = 1 + c * x, u = 1 - next_unit(words);
     v = v * v * v;
     if (v > 0 && log(u) < x * x / 2 + d - d * v + d * log(v)) return d * v * boost;
   }

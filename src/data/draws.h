@@ -16,6 +16,8 @@ typedef struct Words {
 
 /* Uniform in [lo, hi), of one word. */
 double words_uniform(Words *words, double lo, double hi);
+/* N(0, 1), of two words. */
+double words_normal(Words *words);
 /* Gamma(a, 1), a > 0, of as many words as it takes: Marsaglia, Tsang, "A simple method
  * for generating gamma variables", ACM TOMS 2000. */
 double words_gamma(Words *words, double a);

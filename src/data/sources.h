@@ -20,7 +20,7 @@ Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) WARN
 /* A file's bytes as rows, by the options of the source. `out` is empty but for its
  * scale; the caller frees it, also after a failure. */
 typedef Err ParseRows(Source *source, Input *in, Rows *out, Fault *fault);
-ParseRows csv_parse, text_parse;
+ParseRows csv_parse, text_parse, fann_parse;
 /* Opens the file, plain or gzipped, and parses it; faults get its path. */
 Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
                 Fault *fault) WARN_UNUSED;

@@ -43,6 +43,10 @@ static bool read_text(Input *in, Fault *fault) {
   return read_rows("text", NULL, 0, text_parse, in, fault);
 }
 
+static bool read_fann(Input *in, Fault *fault) {
+  return read_rows("fann", NULL, 0, fann_parse, in, fault);
+}
+
 /* Any prefix of a table or text may be a good one: none may crash. */
 static void survives_prefixes(Reader *reader, const char *bytes, size_t n) {
   for (size_t i = 0; i <= n; i++) {
@@ -89,6 +93,28 @@ TEST(texts_cut_and_flipped) {
                                     "\xe2\x82"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     refuses(read_text, bad[i], strlen(bad[i]), "not UTF-8");
+}
+
+TEST(fann_cut_and_flipped) {
+  static const char file[] = "2 3 1\n1 -2.5 3e1\n0.5\n4 5 6\n1";
+  size_t n = sizeof file - 1;
+  accepts(read_fann, file, n);
+  refuses_prefixes(read_fann, file, 0, n);
+  survives_flips(read_fann, file, n);
+  static const struct { const char *text, *says; } bad[] = {
+      {"", "ends in line 1"},
+      {"2 1 1\n1\n2\n3\n", "ends in line 5"},
+      {"1 1 1\n1\n2\n3\n", "line 4: more numbers"},
+      {"1 1 1\n1 x", "line 2: got \"x\""},
+      {"1 1 1\n1 nan", "got \"nan\""},
+      {"1 1 1\n1,2", "got \"1,2\""},
+      {"0 1 1", "the head says 0 rows"},
+      {"1.5 1 1", "1.5 rows"},
+      {"1 -1 1", "-1 inputs"},
+      {"1e15 1e15 1", "1e+15 rows"},
+      {"5 5 5\n1", "more than 7 bytes can be"}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    refuses(read_fann, bad[i].text, strlen(bad[i].text), bad[i].says);
 }
 
 /* -- bytes ------------------------------------------------------------------------- */

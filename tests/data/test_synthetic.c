@@ -27,8 +27,8 @@ static double radius(const Rows *r, int64_t i) {
 }
 
 TEST(synthetic_sets_repeat_with_their_seed) {
-  const char *const names[] = {"spirals", "moons", "circles", "xor"};
-  for (int k = 0; k < 4; k++) {
+  const char *const names[] = {"spirals", "moons", "circles", "xor", "gaussians"};
+  for (int k = 0; k < 5; k++) {
     Source *a = make(names[k], 100, -1, 1), *b = make(names[k], 100, -1, 1);
     Source *c = make(names[k], 100, -1, 2), *d = make(names[k], 60, -1, 1);
     size_t n_bytes = 200 * sizeof(real);

@@ -231,4 +231,16 @@ function tests.test_csv_trains_on_numbers()
   check.yes(net:evaluate(set, { loss = "mse" }).loss < 0.05)
 end
 
+function tests.test_fann_files()
+  local path = check.file("xor.data", "4 2 1\n-1 -1\n-1\n-1 1\n1\n1 -1\n1\n1 1\n-1\n")
+  local x, y = data.fann(path):tensors()
+  check.equal({ x:totable(), y:totable() },
+              { { { -1, -1 }, { -1, 1 }, { 1, -1 }, { 1, 1 } }, { { -1 }, { 1 }, { 1 }, { -1 } } })
+  check.fails(function() return #data.fann(path, { labels = true }) end, "one output")
+  local set = data.fann(check.file("few.data", "2 1 3  7 0 0 1  8 1 0 0"), { labels = true })
+  x, y = set:tensors()
+  check.equal({ x:totable(), y:totable(), set.classes }, { { { 7 }, { 8 } }, { 3, 1 }, 3 })
+  check.fails(function() return #data.fann "no.data" end, "no.data")
+end
+
 check.run(tests)
