@@ -1,6 +1,7 @@
 /* apply.c: an op applied to nodes gives a node. What has grown too long below it is
  * evaluated or cut here, never where a node is made by itself. */
 #include "graph/graph_private.h"
+#include "graph/ops.h"
 
 /* Puts op and layer before the text of infer's fault. */
 static void apply_failed(Graph *graph, const Op *op) {
@@ -30,4 +31,21 @@ Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in,
   Node *node = node_new(graph, op, in, n_in, attr, n_attr, io.out_shape, io.out_dtype,
                         io.n_out);
   return node && !history_limit(graph, node) ? node : NULL;
+}
+
+/* -- what layers add to the loss --------------------------------------------------- */
+
+void graph_penalize(Graph *graph, Node *penalty) {
+  Node *sum = graph->penalty ? op_add(graph, graph->penalty, penalty) : penalty;
+  if (!sum) return;
+  node_retain(sum);
+  node_release(graph->penalty);
+  graph->penalty = sum;
+}
+
+Node *graph_take_penalty(Graph *graph) {
+  Node *sum = graph_borrow(graph, graph->penalty);
+  node_release(graph->penalty);
+  graph->penalty = NULL;
+  return sum;
 }

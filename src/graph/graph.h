@@ -119,6 +119,9 @@ struct Graph {
   Par par;
   uint64_t seed;
   bool training;     /* mode of layers: see train/step */
+  bool dropout;      /* in inference, too, dropouts draw: Monte-Carlo dropout */
+  Node *penalty;     /* what layers add to the loss of the step under way, retained; or
+                        NULL: graph_penalize */
   const char *layer; /* label for nodes being made */
   void *net;         /* the net that is being called (nn/net.c), or NULL */
   const char *file;  /* script line for nodes being made */
@@ -197,6 +200,12 @@ void graph_scope_end(Graph *graph, int scope);
 
 /* Keeps a node that the caller may not own until the current scope ends; NULL-safe. */
 Node *graph_borrow(Graph *graph, Node *node);
+
+/* Adds a number without axes to the loss of the step under way. */
+void graph_penalize(Graph *graph, Node *penalty);
+/* The sum of what was added since, borrowed until the scope ends, and takes it away;
+ * NULL: nothing. */
+Node *graph_take_penalty(Graph *graph);
 
 /* One copy of the string for the session's life. */
 const char *graph_intern(Graph *graph, const char *string);

@@ -398,7 +398,8 @@ static const Function layer_methods[] = {
      "Takes layers into the training again: all, or those whose names fit the pattern. "
      "Returns the net.",
      NULL},
-    {"predict", net_predict, "net:predict(x, { batch_size = 256, mask = m })",
+    {"predict", net_predict,
+     "net:predict(x, { batch_size = 256, mask = m, dropout = true })",
      "The outputs for all rows of x, computed batch by batch. A net that takes several "
      "tensors: net:predict(a, b). A number in place of the options is the batch_size.",
      NULL},

@@ -9,17 +9,17 @@
 /* -- calling ----------------------------------------------------------------------- */
 
 /* What net(x, ..., { options }) and net:predict(x, ..., { options }) take: the names
- * that are allowed, NULL-terminated, of the three. */
+ * that are allowed, NULL-terminated. */
 typedef struct CallOptions {
   const char *function;
   const char *const *allowed;
-  bool training;
+  bool training, dropout;
   int64_t batch_size;
   Node *mask; /* of the first input; or NULL */
 } CallOptions;
 
-static const char *const call_options[] = {"training", "mask", NULL};
-static const char *const predict_options[] = {"batch_size", "mask", NULL};
+static const char *const call_options[] = {"training", "dropout", "mask", NULL};
+static const char *const predict_options[] = {"batch_size", "dropout", "mask", NULL};
 
 static bool is_allowed(const CallOptions *options, const char *name) {
   const char *const *a = options->allowed;
@@ -36,16 +36,26 @@ static int64_t check_batch_size(lua_State *L, int arg, const char *function) {
   return n;
 }
 
+/* The value at the top: true or false. */
+static bool check_switch(lua_State *L, const char *name, const char *function) {
+  if (lua_type(L, -1) != LUA_TBOOLEAN)
+    luaL_error(L, "%s: option \"%s\": got a %s, allowed: true or false", function, name,
+               luaL_typename(L, -1));
+  return lua_toboolean(L, -1);
+}
+
 static void take_call_option(lua_State *L, CallOptions *out) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-  if (!is_allowed(out, name))
-    luaL_error(L, "%s: unknown option \"%s\"; allowed: \"%s\", \"%s\"", out->function,
-               luaL_tolstring(L, -2, NULL), out->allowed[0], out->allowed[1]);
+  char allowed[128];
+  if (!is_allowed(out, name)) {
+    option_words_allowed(out->allowed, allowed, sizeof allowed);
+    luaL_error(L, "%s: unknown option \"%s\"; allowed: %s", out->function,
+               luaL_tolstring(L, -2, NULL), allowed);
+  }
   if (strcmp(name, "training") == 0) {
-    if (lua_type(L, -1) != LUA_TBOOLEAN)
-      luaL_error(L, "%s: option \"training\": got a %s, allowed: true or false",
-                 out->function, luaL_typename(L, -1));
-    out->training = lua_toboolean(L, -1);
+    out->training = check_switch(L, name, out->function);
+  } else if (strcmp(name, "dropout") == 0) {
+    out->dropout = check_switch(L, name, out->function);
   } else if (strcmp(name, "mask") == 0) {
     if (!bind_is_tensor(L, -1))
       luaL_error(L,
@@ -127,18 +137,21 @@ static void check_call(lua_State *L, CallOptions *options, Ports *in) {
   in->v[0].mask = op_cast(session_graph(L), options->mask, DT_REAL);
 }
 
-/* net(x, ...), net(x, ..., { training = true, mask = m }) -> y, ... */
+/* net(x, ...), net(x, ..., { training = true, dropout = true, mask = m }) -> y, ... */
 int net_call(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = bind_enter_call(L);
   Layer *net = bind_check_object(L, 1, &layer_family);
-  CallOptions options = {"net", call_options, .training = graph->training};
+  CallOptions options = {"net", call_options, .training = graph->training,
+                         .dropout = graph->dropout};
   Ports in = {0};
   check_call(L, &options, &in);
-  bool before = graph->training;
+  bool training = graph->training, dropout = graph->dropout;
   graph->training = options.training;
+  graph->dropout = options.dropout;
   Ports out = layer_call_ports(graph, net, &in);
-  graph->training = before;
+  graph->training = training;
+  graph->dropout = dropout;
   luaL_checkstack(L, MAX_PORTS, "too many results");
   if (out.n == 0) bind_push_node(L, NULL);
   for (int i = 0; i < out.n; i++) bind_push_node(L, out.v[i].x);
@@ -157,7 +170,10 @@ static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, const Ports *, int
   CallOptions options = {"predict", predict_options, .batch_size = PREDICT_BATCH};
   Ports in = {0};
   check_call(L, &options, &in);
-  bind_push_node(L, f(graph, net, &in, options.batch_size));
+  graph->dropout = options.dropout;
+  Node *y = f(graph, net, &in, options.batch_size);
+  graph->dropout = false;
+  bind_push_node(L, y);
   graph_scope_end(graph, scope);
   return 1;
 }

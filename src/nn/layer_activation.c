@@ -82,13 +82,7 @@ static Err prelu_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault
   const PRelu *self = (const PRelu *)layer;
   Shape shape;
   Err err = prelu_shape(self, &in->v[0].x->shape, &shape, fault);
-  Object *init = err ? NULL : family_make(&init_family, "constant", fault);
-  if (!init) return fault->code;
-  Given value = {.value = {.kind = VALUE_REAL, .as.real = self->init}};
-  err = option_set(init, option_at(init->kind, 1), &value, fault);
-  if (!err) err = layer_give(graph, layer, 0, (Init *)init, &shape, 1, 1, fault);
-  object_release(init);
-  return err;
+  return err ? err : layer_give_constant(graph, layer, 0, self->init, &shape, fault);
 }
 
 static Node *prelu_forward(Graph *graph, Layer *layer, Node *x) {

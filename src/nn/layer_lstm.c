@@ -30,11 +30,8 @@ static Err give_bias(Graph *graph, Lstm *self, Fault *fault) {
   Variable *bias = self->layer.var[BIAS];
   int64_t H = self->units;
   if (bias->has_value && bias->current->shape.dim[0] == GATES * H) return ERR_OK;
-  Init *zeros = (Init *)family_make(&init_family, "zeros", fault);
-  if (!zeros) return ERR_MEMORY;
-  Err err = layer_give(graph, &self->layer, BIAS, zeros, &SHAPE_OF(GATES * H), 1, 1,
-                       fault);
-  object_release(zeros);
+  Err err = layer_give_constant(graph, &self->layer, BIAS, 0, &SHAPE_OF(GATES * H),
+                                fault);
   if (err) return err;
   Node *parts[] = {op_full(graph, 0, &SHAPE_OF(H)),
                    op_full(graph, self->forget_bias, &SHAPE_OF(H)),

@@ -1,4 +1,4 @@
-/* layers.c: leaf layers: Dense, Flatten, Activation, Dropout, Lambda, Identity; and the
+/* layers.c: leaf layers: Dense, Flatten, Activation, Lambda, Identity; and the
  * family. */
 #include "nn/nn.h"
 #include "graph/ops.h"
@@ -176,45 +176,6 @@ Layer *layer_activation_new(Activation *activation, Fault *fault) {
   layer_adopt_activation(&layer->layer);
   return &layer->layer;
 }
-
-/* -- Dropout ----------------------------------------------------------------------- */
-
-typedef struct Dropout {
-  Layer layer;
-  double rate;
-} Dropout;
-
-/* Inverted: what stays is divided by its probability, so that inference does
- * nothing. */
-static Node *dropout_forward(Graph *graph, Layer *layer, Node *x) {
-  double rate = ((Dropout *)layer)->rate;
-  if (!graph->training || rate == 0) return x;
-  char name[STREAM_NAME];
-  if (!layer_stream(graph, layer, name)) return NULL;
-  Stream stream = graph_draw(graph, "dropout", name);
-  return op_mul(graph, x, op_dropout_mask(graph, &x->shape, rate, stream));
-}
-
-static const Option dropout_options[] = {
-    {.name = "rate", .kind = OPT_REAL, AT(Dropout, rate), .position = 1, .lo = 0,
-     .hi = 1,
-     .open_hi = true, .alias = "p", .doc = "probability that an element is dropped"},
-    LAYER_OPTIONS,
-    {0}};
-
-const LayerKind layer_dropout = {
-    .kind = {.name = "Dropout", .family = &layer_family, .size = sizeof(Dropout),
-             .options = dropout_options, .deinit = layer_deinit,
-             .doc = "Sets elements to 0 at random in training, and scales the others "
-                    "up. In inference it passes its input on unchanged.",
-             .equation = "y = x m / (1 - rate), m ~ Bernoulli(1 - rate)",
-             .source = "Srivastava et al., JMLR 15, 2014"},
-    .prefix = "dropout", .keeps_time = true,
-    .samples = (const LayerSample[]){
-        {{{"rate", "0.4"}}, {{2, {4, 3}}}, {2, {4, 3}}},
-        {{{"rate", "0.4"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
-        LAYER_SAMPLES_END},
-    .forward = dropout_forward};
 
 /* -- Lambda ------------------------------------------------------------------------ */
 

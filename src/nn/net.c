@@ -348,6 +348,17 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
   return ERR_OK;
 }
 
+Err layer_give_constant(Graph *graph, Layer *layer, int i, double value,
+                        const Shape *shape, Fault *fault) {
+  Object *init = family_make(&init_family, "constant", fault);
+  if (!init) return fault->code;
+  Given given = {.value = {.kind = VALUE_REAL, .as.real = value}};
+  Err err = option_set(init, option_at(init->kind, 1), &given, fault);
+  if (!err) err = layer_give(graph, layer, i, (Init *)init, shape, 1, 1, fault);
+  object_release(init);
+  return err;
+}
+
 Node *layer_read(Graph *graph, const Layer *layer, int i) {
   Variable *v = layer_var(layer, i);
   Node *value = v ? variable_read(graph, v) : NULL;

@@ -203,6 +203,9 @@ void layer_deinit(Object *object);
  * ("init", "net<k>/<layer>.<variable>"). */
 Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape,
                double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
+/* The same of one number everywhere. */
+Err layer_give_constant(Graph *graph, Layer *layer, int i, double value,
+                        const Shape *shape, Fault *fault) WARN_UNUSED;
 /* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
 /* Its value as a node, to which gradients flow, as its reader has it; NULL where there

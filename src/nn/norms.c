@@ -35,11 +35,8 @@ static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < layer->n_vars; i++) {
     if (!layer->var[i]) continue;
-    const char *values = i == WEIGHT || i == RUNNING_VAR ? "ones" : "zeros";
-    Init *init = (Init *)family_make(&init_family, values, fault);
-    if (!init) return ERR_MEMORY;
-    err = layer_give(graph, layer, i, init, &SHAPE_OF(n), (double)n, (double)n, fault);
-    object_release(init);
+    double value = i == WEIGHT || i == RUNNING_VAR ? 1 : 0;
+    err = layer_give_constant(graph, layer, i, value, &SHAPE_OF(n), fault);
   }
   return err;
 }

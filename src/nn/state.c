@@ -485,7 +485,7 @@ static Node *predict(Graph *graph, Layer *net, const Ports *in, int64_t batch,
   int64_t n = in->v[0].x->shape.dim[0];
   Prediction p = {.graph = graph, .net = net, .in = *in, .labels = labels};
   p.repeat = (Repeat){.graph = graph, .emit = emit_batch, .ctx = &p,
-                      .bindable = !object_has_call(&net->object)};
+                      .bindable = !object_has_call(&net->object) && !graph->dropout};
   bool training = graph->training, failed = false;
   graph->training = false;
   while (!failed && p.from < n) failed = predict_batch(&p, batch) != ERR_OK;

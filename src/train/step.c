@@ -157,16 +157,24 @@ void step_outputs_deinit(StepOutputs *out) {
   *out = (StepOutputs){0};
 }
 
+/* The loss with what layers add to it. */
+static Node *penalized(Graph *graph, Node *loss, Node *penalty) {
+  return penalty ? op_add(graph, loss, op_reshape(graph, penalty, &loss->shape)) : loss;
+}
+
 static Err forward(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   Graph *graph = step->graph;
   bool training = graph->training;
   graph->training = true;
   Err err = function(ctx, graph, out, step->fault);
   graph->training = training;
+  Node *penalty = graph_take_penalty(graph);
   if (!err) err = graph_fault(step);
   step->n_out = out->n;
   step->weight = out->weight;
-  return err ? err : check_loss(out->n ? out->v[0] : NULL, step->fault);
+  if (!err) err = check_loss(out->n ? out->v[0] : NULL, step->fault);
+  if (!err) out->v[0] = penalized(graph, out->v[0], penalty);
+  return err ? err : graph_fault(step);
 }
 
 /* Variables that the function assigned, each once, without those that are updated

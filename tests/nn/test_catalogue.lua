@@ -44,6 +44,10 @@ end
 local function turned(t) return t:transpose() end
 local transposed = { ours = turned, theirs = turned }
 
+-- [units, i, j] and [i, j, units]
+local units_first = { ours = function(t) return t:transpose(2, 3, 1) end,
+  theirs = function(t) return t:transpose(3, 1, 2) end }
+
 local layers = {
   prelu = { nn.PReLU(), { ROW }, { { "weight", { COLUMNS } } } },
   prelu_shared = { nn.PReLU { num_parameters = 1 }, { ROW }, { { "weight", { 1 } } } },
@@ -62,6 +66,8 @@ local layers = {
   weight_norm = { nn.WeightNorm(nn.Dense(3)), { ROW }, {
     { "scale", { 3, 1 }, reshaped({ 3 }, { 3, 1 }) },
     { "weight", { 3, COLUMNS }, transposed }, { "bias", { 3 } } } },
+  bilinear = { nn.Bilinear(3), { ROW, { ROWS, 4 } }, {
+    { "weight", { 3, COLUMNS, 4 }, units_first }, { "bias", { 3 } } } },
   gelu_tanh = { nn.Activation(nn.gelu "tanh"), { ROW } },
 }
 
@@ -96,7 +102,8 @@ function tests.test_layers()
   for name, case in pairs(layers) do
     local layer = case[1]
     local x, all, forms = prepare(layer, case[2], case[3] or {})
-    local y = layer(table.unpack(x), case[4])
+    if case[4] then x[#x + 1] = case[4] end
+    local y = layer(table.unpack(x))
     is_near(y, "layer." .. name .. ".y", tolerance)
     for i, g in ipairs(grad((y * numbers(11, 1, y.shape)):sum(), all)) do
       is_near(forms[i].theirs(g), ("layer.%s.%d"):format(name, i), tolerance)

@@ -48,6 +48,7 @@ LAYERS = {
                  [ROW], [(COLUMNS,)]),
     "weight_norm": (lambda x, g, v, b: F.linear(x, torch._weight_norm(v, g, 0), b), [ROW],
                     [(3, 1), (3, COLUMNS), (3,)]),
+    "bilinear": (F.bilinear, [ROW, (ROWS, 4)], [(3, COLUMNS, 4), (3,)]),
     "gelu_tanh": (lambda x: F.gelu(x, approximate="tanh"), [ROW], []),
 }
 
