@@ -8,6 +8,7 @@
 #include "lua/interrupt.h"
 #include "lua/reflect.h"
 #include "lua/run_record.h"
+#include "lua/trace.h"
 #include "base/environment.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -254,6 +255,7 @@ static const luaL_Reg internal_functions[] = {
     {"stop", internal_stop},             {"record_argument", internal_record_argument},
     {"set_seed", internal_set_seed},     {"columns", internal_columns},
     {"value_columns", internal_value_columns},
+    {"trace", lua_trace},
     {NULL, NULL}};
 
 /* Lua's reserved words (manual, section 3.1) as a list. */
