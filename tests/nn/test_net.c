@@ -1,4 +1,4 @@
-/* Layers: names, build, initial values, normalization, dropout, loading, freezing. */
+/* Layers: names, build, normalization, dropout, loading, freezing. */
 #include "options.h"
 #include "test.h"
 #include "graph/ops.h"
@@ -206,96 +206,6 @@ TEST(initial_values_do_not_depend_on_other_layers) {
   object_release(a);
   object_release(b);
   close_graph();
-}
-
-/* -- initializers ------------------------------------------------------------------ */
-
-static void check_spread(const char *name, double fan_in, double fan_out,
-                         double want_var) {
-  open_graph();
-  Init *init = (Init *)family_make(&init_family, name, &fault);
-  assert_non_null(init);
-  const int64_t n = 40000;
-  Node *node = init_make(&graph, init, &SHAPE_OF(n), fan_in, fan_out, "test");
-  double sum = 0, squares = 0;
-  for (int64_t i = 0; i < n; i++) {
-    double v = item(node, i);
-    sum += v;
-    squares += v * v;
-  }
-  double mean = sum / (double)n, var = squares / (double)n - mean * mean;
-  CHECK_NEAR(mean, 0, 4 * sqrt(want_var / (double)n));
-  CHECK_NEAR(var / want_var, 1, 0.04);
-  object_release(init);
-  close_graph();
-}
-
-TEST(initializers_have_the_variance_of_their_formula) {
-  check_spread("glorot_uniform", 300, 100, 2.0 / 400);
-  check_spread("xavier_normal", 300, 100, 2.0 / 400);
-  check_spread("he_uniform", 300, 100, 2.0 / 300);
-  check_spread("kaiming_normal", 300, 100, 2.0 / 300);
-  check_spread("lecun_uniform", 300, 100, 1.0 / 300);
-  check_spread("lecun_normal", 300, 100, 1.0 / 300);
-  check_spread("normal", 3, 4, 0.05 * 0.05);
-  check_spread("uniform", 3, 4, 0.05 * 0.05 / 3);
-}
-
-TEST(truncated_normal_ends_at_two_sigma_and_keeps_its_deviation) {
-  open_graph();
-  Init *init = (Init *)family_make(&init_family, "he_normal", &fault);
-  const Option *truncated = option_find(init->object.kind, "truncated", &fault);
-  assert_int_equal(give_bool(&init->object, truncated, true, &fault), ERR_OK);
-  const int64_t n = 20000;
-  Node *node = init_make(&graph, init, &SHAPE_OF(n), 50, 10, "test");
-  double std = sqrt(2.0 / 50), squares = 0;
-  for (int64_t i = 0; i < n; i++) {
-    double v = item(node, i);
-    assert_true(fabs(v) <= 2.0001 * std / 0.87962566);
-    squares += v * v;
-  }
-  CHECK_NEAR(sqrt(squares / (double)n) / std, 1, 0.02);
-  object_release(init);
-  close_graph();
-}
-
-TEST(orthogonal_columns_are_orthonormal) {
-  open_graph();
-  Init *init = (Init *)family_make(&init_family, "orthogonal", &fault);
-  Node *w = init_make(&graph, init, &SHAPE_OF(7, 4), 7, 4, "test");
-  for (int a = 0; a < 4; a++)
-    for (int b = 0; b < 4; b++) {
-      double dot = 0;
-      for (int k = 0; k < 7; k++) dot += item(w, k * 4 + a) * item(w, k * 4 + b);
-      CHECK_NEAR(dot, a == b, 1e-6);
-    }
-  object_release(init);
-  close_graph();
-}
-
-/* slope: the first option; NAN: as it is. */
-static double gain_of(const char *name, double slope) {
-  double gain = 0;
-  fault = (Fault){0};
-  Object *activation = family_make(&activation_family, name, &fault);
-  assert_non_null(activation);
-  if (!isnan(slope))
-    set_number(activation, option_at(activation->kind, 1)->name, slope);
-  assert_int_equal(init_gain((Activation *)activation, &gain, &fault), ERR_OK);
-  object_release(activation);
-  return gain;
-}
-
-TEST(gain_of_activations) {
-  CHECK_NEAR(gain_of("tanh", NAN), 5.0 / 3, 1e-15);
-  CHECK_NEAR(gain_of("ReLU", NAN), sqrt(2), 1e-15);
-  CHECK_NEAR(gain_of("leaky_relu", NAN), sqrt(2 / 1.0001), 1e-15);
-  CHECK_NEAR(gain_of("leaky_relu", 0.5), sqrt(1.6), 1e-15);
-  Object *none = family_make(&activation_family, "gelu", &fault);
-  double gain = 0;
-  assert_int_equal(init_gain((Activation *)none, &gain, &fault), ERR_VALUE);
-  assert_non_null(strstr(fault.text, "none known for \"gelu\", allowed: linear, relu"));
-  object_release(none);
 }
 
 /* -- normalization ----------------------------------------------------------------- */

@@ -149,42 +149,11 @@ TEST(clipping) {
   end(opt);
 }
 
-/* An option of a schedule; a NULL name ends a list. */
+/* An option; a NULL name ends a list. */
 typedef struct Setting {
   const char *name;
   double value;
 } Setting;
-
-static double rate(const char *name, int64_t t, const Setting *settings) {
-  fault = (Fault){0};
-  Object *s = object_new(family_find(&schedule_family, name, &fault), &fault);
-  for (; settings->name; settings++) {
-    const Option *opt = option_find(s->kind, settings->name, &fault);
-    assert_int_equal(give_number(s, opt, settings->value, &fault), ERR_OK);
-  }
-  double out = NAN;
-  assert_int_equal(schedule_rate((Schedule *)s, t, 2, &out, &fault), ERR_OK);
-  object_release(s);
-  return out;
-}
-
-static const Setting stairs[] = {{"every", 3}, {"gamma", 0.5}, {0}};
-static const Setting half[] = {{"gamma", 0.5}, {0}};
-static const Setting descent[] = {{"steps", 4}, {"final", 0.1}, {0}};
-static const Setting rise[] = {{"steps", 4}, {0}};
-static const Setting warm[] = {{"every", 3}, {"gamma", 0.5}, {"warmup", 4}, {0}};
-
-TEST(schedules) {
-  CHECK_NEAR(rate("step", 2, stairs), 2, 1e-12);
-  CHECK_NEAR(rate("step", 3, stairs), 1, 1e-12);
-  CHECK_NEAR(rate("exponential", 3, half), 0.25, 1e-12);
-  CHECK_NEAR(rate("cosine", 0, descent), 2, 1e-12);
-  CHECK_NEAR(rate("cosine", 2, descent), 2 * 0.55, 1e-12);
-  CHECK_NEAR(rate("cosine", 9, descent), 0.2, 1e-12);
-  CHECK_NEAR(rate("warmup", 1, rise), 1, 1e-12);
-  CHECK_NEAR(rate("step", 0, warm), 0.5, 1e-12);
-  CHECK_NEAR(rate("step", 7, warm), 1, 1e-12);
-}
 
 TEST(negative_rate_is_refused) {
   Optimizer *opt = begin("Adam", 0, 0);
