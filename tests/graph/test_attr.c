@@ -62,10 +62,9 @@ TEST(they_are_printed_as_lua_has_them) {
                                  {.name = "ranges", .kind = ATTR_RANGES},
                                  {.name = "axes", .kind = ATTR_AXES},
                                  {0}};
-  /* axis 2, a stream, rate, {first 2, 3 of them, step -1} and {first 1, none}, no axes
-   */
-  Attr words[] = {{.i = 1}, {.i = 9}, {.i = 9}, {.f = 0.5}, {.i = 6}, {.i = 3}, {.i = 3},
-                  {.i = -1}, {.i = 0}, {.i = 0}, {.i = 1}, {.i = 0}};
+  /* axis 2, a stream, a rate, three from 4 down and none from 1, no axes */
+  Attr words[] = {{.i = 1}, {.i = 9}, {.i = 9},  {.f = 0.5}, {.i = 6}, {.i = 3},
+                  {.i = 3}, {.i = -1}, {.i = 0}, {.i = 0},   {.i = 1}, {.i = 0}};
   assert_true(attr_fit(shown, words, 12));
   Text text = {0};
   attr_print_all(&text, shown, words, true);
