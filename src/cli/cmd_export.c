@@ -401,7 +401,7 @@ static Err put_out(const QueryCall *call, const Format *format,
   Text text = {0};
   Err err = ERR_OK;
   if (exported->rows) err = json_write_lines(exported->rows, &text, fault);
-  else doc_writer_find(format->name)->write(&exported->doc, OUT_NO_LIMIT, &text);
+  else doc_write(&exported->doc, doc_writer_find(format->name), OUT_NO_LIMIT, &text);
   if (!err && !path) return page_print_text(&text, fault);
   if (!err)
     err = text.failed

@@ -1,4 +1,5 @@
-/* doc.c: building documents, and the list of their writers; see doc.h. */
+/* doc.c: building documents, the list of their writers, and that for a terminal, or a
+ * file that is read as it is; see doc.h. */
 #include "doc/doc.h"
 #include "base/out.h"
 #include <stdarg.h>
@@ -6,13 +7,13 @@
 #include <string.h>
 
 const DocWriter doc_writers[] = {
-    {"text", "lines for a terminal", doc_write_text},
-    {"md", "Markdown", doc_write_md},
-    {"html", "a fragment of HTML", doc_write_html},
-    {"latex", "LaTeX", doc_write_latex},
-    {"csv", "the tables, as CSV", doc_write_csv},
-    {"json", "paragraphs and tables, as JSON", doc_write_json},
-    {NULL, NULL, NULL}};
+    {"text", doc_write_text}, /* lines for a terminal */
+    {"md", doc_write_md},
+    {"html", doc_write_html},
+    {"latex", doc_write_latex},
+    {"csv", doc_write_csv}, /* the tables alone */
+    {"json", doc_write_json},
+    {NULL, NULL}};
 
 const DocWriter *doc_writer_find(const char *name) {
   for (const DocWriter *w = doc_writers; w->name; w++)
@@ -38,9 +39,16 @@ Err doc_writer_named(const char *name, const DocWriter **out, Fault *fault) {
   return fault->code;
 }
 
+void doc_write(const Doc *doc, const DocWriter *writer, int width, Text *out) {
+  out->failed |= doc->failed;
+  for (const DocBlock *block = doc->first; block; block = block->next)
+    out->failed |= block->text.failed || block->table.cells.failed;
+  (writer ? writer->write : doc_write_text)(doc, width, out);
+}
+
 Err doc_print(Doc *doc, const DocWriter *writer, Fault *fault) {
   Text out = {0};
-  (writer ? writer->write : doc_write_text)(doc, out_table_columns(), &out);
+  doc_write(doc, writer, out_table_columns(), &out);
   Err err = out.failed ? fault_memory(fault, out.n_bytes) : ERR_OK;
   if (!err && out.n_bytes) out_data(out.data, out.n_bytes);
   text_deinit(&out);
@@ -94,4 +102,65 @@ bool doc_is_empty(const DocBlock *block) {
   if (block->kind == DOC_TABLE)
     return block->table.cells.failed || !block->table.n_cells;
   return block->text.failed || block->text.n_bytes == 0;
+}
+
+/* -- lines of text ----------------------------------------------------------------- */
+
+enum { INDENT = 2 };
+
+/* Where the first line of a block begins; the others begin INDENT further in, of notes
+ * below. */
+static int indent_of(DocKind kind) {
+  return kind == DOC_ITEM || kind == DOC_NOTE ? INDENT : 0;
+}
+
+static int table_indent(const Table *table) { return table->outdented ? 0 : INDENT; }
+
+/* Code is put between backquotes. */
+static void add_plain(const char *text, Text *out) {
+  bool code = false;
+  for (; *text; text++) {
+    bool begins = *text == *DOC_CODE, ends = code && *text == *DOC_END;
+    if (begins || ends) text_add(out, "`");
+    else if (*text != *DOC_STRONG && *text != *DOC_END) text_add_bytes(out, text, 1);
+    code = begins || (code && !ends);
+  }
+}
+
+static void add_words(DocKind kind, const char *text, int width, Text *out) {
+  Text plain = {0}, clean = {0};
+  int indent = indent_of(kind);
+  add_plain(text, &plain);
+  text_add_clean(&clean, plain.data ? plain.data : "");
+  out->failed |= plain.failed || clean.failed;
+  text_addf(out, "%*s", indent, "");
+  if (!clean.failed)
+    text_add_wrapped(out, clean.data, indent,
+                     kind == DOC_NOTE ? indent : indent + INDENT, width);
+  text_deinit(&plain);
+  text_deinit(&clean);
+}
+
+/* Tables may be as wide as a file takes them, but sentences are read. */
+void doc_write_text(const Doc *doc, int width, Text *out) {
+  size_t begin = out->n_bytes;
+  bool apart = false;
+  int columns = width < OUT_NO_LIMIT ? width : out_columns();
+  for (const DocBlock *block = doc->first; block; block = block->next) {
+    apart |= block->kind == DOC_BREAK || block->kind == DOC_HEADING;
+    if (doc_is_empty(block) ||
+        (block->kind == DOC_TABLE && table_is_empty(&block->table)))
+      continue;
+    if (apart && out->n_bytes > begin) text_add(out, "\n");
+    apart = false;
+    if (block->kind == DOC_TABLE)
+      table_write(&block->table, width, table_indent(&block->table), out);
+    else add_words(block->kind, block->text.data, columns, out);
+  }
+}
+
+void doc_left_out(const Doc *doc, int width, Text *out) {
+  for (const DocBlock *block = doc->first; block; block = block->next)
+    if (block->kind == DOC_TABLE)
+      table_left_out(&block->table, width, table_indent(&block->table), out);
 }

@@ -1,18 +1,18 @@
-/* doc.h: a document as a value: what is told is said once, and each writer makes of it
- * what its format has room for.
+/* doc.h: a document as a value: it is made once, and each writer makes of it what its
+ * format has room for.
  *
  *   Doc doc = {0};
  *   doc_say(&doc, DOC_PARAGRAPH, "Decided: %d of %d contrasts:", 1, 2);
  *   doc_say(&doc, DOC_ITEM, "relu beats tanh");
  *   Table *table = doc_table(&doc);              rows as table.h has them
- *   doc_writer_find("html")->write(&doc, OUT_NO_LIMIT, &text);
+ *   doc_write(&doc, doc_writer_find("html"), OUT_NO_LIMIT, &text);
  *   doc_deinit(&doc);
  *
- * A document knows no width and no format. Texts are UTF-8 and may be anybody's: a
- * writer for people shows "?" for control characters, and each escapes what means
+ * A document knows no width and no format. Texts are UTF-8 and may come from anywhere:
+ * a writer for people shows "?" for control characters, and each escapes what means
  * something in its format. DOC_CODE and DOC_STRONG begin a span, DOC_END ends it;
  * NO_BREAK (base/text.h) is a blank at which no line ends. Lack of memory while
- * building is remembered and shows in the writer's out->failed. */
+ * building is remembered and shows in doc_write's out->failed. */
 #ifndef DOC_DOC_H
 #define DOC_DOC_H
 
@@ -71,13 +71,14 @@ void doc_left_out(const Doc *doc, int width, Text *out);
 
 #define DOC_FORMATS "text, md, html, latex, csv or json"
 
+/* Adds the blocks of the document that are not empty to `out`. */
+typedef void DocWrite(const Doc *doc, int width, Text *out);
+DocWrite doc_write_text, doc_write_md, doc_write_html, doc_write_latex, doc_write_csv,
+    doc_write_json;
+
 typedef struct DocWriter {
   const char *name;
-  const char *doc; /* what it writes, in words */
-  /* Adds the document to `out`. `width` is for the terminal alone: the columns of a
-   * line. With OUT_NO_LIMIT tables are as wide as they need, and sentences have
-   * out_columns(). */
-  void (*write)(const Doc *doc, int width, Text *out);
+  DocWrite *write;
 } DocWriter;
 
 extern const DocWriter doc_writers[]; /* ends with a name of NULL */
@@ -87,16 +88,12 @@ const DocWriter *doc_writer_find(const char *name);
 /* That of --format; ERR_USAGE with the nearest where there is none of that name. */
 Err doc_writer_named(const char *name, const DocWriter **out, Fault *fault) WARN_UNUSED;
 
-/* Prints it on stdout, as text where the writer is NULL, and frees it; what was lost
- * for lack of memory is the fault. */
+/* Adds the document to `out`, as text where the writer is NULL. `width` is for the
+ * terminal alone: the columns of a line. With OUT_NO_LIMIT tables are as wide as they
+ * need, and sentences have out_columns(). */
+void doc_write(const Doc *doc, const DocWriter *writer, int width, Text *out);
+/* The same on stdout; frees the document. What was lost for lack of memory is the
+ * fault. */
 Err doc_print(Doc *doc, const DocWriter *writer, Fault *fault) WARN_UNUSED;
-
-/* The functions of the records. */
-void doc_write_text(const Doc *doc, int width, Text *out);
-void doc_write_md(const Doc *doc, int width, Text *out);
-void doc_write_html(const Doc *doc, int width, Text *out);
-void doc_write_latex(const Doc *doc, int width, Text *out);
-void doc_write_csv(const Doc *doc, int width, Text *out);
-void doc_write_json(const Doc *doc, int width, Text *out);
 
 #endif

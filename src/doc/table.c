@@ -23,6 +23,8 @@ void table_column(Table *table, const char *title, TableKind kind, int rank) {
   if (columns) {
     table->columns = columns;
     columns[table->n_columns++] = (TableColumn){kind, rank, NULL};
+    table->has_drawn |= kind == TABLE_DRAWN;
+    table->names_rows |= rank < 0;
     table_add(table, title);
   } else {
     table->cells.failed = true;

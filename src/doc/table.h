@@ -8,7 +8,7 @@
  *   table_write(&table, 80, 2, &text);
  *   table_deinit(&table);
  *
- * On a terminal two blanks stand between columns. A table that is too wide has the
+ * On a terminal two blanks are between columns. A table that is too wide has the
  * columns of rank 0, and those of rank 1, 2, ... (all of one rank together) for which
  * there is room; if rank 0 alone is too wide, the cells of its widest columns of text
  * go on in further lines, broken at blanks; where that is not enough, so do those of
@@ -16,11 +16,11 @@
  * that are empty in every row are left out, and a heading without a word. Control
  * characters and what is not UTF-8 are shown as "?".
  *
- * Columns of rank TABLE_FIRST tell which row is which. Where a table has some, they
+ * Columns of rank TABLE_FIRST name the rows. Where a table has some, they
  * stay, and the others go one by one before a word of theirs is cut: the highest rank
  * first, of one rank the last; where they have no room even in a few letters each, the
  * last of them go. Those of rank TABLE_BELOW stay too: where the table is too wide,
- * their cells stand in lines of their own below the row, without the title. */
+ * their cells go into lines of their own below the row, without the title. */
 #ifndef DOC_TABLE_H
 #define DOC_TABLE_H
 
@@ -48,7 +48,9 @@ typedef struct Table {
   Text cells;           /* titles, then cells; each ends with a 0 byte */
   int64_t n_cells;      /* titles included */
   struct Table *narrow; /* see table_narrow; owned; NULL: none */
-  /* set by who builds it */
+  bool has_drawn;       /* columns of that kind */
+  bool names_rows;      /* with columns of a rank below 0 */
+  /* set by the builder */
   bool split;     /* where it is too wide, columns go on below, beside the first */
   bool outdented; /* begins at the margin, as a table alone on its page does */
 } Table;

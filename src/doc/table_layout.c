@@ -98,13 +98,7 @@ static bool drop_one(const Table *table, int least, Layout *layout) {
   return found >= 0;
 }
 
-static bool names_rows(const Table *table) {
-  for (int c = 0; c < table->n_columns; c++)
-    if (table->columns[c].rank < 0) return true;
-  return false;
-}
-
-/* What is shown of a table in which some columns tell which row is which, before any is
+/* What is shown of a table in which some columns name the rows, before any is
  * narrowed: all of it, or what is not put below the rows. */
 static Layout above(const Table *table, int width) {
   Layout all = widest(table, text_columns, true);
@@ -119,7 +113,7 @@ static Layout above(const Table *table, int width) {
  * should stay go. If it is to be `tight`, numbers go on in further lines before words
  * are cut ("-0.31 to", "1.20"), and then titles are cut. */
 static Layout layout_of(const Table *table, int width, bool tight) {
-  bool may_drop = names_rows(table);
+  bool may_drop = table->names_rows;
   Layout whole = may_drop ? above(table, width) : fitting(table, width), layout = whole;
   if (total(table, &layout) <= width) return layout;
   Layout words = widest(table, longest_word, true), none = {{0}};
@@ -141,7 +135,7 @@ static Layout layout_of(const Table *table, int width, bool tight) {
 
 /* -- the cells that are shown ------------------------------------------------------ */
 
-/* An end of a scale, with the decimals that tell apart a tenth of its length, or in
+/* An end of a scale, with the decimals that a tenth of its length needs, or in
  * four digits where that has no room. */
 static void scale_end(TableScale scale, double value, int n_columns, char *out,
                       size_t n_bytes) {
@@ -175,8 +169,8 @@ static void add_shown(const Table *table, TableAt at, int drawn, Text *out) {
 /* New: as many columns as a terminal gets, cleaned; intervals drawn in so many columns,
  * 0: left out. */
 static Table shown_in(const Table *table, int drawn) {
-  Table out = {.n_columns = table->n_columns < SHOWN_MAX ? table->n_columns
-                                                         : SHOWN_MAX};
+  Table out = {.n_columns = table->n_columns < SHOWN_MAX ? table->n_columns : SHOWN_MAX,
+               .names_rows = table->names_rows};
   out.columns = calloc((size_t)out.n_columns + 1, sizeof *out.columns);
   if (!out.columns) out.cells.failed = true;
   for (int c = 0; out.columns && c < out.n_columns; c++)
@@ -189,18 +183,11 @@ static Table shown_in(const Table *table, int drawn) {
   return out;
 }
 
-static bool has_drawn(const Table *table) {
-  for (int c = 0; c < table->n_columns; c++)
-    if (table->columns[c].kind == TABLE_DRAWN) return true;
-  return false;
-}
-
 /* Intervals get the room that the other columns leave, and none where words would have
  * to be broken for it. */
 static Table shown(const Table *table, int width) {
-  bool drawn = has_drawn(table);
-  Table out = shown_in(table, drawn ? DRAWN_MIN : 0);
-  if (out.cells.failed || !drawn) return out;
+  Table out = shown_in(table, table->has_drawn ? DRAWN_MIN : 0);
+  if (out.cells.failed || !table->has_drawn) return out;
   Layout layout = fitting(&out, width);
   int more = width - total(&out, &layout);
   table_deinit(&out);
@@ -285,7 +272,7 @@ static void add_row(const Table *table, const Layout *layout, const char **cells
   }
 }
 
-/* The cells that stand below their row, a step further in. */
+/* The cells that go below their row, a step further in. */
 static void add_below(const Table *table, const Layout *layout, const char **cells,
                       int width, int indent, Text *out) {
   indent += 2 * GAP;

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Intervals that are drawn stand beside their numbers. */
+/* Intervals that are drawn have their numbers beside them. */
 static void csv_table(const Table *table, Text *out) {
   const char *comma = "";
   for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
@@ -28,15 +28,12 @@ static void csv_table(const Table *table, Text *out) {
   }
 }
 
-/* An empty line stands between two tables. */
+/* An empty line is between two tables. */
 void doc_write_csv(const Doc *doc, int width, Text *out) {
   size_t begin = out->n_bytes;
   (void)width;
-  out->failed |= doc->failed;
   for (const DocBlock *block = doc->first; block; block = block->next) {
-    if (block->kind != DOC_TABLE) continue;
-    out->failed |= block->table.cells.failed;
-    if (doc_is_empty(block)) continue;
+    if (block->kind != DOC_TABLE || doc_is_empty(block)) continue;
     if (out->n_bytes > begin) text_add(out, "\n");
     csv_table(&block->table, out);
   }
@@ -95,13 +92,10 @@ void doc_write_json(const Doc *doc, int width, Text *out) {
   Json *list = json_list();
   Fault fault = {0};
   (void)width;
-  out->failed |= doc->failed;
-  for (const DocBlock *block = doc->first; block; block = block->next) {
-    out->failed |= block->text.failed || block->table.cells.failed;
-    if (doc_is_empty(block)) continue;
-    json_push(list,
-              block->kind == DOC_TABLE ? table_json(&block->table) : text_json(block));
-  }
+  for (const DocBlock *block = doc->first; block; block = block->next)
+    if (!doc_is_empty(block))
+      json_push(list, block->kind == DOC_TABLE ? table_json(&block->table)
+                                               : text_json(block));
   out->failed |= json_write(list, 2, out, &fault) != ERR_OK;
   text_add(out, "\n");
   json_free(list);

@@ -102,7 +102,7 @@ void compare_add_cell(const Compare *compare, int cell, Text *out) {
 }
 
 /* Where the cells have levels that differ, on both sides, those that they share are
- * told once, after them or before. */
+ * named once, after them or before. */
 static void add_cells(const Compare *compare, int a, const char *between, int b,
                       bool before, Text *out) {
   bool shares = add_levels(compare, a, b, PART_SAME, NULL) &&
@@ -262,6 +262,16 @@ static Err same_trial_twice(const Compare *compare, const CompareTrial *trial) {
   return err;
 }
 
+void compare_add_runs(CompareRuns *to, CompareRuns runs) {
+  to->n_planned += runs.n_planned;
+  to->n += runs.n;
+  to->n_missing += runs.n_missing;
+  to->n_complete += runs.n_complete;
+  to->n_diverged += runs.n_diverged;
+  to->n_failed += runs.n_failed;
+  to->n_floored += runs.n_floored;
+}
+
 static void put_trial(Compare *compare, int c, const CompareTrial *trial) {
   CompareCell *cell = &compare->cells[c];
   const int64_t *seed = bsearch(&trial->seed, compare->seeds, (size_t)compare->n_seeds,
@@ -270,17 +280,14 @@ static void put_trial(Compare *compare, int c, const CompareTrial *trial) {
   CompareState state = trial->state;
   if (state == COMPARE_COMPLETE && !(fabs(trial->value) <= COMPARE_VALUE_MAX))
     state = COMPARE_DIVERGED;
-  compare->states[at] = state;
-  if (state == COMPARE_COMPLETE) compare->values[at] = trial->value;
-  cell->n_planned++;
-  cell->n_diverged += state == COMPARE_DIVERGED;
-  cell->n_failed += state == COMPARE_FAILED;
-  cell->n_missing += state == COMPARE_MISSING;
-  compare->n_trials++;
-  compare->n_complete += state == COMPARE_COMPLETE;
-  compare->n_diverged += state == COMPARE_DIVERGED;
-  compare->n_failed += state == COMPARE_FAILED;
-  compare->n_missing += state == COMPARE_MISSING;
+  compare->values[at] = state == COMPARE_COMPLETE ? trial->value : NAN;
+  compare->imputed[at] = state == COMPARE_DIVERGED ? INFINITY : compare->values[at];
+  cell->runs.n_planned++;
+  cell->runs.n += state != COMPARE_MISSING;
+  cell->runs.n_complete += state == COMPARE_COMPLETE;
+  cell->runs.n_diverged += state == COMPARE_DIVERGED;
+  cell->runs.n_failed += state == COMPARE_FAILED;
+  cell->runs.n_missing += state == COMPARE_MISSING;
 }
 
 /* Is it the first of its cell? The trials are sorted. */
@@ -300,9 +307,9 @@ static Err fill_table(Compare *compare, const CompareTrial *const *sorted, int64
                      compare->n_cells, compare->n_seeds, TABLE_MAX);
   compare->cells = compare_alloc(compare, compare->n_cells, sizeof *compare->cells);
   compare->values = compare_alloc(compare, size, sizeof *compare->values);
-  compare->states = compare_alloc(compare, size, sizeof *compare->states);
-  if (!compare->cells || !compare->values || !compare->states) return ERR_MEMORY;
-  for (int64_t i = 0; i < size; i++) compare->values[i] = NAN;
+  compare->imputed = compare_alloc(compare, size, sizeof *compare->imputed);
+  if (!compare->cells || !compare->values || !compare->imputed) return ERR_MEMORY;
+  for (int64_t i = 0; i < size; i++) compare->values[i] = compare->imputed[i] = NAN;
   int cell = -1;
   for (int64_t i = 0; i < n; i++) {
     if (begins_cell(compare, sorted, i)) {
@@ -325,21 +332,11 @@ static Err make_table(Compare *compare, const CompareTrial *trials, int64_t n) {
   return fill_table(compare, sorted, n);
 }
 
-bool compare_value(const Compare *compare, int cell, int seed, bool impute,
-                   double *out) {
-  int64_t at = (int64_t)cell * compare->n_seeds + seed;
-  CompareState state = compare->states[at];
-  if (state == COMPARE_COMPLETE) *out = compare->values[at];
-  else if (state == COMPARE_DIVERGED && impute && isfinite(compare->worst))
-    *out = compare->worst;
-  else return false;
-  return true;
-}
-
 int compare_values(const Compare *compare, int cell, bool impute, double *out) {
+  const double *row = compare_row(compare, cell, impute);
   int n = 0;
   for (int s = 0; s < compare->n_seeds; s++)
-    n += compare_value(compare, cell, s, impute, &out[n]);
+    if (!isnan(row[s])) out[n++] = row[s];
   return n;
 }
 
@@ -456,7 +453,8 @@ static bool is_better(const Compare *compare, double a, double b) {
   return compare->spec.goal == COMPARE_MAX ? a > b : a < b;
 }
 
-/* The best and the worst value of all; NaN: there is none. */
+/* The best and the worst value of all; NaN: there is none. What diverged gets the
+ * worst. */
 static void find_ends(Compare *compare) {
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
   compare->best = compare->worst = NAN;
@@ -466,6 +464,8 @@ static void find_ends(Compare *compare) {
     if (!is_better(compare, compare->best, value)) compare->best = value;
     if (!is_better(compare, value, compare->worst)) compare->worst = value;
   }
+  for (int64_t i = 0; i < size; i++)
+    if (isinf(compare->imputed[i])) compare->imputed[i] = compare->worst;
 }
 
 Err compare_bootstrap(const Compare *compare, const char *purpose, Text *name,

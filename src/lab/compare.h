@@ -3,37 +3,27 @@
  *
  *   trials of all cells --> compare_new --> Compare --> compare_doc, compare_json
  *
- * How to call it: fill a CompareSpec from experiment.json (names and levels in their
- * order, baseline, goal, rope; `metric` is the reported one, or else the rope is not of
- * it), make one CompareTrial for every cell and seed that is planned, also for those
- * that have no result yet, then
- *
- *   Compare *compare = NULL;
- *   Err err = compare_new(&compare, &spec, trials, n_trials, fault);
- *   if (!err) compare_doc(compare, COMPARE_ALL, &doc);
- *   compare_free(compare);
- *
- * Before anything has run, `plan` does the same with trials that are all
- * COMPARE_MISSING and asks for COMPARE_REACH: how large a difference do these seeds
- * find? The order of trials does not matter: cells and seeds are sorted. Seeds are
- * never selected from; nothing here is a maximum over seeds.
+ * A CompareTrial is made for every cell and seed that is planned, also for those that
+ * have no result yet, in any order: before anything has run, when all are
+ * COMPARE_MISSING, COMPARE_REACH says how large a difference these seeds find. Seeds
+ * are never selected from; nothing here is a maximum over seeds.
  *
  * What is compared. A contrast sets level a of a factor against its baseline b. For
  * each seed the difference a - b is averaged over the settings: those combinations of
  * the other factors in which both levels are planned. So n is the number of seeds, not
  * of trials. Where trials lack, the largest complete block of settings x seeds is used,
- * or a smaller one of at least half its size that has seeds enough for a verdict; it is
- * told. A factor that applies to one of the two levels only (a momentum that adam does
- * not have) is averaged over first. Factors that always change together (zip) count as
- * one. Cell contrasts compare two cells seed by seed. A contrast of two cells that
- * another one has already, in either order, is not made again.
+ * or a smaller one of at least half its size that has seeds enough for a verdict; the
+ * page says which. A factor that applies to one of the two levels only (a momentum that
+ * adam does not have) is averaged over first. Factors that always change together (zip)
+ * count as one. Cell contrasts compare two cells seed by seed. A contrast of two cells
+ * that another one has already, in either order, is not made again.
  *
  * Verdict, from STAT_TEST_MIN seeds on: equivalent if a rope is given and holds the
  * interval; else better or worse if p after Holm is below the level and the interval
- * excludes 0; else undecided. p is that of the paired t test (stat_paired.h). What it
+ * excludes 0; else undecided. p is that of the paired t test (stat.h). What it
  * tests is that it makes no difference to the distribution of results which of the two
  * is run: where they differ in their share of runs that failed, diverged or are at the
- * floor, or one seed makes more than half of the sum of squares, a verdict is told of
+ * floor, or one seed makes more than half of the sum of squares, a verdict is one on
  * typical runs, and those shares are compared by themselves. The level is STAT_ALPHA,
  * shared by the looks where seeds were added after one. With diverged trials two
  * analyses are made: complete cases, and diverged ones as the worst value of the study.
@@ -61,7 +51,7 @@ typedef struct ComparePair {
 } ComparePair;
 
 typedef struct CompareSpec {
-  const char *name;    /* of the experiment; NULL: not told */
+  const char *name;    /* of the experiment; NULL: unknown */
   const char *listing; /* the command that lists all cells; NULL: there is none */
   const char *metric;  /* what `value` is */
   CompareGoal goal;
@@ -106,15 +96,22 @@ typedef struct CompareTrial {
 
 /* -- results ----------------------------------------------------------------------- */
 
+/* What became of runs. */
+typedef struct CompareRuns {
+  int n_planned, n_missing; /* those without a result */
+  int n;                    /* that ended: complete, diverged, failed */
+  int n_complete, n_diverged, n_failed;
+  int n_floored; /* complete ones that learned nothing: see compare_flags.c */
+} CompareRuns;
+
 typedef struct CompareCell {
   const int *levels;
   const char *note; /* NULL: none */
   bool baseline;    /* each factor at its baseline */
-  int n_planned, n_diverged, n_failed, n_missing;
+  CompareRuns runs;
   StatSample sample;   /* of the complete trials */
   StatSample imputed;  /* the same with diverged ones at the worst value */
   bool floor, ceiling; /* where the metric can hardly differ: see compare_flags.c */
-  int n_floored;       /* complete trials that learned nothing: see there */
 } CompareCell;
 
 typedef enum CompareVerdict {
@@ -132,11 +129,6 @@ typedef struct CompareAnalysis {
                         squares; -1: none does */
   CompareVerdict verdict;
 } CompareAnalysis;
-
-/* What became of the runs of one side that ended. */
-typedef struct CompareRuns {
-  int n, n_failed, n_diverged, n_floored;
-} CompareRuns;
 
 typedef struct CompareContrast {
   int factor;     /* -1: of cells */
@@ -205,7 +197,7 @@ typedef struct Compare {
   CompareCell *cells; /* sorted by levels */
   int *order;         /* cells from best to worst mean, diverged trials at the worst
                          value; those without a mean last */
-  int n_trials, n_complete, n_diverged, n_failed, n_missing;
+  CompareRuns runs;   /* of all cells */
   double best, worst; /* values; diverged trials are imputed with the worst. NaN:
                          there is none */
   int n_contrasts;
@@ -219,9 +211,9 @@ typedef struct Compare {
   double sd_min, sd_max;  /* over the cells tested */
   int n_floor, n_ceiling; /* cells */
   /* private */
-  double *values;       /* of complete trials, else NaN: [cell][seed] */
-  CompareState *states; /* the same; a combination that is not planned is missing */
-  Fault *fault;         /* while it is made */
+  double *values;  /* of complete trials, else NaN: [cell][seed] */
+  double *imputed; /* the same with diverged ones at the worst value, if there is one */
+  Fault *fault;    /* while it is made */
 } Compare;
 
 /* Memory for what a spec and trials refer to: the comparison takes the spec's, and
@@ -264,7 +256,7 @@ void compare_doc(const Compare *compare, int parts, Doc *doc);
 /* Everything above, in the metric's own unit. Returns new; lack of memory shows in
  * json_write. */
 Json *compare_json(const Compare *compare);
-/* The part of it that `plan` tells before anything has run. */
+/* The part of it that `plan` gives before anything has run. */
 Json *compare_reach_json(const Compare *compare);
 
 #endif

@@ -123,24 +123,19 @@ static Err scratch_init(Compare *compare, Scratch *out) {
   return compare->fault->code;
 }
 
-/* Fills both sides and what is present. */
+/* Fills both sides, NaN where a member has no value, and what is present. */
 static void fill_sides(const Compare *compare, bool impute, Scratch *scratch) {
   const Members *members = &scratch->members;
   int n_seeds = compare->n_seeds, size = members->n_settings * n_seeds;
-  for (int k = 0; k < size; k++) {
-    scratch->side[0][k] = scratch->side[1][k] = 0;
-    scratch->present[k] = true;
-  }
+  double *b = scratch->side[0], *a = scratch->side[1];
+  for (int k = 0; k < size; k++) a[k] = b[k] = 0;
   for (int i = 0; i < members->n; i++) {
     const Member *member = &members->v[i];
-    for (int s = 0; s < n_seeds; s++) {
-      int64_t at = (int64_t)member->setting * n_seeds + s;
-      double value;
-      if (compare_value(compare, member->cell, s, impute, &value))
-        scratch->side[member->is_a][at] += value / member->n_alike;
-      else scratch->present[at] = false;
-    }
+    const double *row = compare_row(compare, member->cell, impute);
+    double *side = (member->is_a ? a : b) + (int64_t)member->setting * n_seeds;
+    for (int s = 0; s < n_seeds; s++) side[s] += row[s] / member->n_alike;
   }
+  for (int k = 0; k < size; k++) scratch->present[k] = !isnan(a[k]) && !isnan(b[k]);
 }
 
 /* The seed's difference, averaged over the settings kept. One that is only rounding of
@@ -167,7 +162,7 @@ static double sd_floor(const Compare *compare, int n_settings) {
 
 /* The differences of the seeds kept; returns how many. Where they differ by no more
  * than rounding of the values they are made equal: large values leave more of it in a
- * small difference than its own size tells. */
+ * small difference than its own size shows. */
 static int fill_differences(const Compare *compare, Scratch *scratch, int n_kept) {
   double *differences = scratch->differences, largest_error = 0, low = 0, high = 0;
   int n = 0;
@@ -194,7 +189,7 @@ static Err bootstrap_contrast(const Compare *compare, const CompareContrast *con
                            &paired->interval);
 }
 
-/* Seeds won are told in the goal's direction. */
+/* Seeds won count in the goal's direction. */
 static void turn_won(StatPaired *paired) {
   StatInterval interval = paired->won_interval;
   paired->won = 1 - paired->won;
@@ -278,25 +273,18 @@ static void conclude(CompareContrast *contrast) {
 
 /* -- runs that went wrong ---------------------------------------------------------- */
 
-static void count_runs(const Compare *compare, const Members *members,
-                       CompareContrast *contrast) {
+static void test_runs(const Compare *compare, const Members *members,
+                      CompareContrast *contrast) {
+  CompareRuns *a = &contrast->runs_a, *b = &contrast->runs_b;
   for (int i = 0; i < members->n; i++) {
-    const CompareCell *cell = &compare->cells[members->v[i].cell];
-    CompareRuns *runs = members->v[i].is_a ? &contrast->runs_a : &contrast->runs_b;
-    runs->n += cell->n_planned - cell->n_missing;
-    runs->n_failed += cell->n_failed;
-    runs->n_diverged += cell->n_diverged;
-    runs->n_floored += cell->n_floored;
+    const Member *member = &members->v[i];
+    compare_add_runs(member->is_a ? a : b, compare->cells[member->cell].runs);
   }
-}
-
-static void test_runs(CompareContrast *contrast) {
-  CompareRuns a = contrast->runs_a, b = contrast->runs_b;
-  int wrong_a = compare_n_wrong(a), wrong_b = compare_n_wrong(b);
+  int wrong_a = compare_n_wrong(*a), wrong_b = compare_n_wrong(*b);
   contrast->p_wrong = contrast->p_wrong_holm = NAN;
-  if (wrong_a + wrong_b == 0 || a.n == 0 || b.n == 0) return;
-  contrast->uneven = (int64_t)wrong_a * b.n != (int64_t)wrong_b * a.n;
-  contrast->p_wrong = stat_fisher(wrong_a, a.n, wrong_b, b.n);
+  if (wrong_a + wrong_b == 0 || a->n == 0 || b->n == 0) return;
+  contrast->uneven = (int64_t)wrong_a * b->n != (int64_t)wrong_b * a->n;
+  contrast->p_wrong = stat_fisher(wrong_a, a->n, wrong_b, b->n);
 }
 
 /* A contrast in which no run went wrong cannot come out: it is not of this family
@@ -397,8 +385,7 @@ static Err make_family(Compare *compare, Scratch *scratch) {
 static Err analyse_contrast(Compare *compare, Scratch *scratch,
                             CompareContrast *contrast) {
   find_members(compare, contrast->factor, contrast->a, contrast->b, &scratch->members);
-  count_runs(compare, &scratch->members, contrast);
-  test_runs(contrast);
+  test_runs(compare, &scratch->members, contrast);
   Err err = analyse(compare, contrast, false, scratch, &contrast->complete);
   if (err) return err;
   if (compare_n_diverged(contrast))

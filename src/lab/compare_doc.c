@@ -19,20 +19,23 @@ static const char *bare(const char *unit) {
   return *unit ? unit + strlen(NO_BREAK) : unit;
 }
 
-/* The number and what stands behind it, or nothing for NaN. */
+/* The number and what is written behind it, or nothing for NaN. */
 static ShownText plain(double number, int decimals, const char *behind) {
   ShownText out = {""};
-  if (!isnan(number)) snprintf(out.text, 32, "%.*f%s", decimals, number, behind);
+  if (!isnan(number)) snprintf(out.s, 32, "%.*f%s", decimals, number, behind);
   return out;
 }
 
 /* -- cells ------------------------------------------------------------------------- */
 
 static void add_counts(const Compare *compare, Text *text) {
-  text_addf(text, "%d of %d trials complete", compare->n_complete, compare->n_trials);
-  if (compare->n_diverged) text_addf(text, ", %d diverged", compare->n_diverged);
-  if (compare->n_failed) text_addf(text, ", %d failed", compare->n_failed);
-  if (compare->n_missing) text_addf(text, ", %d without a result", compare->n_missing);
+  text_addf(text, "%d of %d trials complete", compare->runs.n_complete,
+            compare->runs.n_planned);
+  if (compare->runs.n_diverged)
+    text_addf(text, ", %d diverged", compare->runs.n_diverged);
+  if (compare->runs.n_failed) text_addf(text, ", %d failed", compare->runs.n_failed);
+  if (compare->runs.n_missing)
+    text_addf(text, ", %d without a result", compare->runs.n_missing);
 }
 
 /* "; throughout: norm = batch, momentum = 0 (where it applies)" */
@@ -58,14 +61,14 @@ static void add_heading(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (spec->name) text_addf(text, "%s: ", spec->name);
   text_addf(text, "%s%s, %s is better; %s, %s; ", spec->metric,
-            *page->shown.unit ? " in" NO_BREAK "%" : "",
+            *page->unit ? " in" NO_BREAK "%" : "",
             spec->goal == COMPARE_MAX ? "higher" : "lower",
             text_counted(compare->n_cells, "cell").s,
             text_counted(compare->n_seeds, "seed").s);
   add_counts(compare, text);
   text_addf(text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
-  if (compare->n_diverged && compare->n_complete)
+  if (compare->runs.n_diverged && compare->runs.n_complete)
     text_add(text, "; sorted with diverged trials as the worst value");
   add_throughout(compare, text);
   doc_break(page->doc);
@@ -76,8 +79,8 @@ static void add_note(const Compare *compare, const CompareCell *cell, Table *tab
   const struct { int n; const char *word; } notes[] = {
       {cell->note != NULL, cell->note},
       {cell->baseline && compare->n_cells > 1, "baseline"}, {cell->floor, "floor"},
-      {cell->ceiling, "ceiling"}, {cell->n_diverged, "diverged"},
-      {cell->n_failed, "failed"}, {cell->n_missing, "to go"}};
+      {cell->ceiling, "ceiling"}, {cell->runs.n_diverged, "diverged"},
+      {cell->runs.n_failed, "failed"}, {cell->runs.n_missing, "to go"}};
   const char *comma = "";
   for (int i = 0; i < 7; i++) {
     if (!notes[i].n) continue;
@@ -106,7 +109,7 @@ static void add_cell_columns(const Page *page, CellTable how, Table *table) {
              how.drawn ? ">n|=mean|~95 % interval|=95 % interval:1"
                        : ">n|=mean|=95 % interval|=sd:1|=median:3|=min:2|=max:2|"
                          "=div. as worst:1",
-             bare(page->shown.unit));
+             bare(page->unit));
   table_column(table, "", TABLE_TEXT, 0);
 }
 
@@ -114,25 +117,23 @@ static void add_cell_row(const Page *page, int c, CellTable how, Table *table) {
   const Compare *compare = page->compare;
   const CompareCell *cell = &compare->cells[c];
   const StatSample *sample = &cell->sample;
-  const Shown shown = page->shown;
-  const StatInterval cut = shown_cut(shown, sample->interval);
+  const StatInterval cut = shown_cut(page, sample->interval);
   if (how.together)
     compare_add_cell(compare, c, table_cell(table)), table_cell_end(table);
   for (int f = 0; !how.together && f < compare->spec.n_factors; f++)
     if (compare->varies[f])
       table_add(table, compare_level(compare, f, cell->levels[f]));
   table_addf(table, "%d", sample->n);
-  table_add(table, sample->n ? shown_value(shown, sample->mean).text : "-");
+  table_add(table, sample->n ? shown_value(page, sample->mean).s : "-");
   if (how.drawn)
-    table_add_drawn(table, shown.scale * cut.low, shown.scale * sample->mean,
-                    shown.scale * cut.high);
-  table_add(table, shown_interval(shown, sample->interval).text);
+    table_add_drawn(table, page->scale * cut.low, page->scale * sample->mean,
+                    page->scale * cut.high);
+  table_add(table, shown_interval(page, sample->interval).s);
   if (!how.drawn)
-    table_cells(table, 5, shown_value(shown, sample->sd).text,
-                shown_value(shown, sample->median).text,
-                shown_value(shown, sample->min).text,
-                shown_value(shown, sample->max).text,
-                cell->n_diverged ? shown_value(shown, cell->imputed.mean).text : "");
+    table_cells(table, 5, shown_value(page, sample->sd).s,
+                shown_value(page, sample->median).s, shown_value(page, sample->min).s,
+                shown_value(page, sample->max).s,
+                cell->runs.n_diverged ? shown_value(page, cell->imputed.mean).s : "");
   add_note(compare, cell, table);
 }
 
@@ -145,8 +146,7 @@ static void add_cells_left(const Page *page, int rows) {
   text_addf(text, "and %d more, the last: ", compare->n_cells - rows);
   compare_add_cell(compare, last, text);
   text_addf(text, " %s",
-            sample->n ? shown_value(page->shown, sample->mean).text
-                      : "without a value");
+            sample->n ? shown_value(page, sample->mean).s : "without a value");
   if (compare->spec.listing)
     text_addf(text, "; " DOC_CODE "%s" DOC_END " lists all", compare->spec.listing);
 }
@@ -197,8 +197,7 @@ static void add_share_row(const Compare *compare, const StatEffect *effect,
   double omega2 = isnan(effect->omega2) ? NAN : 100 * fmax(0, effect->omega2);
   add_source(compare, effect, table_cell(table));
   table_cell_end(table);
-  table_cells(table, 2, plain(100 * effect->eta2, 1, " %").text,
-              plain(omega2, 1, " %").text);
+  table_cells(table, 2, plain(100 * effect->eta2, 1, " %").s, plain(omega2, 1, " %").s);
   table_addf(table, "%.*s", n > 0 ? n : 0, "####################");
 }
 
@@ -236,15 +235,15 @@ static void add_marginal_means(const Page *page) {
   doc_break(page->doc);
   doc_say(page->doc, DOC_NOTE, "Means over everything else:");
   Table *table = doc_table(page->doc);
-  table_head(table, "factor|level|=mean|=95 % interval:1", bare(page->shown.unit));
+  table_head(table, "factor|level|=mean|=95 % interval:1", bare(page->unit));
   int last = -1;
   for (int i = 0; i < grid->n_margins && grid->margins[i].b < 0; i++) {
     const CompareMargin *margin = &grid->margins[i];
     if (compare->spec.drawn[margin->a]) continue;
     table_cells(table, 4, margin->a != last ? compare->titles[margin->a] : "",
                 compare_level_title(compare, margin->a, margin->level_a),
-                shown_value(page->shown, margin->sample.mean).text,
-                shown_interval(page->shown, margin->sample.interval).text);
+                shown_value(page, margin->sample.mean).s,
+                shown_interval(page, margin->sample.interval).s);
     last = margin->a;
   }
 }
@@ -270,7 +269,7 @@ static void add_matrix(const Page *page, const StatEffect *effect) {
   for (m = first; m < end && m->a == effect->a && m->b == effect->b; m++) {
     if (m->level_b == first->level_b)
       table_add(table, compare_level_title(compare, m->a, m->level_a));
-    table_add(table, shown_value(page->shown, m->sample.mean).text);
+    table_add(table, shown_value(page, m->sample.mean).s);
   }
 }
 
@@ -303,7 +302,7 @@ static void add_effects(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (grid->n_factors == 0)
     text_addf(text, "What each factor explains: not told, %s.",
-              page->compare->n_complete
+              page->compare->runs.n_complete
                   ? "there is no complete grid of two levels or more"
                   : "no trial has a value");
   else
@@ -343,16 +342,14 @@ static void add_verdict(const Compare *compare, const CompareContrast *contrast,
 static void add_numbers(const Page *page, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
   const StatPaired *paired = &analysis->paired;
-  const Shown shown = page->shown;
   bool any = paired->n > 0, two = paired->n > 1;
   double won = round(2 * paired->won * paired->n) / 2; /* ties are halves */
-  table_cells(table, 4, any ? shown_difference(shown, paired->mean).text : "-",
-              shown_difference_interval(shown, paired->interval).text,
-              two ? plain(paired->d_z, 2, "").text : "",
-              two ? shown_p(paired->p).text : "");
-  if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm).text);
+  table_cells(table, 4, any ? shown_difference(page, paired->mean).s : "-",
+              shown_difference_interval(page, paired->interval).s,
+              two ? plain(paired->d_z, 2, "").s : "", two ? shown_p(paired->p).s : "");
+  if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm).s);
   if (any) {
-    table_add(table, shown_p(paired->p_flip).text);
+    table_add(table, shown_p(paired->p_flip).s);
     table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
     table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
                100 * paired->won_interval.high);
@@ -379,7 +376,7 @@ static void add_contrast_rows(const Page *page, int i, Table *table) {
 static void add_contrasts(const Page *page) {
   const Compare *compare = page->compare;
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
-  if (compare->n_contrasts == 0 || compare->n_complete == 0) {
+  if (compare->n_contrasts == 0 || compare->runs.n_complete == 0) {
     text_addf(text, "Contrasts: none%s%s.", compare->n_contrasts ? " yet, " : ", ",
               compare->n_contrasts    ? "no trial has a value"
               : compare->n_cells == 1 ? "there is one cell"
@@ -390,13 +387,13 @@ static void add_contrasts(const Page *page) {
   for (int i = 0; i < compare->n_contrasts; i++)
     settings = settings || compare->contrasts[i].n_settings > 1;
   text_addf(text, "Contrasts%s: paired by seed%s; paired t test",
-            *page->shown.unit ? " in points" : "",
+            *page->unit ? " in points" : "",
             settings ? ", mean over the settings of the other factors" : "");
   if (compare->n_contrasts > 1) text_addf(text, ", Holm over %d", compare->n_contrasts);
   text_add(text, "; p flip: sign-flip test.");
   Table *table = doc_table(page->doc);
   table_head(table, "factor:1|contrast|=difference|=95 % interval|>d_z:3",
-             bare(page->shown.difference_unit));
+             bare(page->difference_unit));
   table_head(table, compare->n_contrasts > 1 ? ">p:4|>p Holm" : ">p", NULL);
   table_head(table, ">p flip|>won:2|>95 % of won:5|verdict", NULL);
   for (int i = 0; i < compare->n_contrasts; i++) add_contrast_rows(page, i, table);
@@ -423,8 +420,8 @@ void compare_doc(const Compare *compare, int parts, Doc *doc) {
   static void (*const add[])(const Page *page) = {
       page_verdicts, add_cells, add_effects, add_contrasts, page_reach, page_words,
       add_short};
-  const Page page = {compare, shown_of(compare), doc};
-  bool nothing = compare->n_complete + compare->n_diverged == 0;
+  const Page page = page_of(compare, doc);
+  bool nothing = compare->runs.n_complete + compare->runs.n_diverged == 0;
   if (nothing && (parts & (COMPARE_VERDICTS | COMPARE_SHORT))) {
     add_nothing(&page);
     page_verdicts(&page);

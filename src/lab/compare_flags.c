@@ -16,7 +16,7 @@
  * many values as any other value has.
  *
  * Runs at the floor. Where some runs of a configuration learn and others do not, its
- * mean tells of neither. A run is at the floor if its own value is within 2 % of the
+ * mean describes neither. A run is at the floor if its own value is within 2 % of the
  * metric's range of the bad end; or its value is like the worst of the study, and its
  * cell is at the floor, or the study has such a floor: some cell has values both there
  * and elsewhere, at least two are there, and either half of the range of all values
@@ -30,7 +30,7 @@
 #include <math.h>
 
 enum {
-  VARIANCE_MIN = 5,          /* fewer values tell little about a spread */
+  VARIANCE_MIN = 5,          /* fewer values say little about a spread */
   FLOOR_EQUAL = 3,           /* values that are the same to the last bit */
   FLOOR_GAP = 10,            /* times what counts as alike: a tenth of the range, ... */
   FLOOR_FAR = 50             /* ... and half of it */
@@ -46,11 +46,9 @@ typedef struct Ends {
 
 /* How many values of the cell are within `tolerance` of `end`. */
 static int count_at(const Compare *compare, int cell, double end, double tolerance) {
+  const double *row = compare_row(compare, cell, false);
   int n = 0;
-  double value;
-  for (int s = 0; s < compare->n_seeds; s++)
-    if (compare_value(compare, cell, s, false, &value))
-      n += fabs(value - end) <= tolerance;
+  for (int s = 0; s < compare->n_seeds; s++) n += fabs(row[s] - end) <= tolerance;
   return n;
 }
 
@@ -92,8 +90,8 @@ static bool is_apart(const Compare *compare, const double *values, int64_t n,
     if (distance > ends->alike) gap = fmin(gap, distance);
   }
   if (n_end < 2 || isinf(gap)) return false;
-  bool stands = n_equal >= FLOOR_EQUAL || gap >= FLOOR_GAP * ends->alike;
-  return (ends->crowded_bad && stands) || gap >= FLOOR_FAR * ends->alike;
+  bool clear = n_equal >= FLOOR_EQUAL || gap >= FLOOR_GAP * ends->alike;
+  return (ends->crowded_bad && clear) || gap >= FLOOR_FAR * ends->alike;
 }
 
 static bool any_cell_is_mixed(const Compare *compare, const Ends *ends) {
@@ -140,12 +138,11 @@ static bool at_ceiling(const Compare *compare, int c, const Ends *ends) {
 
 static void flag_runs(const Compare *compare, int c, const Ends *ends) {
   CompareCell *cell = &compare->cells[c];
-  double value;
+  const double *row = compare_row(compare, c, false);
   for (int s = 0; s < compare->n_seeds; s++) {
-    if (!compare_value(compare, c, s, false, &value)) continue;
-    bool at_end = fabs(value - compare->worst) <= ends->alike;
-    cell->n_floored += (at_end && (cell->floor || ends->has_floored)) ||
-                       near_bound(compare, value, false);
+    bool at_end = fabs(row[s] - compare->worst) <= ends->alike;
+    cell->runs.n_floored += (at_end && (cell->floor || ends->has_floored)) ||
+                            near_bound(compare, row[s], false);
   }
 }
 
@@ -188,5 +185,7 @@ Err compare_make_flags(Compare *compare) {
   int *sizes = compare_alloc(compare, compare->n_cells, sizeof *sizes);
   if (!values || !sizes) return ERR_MEMORY;
   flag_ends(compare, values);
+  for (int c = 0; c < compare->n_cells; c++)
+    compare_add_runs(&compare->runs, compare->cells[c].runs);
   return flag_variances(compare, values, sizes);
 }

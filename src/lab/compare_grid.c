@@ -22,9 +22,10 @@ typedef struct Dimension {
 typedef struct Dense {
   int n_dims; /* seeds included, as the last */
   Dimension dims[STAT_FACTORS_MAX];
-  int64_t n;  /* combinations */
-  int *cell;  /* per combination of levels; -1: none */
-  bool *keep; /* per level of each dimension */
+  int sizes[STAT_FACTORS_MAX]; /* levels of each dimension */
+  int64_t n;                   /* combinations */
+  double *values;              /* of these; NaN: none */
+  bool *keep;                  /* per level of each dimension */
 } Dense;
 
 static Err add_factor(Compare *compare, int factor, Dense *dense) {
@@ -67,34 +68,25 @@ static Err dense_init(Compare *compare, Dense *dense) {
     dense->n *= dense->dims[d].n;
   }
   if (dense->n == 0 || dense->n > DENSE_MAX) return ERR_OK;
-  int64_t n_cells = dense->n / compare->n_seeds;
-  dense->cell = compare_alloc(compare, n_cells, sizeof *dense->cell);
+  dense->values = compare_alloc(compare, dense->n, sizeof *dense->values);
   dense->keep = compare_alloc(compare, n_levels, sizeof *dense->keep);
-  if (!dense->cell || !dense->keep) return ERR_MEMORY;
-  for (int64_t i = 0; i < n_cells; i++) dense->cell[i] = -1;
+  if (!dense->values || !dense->keep) return ERR_MEMORY;
+  for (int64_t i = 0; i < dense->n; i++) dense->values[i] = NAN;
   for (int c = 0; c < compare->n_cells; c++)
-    dense->cell[place_of(dense, &compare->cells[c])] = c;
+    memcpy(dense->values + place_of(dense, &compare->cells[c]) * compare->n_seeds,
+           compare_row(compare, c, false),
+           (size_t)compare->n_seeds * sizeof *dense->values);
   return ERR_OK;
-}
-
-static bool value_at(const Compare *compare, const Dense *dense, int64_t i,
-                     double *out) {
-  int cell = dense->cell[i / compare->n_seeds];
-  return cell >= 0 &&
-         compare_value(compare, cell, (int)(i % compare->n_seeds), false, out);
 }
 
 static Err choose(Compare *compare, Dense *dense) {
   bool *present = compare_alloc(compare, dense->n, sizeof *present),
        *keep = dense->keep;
-  int sizes[STAT_FACTORS_MAX];
-  double value;
   if (!present) return ERR_MEMORY;
-  for (int64_t i = 0; i < dense->n; i++)
-    present[i] = value_at(compare, dense, i, &value);
-  for (int d = 0; d < dense->n_dims; d++) sizes[d] = dense->dims[d].n;
+  for (int64_t i = 0; i < dense->n; i++) present[i] = !isnan(dense->values[i]);
+  for (int d = 0; d < dense->n_dims; d++) dense->sizes[d] = dense->dims[d].n;
   int64_t count;
-  Err err = stat_grid_largest(present, sizes, dense->n_dims, 2, keep, &count,
+  Err err = stat_grid_largest(present, dense->sizes, dense->n_dims, 2, keep, &count,
                               compare->fault);
   for (int d = 0; d < dense->n_dims; keep += dense->dims[d++].n) {
     dense->dims[d].keep = keep;
@@ -110,18 +102,16 @@ static int level_number(const Dimension *dim, bool kept, int i) {
   return -1;
 }
 
-/* The values of the chosen part, in the dense table's order. */
-static double *kept_values(Compare *compare, const Dense *dense) {
-  double *values = compare_alloc(compare, dense->n, sizeof *values);
+/* Leaves the values of the chosen part, in their order. */
+static void keep_values(Dense *dense) {
   int64_t n = 0;
-  for (int64_t i = 0; values && i < dense->n; i++) {
+  for (int64_t i = 0; i < dense->n; i++) {
     bool kept = true;
     int64_t rest = i;
     for (int d = dense->n_dims - 1; d >= 0; rest /= dense->dims[d--].n)
       kept = kept && dense->dims[d].keep[rest % dense->dims[d].n];
-    n += kept && value_at(compare, dense, i, &values[n]);
+    if (kept) dense->values[n++] = dense->values[i];
   }
-  return values;
 }
 
 /* -- what it is, in words ---------------------------------------------------------- */
@@ -174,20 +164,20 @@ static void compact(Dense *dense) {
     dim->n = 0;
     for (int l = 0; dim->n < dim->n_kept; l++)
       if (dim->keep[l]) dim->levels[dim->n++] = dim->levels[l];
+    dense->sizes[n_dims] = dim->n;
     n_dims += dim->n > 1;
   }
   dense->n_dims = n_dims;
 }
 
-/* A compact grid from here on: `sizes` are its numbers of levels. */
-static Err make_effects(Compare *compare, const Dense *dense, const int *sizes,
-                        const double *values) {
+/* Of a grid that is compact, as what follows. */
+static Err make_effects(Compare *compare, const Dense *dense) {
   CompareGrid *grid = &compare->grid;
   grid->n_effects = stat_anova_count(dense->n_dims, grid->n_seeds);
   grid->effects = compare_alloc(compare, grid->n_effects, sizeof *grid->effects);
   if (!grid->effects) return ERR_MEMORY;
-  Err err = stat_anova(values, sizes, dense->n_dims, grid->n_seeds, grid->effects,
-                       compare->fault);
+  Err err = stat_anova(dense->values, dense->sizes, dense->n_dims, grid->n_seeds,
+                       grid->effects, compare->fault);
   for (int i = 0; i < grid->n_effects && !err; i++) {
     StatEffect *effect = &grid->effects[i];
     if (effect->a >= 0) effect->a = dense->dims[effect->a].factor;
@@ -210,12 +200,12 @@ static Err bootstrap_margin(const Compare *compare, const double *values,
 }
 
 /* Adds the margins of the grid's factor a, or of a and b. */
-static Err add_margins(Compare *compare, const Dense *dense, const int *sizes, int a,
-                       int b, const double *values, double *sums) {
+static Err add_margins(Compare *compare, const Dense *dense, int a, int b,
+                       double *sums) {
   CompareGrid *grid = &compare->grid;
   const Dimension *of_a = &dense->dims[a], *of_b = b < 0 ? NULL : &dense->dims[b];
   int n_b = of_b ? of_b->n : 1;
-  stat_marginals(values, sizes, dense->n_dims, grid->n_seeds, a, b, sums);
+  stat_marginals(dense->values, dense->sizes, dense->n_dims, grid->n_seeds, a, b, sums);
   for (int i = 0; i < of_a->n * n_b; i++) {
     CompareMargin *margin = &grid->margins[grid->n_margins++];
     const double *means = sums + (int64_t)i * grid->n_seeds; /* one for each seed */
@@ -230,9 +220,9 @@ static Err add_margins(Compare *compare, const Dense *dense, const int *sizes, i
   return ERR_OK;
 }
 
-static Err make_margins(Compare *compare, const Dense *dense, const int *sizes,
-                        const double *values) {
+static Err make_margins(Compare *compare, const Dense *dense) {
   CompareGrid *grid = &compare->grid;
+  const int *sizes = dense->sizes;
   int64_t n = 0, n_values = grid->n_seeds;
   for (int a = 0; a < dense->n_dims; a++) {
     n_values *= sizes[a];
@@ -244,17 +234,17 @@ static Err make_margins(Compare *compare, const Dense *dense, const int *sizes,
   if (!grid->margins || !sums) return ERR_MEMORY;
   Err err = ERR_OK;
   for (int a = 0; a < dense->n_dims && !err; a++)
-    err = add_margins(compare, dense, sizes, a, -1, values, sums);
+    err = add_margins(compare, dense, a, -1, sums);
   for (int a = 0; a < dense->n_dims && !err; a++)
     for (int b = a + 1; b < dense->n_dims && !err; b++)
-      err = add_margins(compare, dense, sizes, a, b, values, sums);
+      err = add_margins(compare, dense, a, b, sums);
   return err;
 }
 
 Err compare_make_grid(Compare *compare) {
   Dense dense = {0};
   CompareGrid *grid = &compare->grid;
-  int n_factors = 0, sizes[STAT_FACTORS_MAX];
+  int n_factors = 0;
   Err err = dense_init(compare, &dense);
   if (err || !dense.keep) return err;
   err = choose(compare, &dense);
@@ -268,10 +258,9 @@ Err compare_make_grid(Compare *compare) {
   grid->whole = grid->n_cells == compare->n_cells && grid->n_seeds == compare->n_seeds;
   if (n_factors == 0 || grid->n_seeds == 0) return ERR_OK;
   grid->n_factors = n_factors;
-  double *values = kept_values(compare, &dense);
-  if (!values || describe(compare, &dense)) return ERR_MEMORY;
+  if (describe(compare, &dense)) return ERR_MEMORY;
+  keep_values(&dense);
   compact(&dense);
-  for (int d = 0; d < dense.n_dims; d++) sizes[d] = dense.dims[d].n;
-  err = make_effects(compare, &dense, sizes, values);
-  return err ? err : make_margins(compare, &dense, sizes, values);
+  err = make_effects(compare, &dense);
+  return err ? err : make_margins(compare, &dense);
 }

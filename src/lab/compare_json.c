@@ -1,20 +1,8 @@
-/* compare_json.c: a comparison as JSON, in the metric's own unit.
- *
- *   { name, metric, goal, range, rope,
- *     rope_of: another metric whose rope is not applied,
- *     seeds, trials: {planned, complete, ...}, worst,
- *     factors: [{name, levels, baseline, baseline_given, together_with}],
- *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best
- *     first, by diverged_as_worst where trials diverged,
- *     grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
- *     resolution, looks, level,
- *     contrasts: [{factor, a, b, verdict, typical_runs, runs_a, runs_b, p_runs,
- *                  p_runs_holm,
- *                  complete: {...}, diverged_as_worst: {...}}],
- *     reach: {seeds, contrasts, level, seeds_needed, sd,
- *             finds: [{seeds, level, sds, difference}]},
- *     variances: {p, sd_min, sd_max, unequal}, floor, ceiling }
- * A number that is not there is null; an interval is [low, high] or null. */
+/* compare_json.c: a comparison as JSON, in the metric's own unit: what is compared,
+ * cells from best to worst, the grid, contrasts, what the seeds can show, variances.
+ * A number that is not there is null; an interval is [low, high] or null. Where trials
+ * diverged a cell and a contrast have "diverged_as_worst" beside what is of the
+ * complete ones. */
 #include "lab/compare_private.h"
 #include <math.h>
 
@@ -38,48 +26,40 @@ static Json *levels_json(const Compare *compare, const int *levels) {
   return map;
 }
 
-static Json *factors_json(const Compare *compare) {
-  Json *list = json_list();
-  for (int f = 0; f < compare->spec.n_factors; f++) {
-    const CompareFactor *factor = &compare->spec.factors[f];
-    Json *levels = json_list();
-    for (int l = 0; l < factor->n_levels; l++)
-      json_push_text(levels, factor->levels[l]);
-    Json *map = json_mapf("name %s levels %p baseline %s baseline_given %hhd",
-                          factor->name, levels,
-                          compare_level(compare, f, factor->baseline),
-                          compare->baseline_given[f]);
-    const char *leader = compare->spec.factors[compare->alias[f]].name;
-    if (!compare_leads(compare, f)) json_put_text(map, "together_with", leader);
-    json_push(list, map);
-  }
-  return list;
+static Json *factor_json(const Compare *compare, int f) {
+  const CompareFactor *factor = &compare->spec.factors[f];
+  Json *levels = json_list();
+  for (int l = 0; l < factor->n_levels; l++) json_push_text(levels, factor->levels[l]);
+  Json *map = json_mapf("name %s levels %p baseline %s baseline_given %hhd",
+                        factor->name, levels,
+                        compare_level(compare, f, factor->baseline),
+                        compare->baseline_given[f]);
+  const char *leader = compare->spec.factors[compare->alias[f]].name;
+  if (!compare_leads(compare, f)) json_put_text(map, "together_with", leader);
+  return map;
 }
 
-static Json *cells_json(const Compare *compare) {
-  Json *list = json_list();
-  for (int i = 0; i < compare->n_cells; i++) {
-    const CompareCell *cell = &compare->cells[compare->order[i]];
-    Json *map = json_mapf("levels %p", levels_json(compare, cell->levels));
-    if (cell->note) json_put_text(map, "note", cell->note);
-    json_put_bool(map, "baseline", cell->baseline);
-    put_sample(map, &cell->sample);
-    json_putf(map, "planned %d diverged %d failed %d missing %d floored %d",
-              cell->n_planned, cell->n_diverged, cell->n_failed, cell->n_missing,
-              cell->n_floored);
-    json_putf(map, "floor %hhd ceiling %hhd", cell->floor, cell->ceiling);
-    if (cell->n_diverged)
-      json_put(map, "diverged_as_worst", put_sample(json_map(), &cell->imputed));
-    json_push(list, map);
-  }
-  return list;
+static Json *cell_json(const Compare *compare, int i) {
+  const CompareCell *cell = &compare->cells[compare->order[i]];
+  const CompareRuns runs = cell->runs;
+  Json *map = json_mapf("levels %p", levels_json(compare, cell->levels));
+  if (cell->note) json_put_text(map, "note", cell->note);
+  json_put_bool(map, "baseline", cell->baseline);
+  put_sample(map, &cell->sample);
+  json_putf(map,
+            "planned %d diverged %d failed %d missing %d floored %d floor %hhd ceiling "
+            "%hhd",
+            runs.n_planned, runs.n_diverged, runs.n_failed, runs.n_missing,
+            runs.n_floored, cell->floor, cell->ceiling);
+  if (runs.n_diverged)
+    json_put(map, "diverged_as_worst", put_sample(json_map(), &cell->imputed));
+  return map;
 }
 
 static Json *analysis_json(const Compare *compare, const CompareAnalysis *analysis) {
   const StatPaired *p = &analysis->paired;
   Json *map = json_mapf("seeds %d settings %d difference %g sd %g sd_used %g interval "
-                        "[%g,%g] d_z %g t %g "
-                        "p_t %g p_sign_flip %g p %g p_holm %g",
+                        "[%g,%g] d_z %g t %g p_t %g p_sign_flip %g p %g p_holm %g",
                         p->n, analysis->n_settings, p->mean, p->sd, p->sd_used,
                         p->interval.low, p->interval.high, p->d_z, p->t, p->p_t,
                         p->p_flip, p->p, analysis->p_holm);
@@ -102,7 +82,8 @@ static Json *runs_json(CompareRuns runs) {
                    runs.n_diverged, runs.n_floored);
 }
 
-static Json *contrast_json(const Compare *compare, const CompareContrast *contrast) {
+static Json *contrast_json(const Compare *compare, int i) {
+  const CompareContrast *contrast = &compare->contrasts[i];
   int factor = contrast->factor;
   Json *map = json_mapf("factor %s",
                         factor < 0 ? NULL : compare->spec.factors[factor].name);
@@ -110,20 +91,20 @@ static Json *contrast_json(const Compare *compare, const CompareContrast *contra
   put_side(map, "b", compare, contrast, contrast->b);
   json_putf(map,
             "verdict %s disputed %hhd settings %d typical_runs %hhd runs_a %p runs_b "
-            "%p "
-            "p_runs %g p_runs_holm %g complete %p",
+            "%p p_runs %g p_runs_holm %g complete %p",
             compare_verdict_name(contrast->verdict), contrast->disputed,
             contrast->n_settings, compare_is_typical(contrast),
             runs_json(contrast->runs_a), runs_json(contrast->runs_b), contrast->p_wrong,
             contrast->p_wrong_holm, analysis_json(compare, &contrast->complete));
-  if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
+  if (compare_n_diverged(contrast))
     json_put(map, "diverged_as_worst", analysis_json(compare, &contrast->imputed));
   return map;
 }
 
-static Json *effect_json(const Compare *compare, const StatEffect *effect) {
+static Json *effect_json(const Compare *compare, int i) {
   static const char *const names[] = {"factor", "pair", "higher", "seed", "residual",
                                       "total"};
+  const StatEffect *effect = &compare->grid.effects[i];
   Json *factors = json_list();
   if (effect->a >= 0) json_push_text(factors, compare->spec.factors[effect->a].name);
   if (effect->b >= 0) json_push_text(factors, compare->spec.factors[effect->b].name);
@@ -133,23 +114,19 @@ static Json *effect_json(const Compare *compare, const StatEffect *effect) {
                    effect->eta2, effect->omega2, effect->f, effect->p);
 }
 
-static Json *margin_json(const Compare *compare, const CompareMargin *margin) {
+static Json *margin_json(const Compare *compare, int i) {
+  const CompareMargin *margin = &compare->grid.margins[i];
   Json *levels = json_map();
   put_level(levels, compare, margin->a, margin->level_a);
   if (margin->b >= 0) put_level(levels, compare, margin->b, margin->level_b);
   return put_sample(json_mapf("levels %p", levels), &margin->sample);
 }
 
-static Json *grid_json(const Compare *compare) {
-  const CompareGrid *grid = &compare->grid;
-  Json *effects = json_list(), *margins = json_list();
-  for (int i = 0; i < grid->n_effects; i++)
-    json_push(effects, effect_json(compare, &grid->effects[i]));
-  for (int i = 0; i < grid->n_margins; i++)
-    json_push(margins, margin_json(compare, &grid->margins[i]));
-  return json_mapf("text %s whole %hhd cells %d seeds %d effects %p margins %p",
-                   grid->text, grid->whole, grid->n_cells, grid->n_seeds, effects,
-                   margins);
+static Json *list_of(const Compare *compare, int n,
+                     Json *(*item)(const Compare *, int)) {
+  Json *list = json_list();
+  for (int i = 0; i < n; i++) json_push(list, item(compare, i));
+  return list;
 }
 
 Json *compare_reach_json(const Compare *compare) {
@@ -165,7 +142,7 @@ Json *compare_reach_json(const Compare *compare) {
                    STAT_TEST_MIN, compare->sd, finds);
 }
 
-/* The spec, as far as it is not told with the factors. */
+/* What is asked, but for the factors. */
 static Json *spec_json(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
   bool bounded = spec->low < spec->high;
@@ -182,21 +159,27 @@ static Json *spec_json(const Compare *compare) {
 }
 
 Json *compare_json(const Compare *compare) {
-  Json *map = spec_json(compare), *seeds = json_list(), *contrasts = json_list();
+  const CompareRuns runs = compare->runs;
+  const CompareGrid *grid = &compare->grid;
+  Json *map = spec_json(compare), *seeds = json_list();
   for (int s = 0; s < compare->n_seeds; s++) json_push_int(seeds, compare->seeds[s]);
-  for (int i = 0; i < compare->n_contrasts; i++)
-    json_push(contrasts, contrast_json(compare, &compare->contrasts[i]));
   Json *trials = json_mapf("planned %d complete %d diverged %d failed %d missing %d",
-                           compare->n_trials, compare->n_complete, compare->n_diverged,
-                           compare->n_failed, compare->n_missing);
-  Json *variances = json_mapf("p %g sd_min %g sd_max %g unequal %hhd",
-                              compare->variance_p, compare->sd_min, compare->sd_max,
-                              compare->unequal);
-  json_putf(map, "seeds %p trials %p worst %g factors %p cells %p grid %p contrasts %p",
-            seeds, trials, compare->worst, factors_json(compare), cells_json(compare),
-            grid_json(compare), contrasts);
-  json_putf(map, "reach %p variances %p floor %d ceiling %d",
-            compare_reach_json(compare), variances, compare->n_floor,
-            compare->n_ceiling);
+                           runs.n_planned, runs.n_complete, runs.n_diverged,
+                           runs.n_failed, runs.n_missing);
+  json_putf(map, "seeds %p trials %p worst %g factors %p cells %p", seeds, trials,
+            compare->worst, list_of(compare, compare->spec.n_factors, factor_json),
+            list_of(compare, compare->n_cells, cell_json));
+  json_put(map, "grid",
+           json_mapf("text %s whole %hhd cells %d seeds %d effects %p margins %p",
+                     grid->text, grid->whole, grid->n_cells, grid->n_seeds,
+                     list_of(compare, grid->n_effects, effect_json),
+                     list_of(compare, grid->n_margins, margin_json)));
+  json_putf(map, "contrasts %p reach %p",
+            list_of(compare, compare->n_contrasts, contrast_json),
+            compare_reach_json(compare));
+  json_put(map, "variances",
+           json_mapf("p %g sd_min %g sd_max %g unequal %hhd", compare->variance_p,
+                     compare->sd_min, compare->sd_max, compare->unequal));
+  json_putf(map, "floor %d ceiling %d", compare->n_floor, compare->n_ceiling);
   return map;
 }

@@ -17,6 +17,7 @@ static inline bool compare_is_typical(const CompareContrast *contrast) {
   return contrast->uneven && contrast->verdict == COMPARE_EQUIVALENT;
 }
 
+void compare_add_runs(CompareRuns *to, CompareRuns runs);
 static inline int compare_n_wrong(CompareRuns runs) {
   return runs.n_failed + runs.n_diverged + runs.n_floored;
 }
@@ -29,11 +30,13 @@ static inline int compare_n_diverged(const CompareContrast *contrast) {
 /* Zeroed memory that lives as long as `compare`; NULL and its fault on lack of it. */
 void *compare_alloc(Compare *compare, int64_t n, size_t size);
 
-/* The trial's value if it is complete, or, when `impute` is set, the worst if it
- * diverged. False: none. */
-bool compare_value(const Compare *compare, int cell, int seed, bool impute,
-                   double *out);
-/* Those of all seeds that have one; returns how many. */
+/* The cell's values by seed, NaN for none: of complete trials, or with `impute` of
+ * diverged ones too. */
+static inline const double *compare_row(const Compare *compare, int cell, bool impute) {
+  const double *values = impute ? compare->imputed : compare->values;
+  return values + (int64_t)cell * compare->n_seeds;
+}
+/* Those that there are; returns how many. */
 int compare_values(const Compare *compare, int cell, bool impute, double *out);
 
 /* By bootstrap-t; the draws are those of the purpose and the name, which is taken. */
@@ -85,46 +88,40 @@ Err compare_make_flags(Compare *compare) WARN_UNUSED;
 Err compare_make_contrasts(Compare *compare) WARN_UNUSED;
 Err compare_make_grid(Compare *compare) WARN_UNUSED;
 
-/* -- numbers (compare_show.c) ------------------------------------------------------ */
+/* -- the page ---------------------------------------------------------------------- */
 
-/* A metric from 0 to 1 is shown times 100, in % and its differences in points. */
-typedef struct Shown {
+/* A page and how its numbers are shown: a metric from 0 to 1 times 100, in % and its
+ * differences in points. */
+typedef struct Page {
+  const Compare *compare;
+  Doc *doc;
   double scale;
   int decimals; /* of values; -1: four digits in all, for sizes beyond */
   int difference_decimals;
   const char *unit;            /* after a value, no-break space included: "%", or "" */
   const char *difference_unit; /* the same: "points", or "" */
-  double low, high; /* the metric's range; low < high, else it is not known */
-} Shown;
+} Page;
 
-Shown shown_of(const Compare *compare);
+Page page_of(const Compare *compare, Doc *doc);
 /* The same for differences of this spread (above 0) alone, or for one in a sentence:
  * with as many decimals as they need. */
-Shown shown_by(Shown shown, double spread);
-Shown shown_alone(Shown shown, const StatPaired *paired);
+Page page_by(const Page *page, double spread);
+Page page_alone(const Page *page, const StatPaired *paired);
 
 /* Each is "" for NaN. */
 typedef struct ShownText {
-  char text[80];
+  char s[80];
 } ShownText;
-ShownText shown_value(Shown shown, double value);
+ShownText shown_value(const Page *page, double value);
 /* The interval, ended with the range of the metric. */
-StatInterval shown_cut(Shown shown, StatInterval interval);
+StatInterval shown_cut(const Page *page, StatInterval interval);
 /* Of a value: "12.50 to 100.00 (cut)" where it would go beyond the metric's range. */
-ShownText shown_interval(Shown shown, StatInterval interval);
-ShownText shown_difference(Shown shown, double value); /* with sign */
-ShownText shown_size(Shown shown, double value);       /* without */
-ShownText shown_difference_interval(Shown shown, StatInterval interval);
+ShownText shown_interval(const Page *page, StatInterval interval);
+ShownText shown_difference(const Page *page, double value); /* with sign */
+ShownText shown_size(const Page *page, double value);       /* without */
+ShownText shown_difference_interval(const Page *page, StatInterval interval);
 ShownText shown_p(double p);       /* ".012", "<.001", "1" */
 ShownText shown_p_exact(double p); /* three digits: ".00195" */
-
-/* -- sentences (compare_words.c) --------------------------------------------------- */
-
-typedef struct Page {
-  const Compare *compare;
-  Shown shown;
-  Doc *doc;
-} Page;
 
 /* Each adds its part of the page (compare.h). */
 void page_verdicts(const Page *page);

@@ -44,51 +44,51 @@ static int whole_digits(double value) {
   return n;
 }
 
-/* What a contrast's numbers must tell: the half width, or where there is none the
+/* What a contrast's numbers must show: the half width, or where there is none the
  * difference itself. */
 static double contrast_spread(const StatPaired *paired) {
   double half = (paired->interval.high - paired->interval.low) / 2;
   return half == 0 ? fabs(paired->mean) : half;
 }
 
-Shown shown_of(const Compare *compare) {
-  const CompareSpec *spec = &compare->spec;
-  Shown shown = {1, 4, 4, "", "", spec->low, spec->high};
-  if (spec->low == 0 && spec->high == 1)
-    shown = (Shown){100, 2, 2, NO_BREAK "%", NO_BREAK "points", 0, 1};
+Page page_of(const Compare *compare, Doc *doc) {
+  Page page = {compare, doc, 1, 4, 4, "", ""};
+  if (compare->spec.low == 0 && compare->spec.high == 1)
+    page = (Page){compare, doc, 100, 2, 2, NO_BREAK "%", NO_BREAK "points"};
   int n = compare->n_cells, m = compare->n_contrasts;
   double *numbers = malloc(((size_t)n + (size_t)m + 1) * sizeof *numbers);
-  if (!numbers) return shown; /* plain decimals will do */
+  if (!numbers) return page; /* plain decimals will do */
   double largest = 0;
   for (int i = 0; i < n; i++) {
     const StatSample *sample = &compare->cells[i].sample;
-    numbers[i] = sample->n < 2 ? 0 : sample->sd * shown.scale;
-    if (sample->n > 0) largest = fmax(largest, fabs(sample->mean) * shown.scale);
+    numbers[i] = sample->n < 2 ? 0 : sample->sd * page.scale;
+    if (sample->n > 0) largest = fmax(largest, fabs(sample->mean) * page.scale);
   }
   int decimals = decimals_for(numbers, n, decimals_of(largest / 10, 2));
   for (int i = 0; i < m; i++)
-    numbers[i] = contrast_spread(&compare->contrasts[i].complete.paired) * shown.scale;
+    numbers[i] = contrast_spread(&compare->contrasts[i].complete.paired) * page.scale;
   int of_differences = decimals_for(numbers, m, decimals);
   free(numbers);
   bool beyond = largest >= 1e9 || (decimals > DECIMALS_MAX && largest < 1e-6);
   int limit = DIGITS_MAX - whole_digits(largest);
   if (limit > DECIMALS_MAX) limit = DECIMALS_MAX;
-  shown.decimals = beyond ? -1 : decimals < limit ? decimals : limit;
-  shown.difference_decimals = shown.decimals;
-  if (of_differences > shown.decimals) shown.difference_decimals = of_differences;
-  if (beyond || of_differences > DECIMALS_MAX) shown.difference_decimals = -1;
-  return shown;
+  page.decimals = beyond ? -1 : decimals < limit ? decimals : limit;
+  page.difference_decimals = page.decimals;
+  if (of_differences > page.decimals) page.difference_decimals = of_differences;
+  if (beyond || of_differences > DECIMALS_MAX) page.difference_decimals = -1;
+  return page;
 }
 
-Shown shown_by(Shown shown, double spread) {
-  int decimals = decimals_of(spread * shown.scale, shown.difference_decimals);
-  if (shown.difference_decimals >= 0)
-    shown.difference_decimals = decimals > DECIMALS_MAX ? -1 : decimals;
-  return shown;
+Page page_by(const Page *page, double spread) {
+  Page by = *page;
+  int decimals = decimals_of(spread * page->scale, page->difference_decimals);
+  if (page->difference_decimals >= 0)
+    by.difference_decimals = decimals > DECIMALS_MAX ? -1 : decimals;
+  return by;
 }
 
-Shown shown_alone(Shown shown, const StatPaired *paired) {
-  return shown_by(shown, contrast_spread(paired));
+Page page_alone(const Page *page, const StatPaired *paired) {
+  return page_by(page, contrast_spread(paired));
 }
 
 /* A value that rounds to zero loses its sign. */
@@ -96,56 +96,55 @@ static ShownText number(double value, int decimals, bool sign) {
   ShownText out = {""};
   bool plain = decimals >= 0 && fabs(value) < plain_max;
   if (isnan(value)) return out;
-  if (!plain) snprintf(out.text, 32, sign ? "%+.4g" : "%.4g", value);
-  else snprintf(out.text, 32, sign ? "%+.*f" : "%.*f", decimals, value);
-  if (strtod(out.text, NULL) == 0 && strchr("+-", *out.text))
-    memmove(out.text, out.text + 1, strlen(out.text));
+  if (!plain) snprintf(out.s, 32, sign ? "%+.4g" : "%.4g", value);
+  else snprintf(out.s, 32, sign ? "%+.*f" : "%.*f", decimals, value);
+  if (strtod(out.s, NULL) == 0 && strchr("+-", *out.s))
+    memmove(out.s, out.s + 1, strlen(out.s));
   return out;
 }
 
-ShownText shown_value(Shown shown, double value) {
-  return number(value * shown.scale, shown.decimals, false);
+ShownText shown_value(const Page *page, double value) {
+  return number(value * page->scale, page->decimals, false);
 }
 
-ShownText shown_difference(Shown shown, double value) {
-  return number(value * shown.scale, shown.difference_decimals, true);
+ShownText shown_difference(const Page *page, double value) {
+  return number(value * page->scale, page->difference_decimals, true);
 }
 
-ShownText shown_size(Shown shown, double value) {
-  return number(value * shown.scale, shown.difference_decimals, false);
+ShownText shown_size(const Page *page, double value) {
+  return number(value * page->scale, page->difference_decimals, false);
 }
 
-static ShownText interval_text(StatInterval interval, double scale, int decimals,
-                               const char *note) {
+static ShownText joined(double low, ShownText from, ShownText to, const char *note) {
   ShownText out = {""};
-  if (!isnan(interval.low))
-    snprintf(out.text, sizeof out.text, "%.34s to %.34s%s",
-             number(interval.low * scale, decimals, false).text,
-             number(interval.high * scale, decimals, false).text, note);
+  if (!isnan(low))
+    snprintf(out.s, sizeof out.s, "%.34s to %.34s%s", from.s, to.s, note);
   return out;
 }
 
-StatInterval shown_cut(Shown shown, StatInterval interval) {
-  if (isnan(interval.low) || !(shown.low < shown.high)) return interval;
-  return (StatInterval){fmax(interval.low, shown.low), fmin(interval.high, shown.high)};
+StatInterval shown_cut(const Page *page, StatInterval interval) {
+  double low = page->compare->spec.low, high = page->compare->spec.high;
+  if (isnan(interval.low) || !(low < high)) return interval;
+  return (StatInterval){fmax(interval.low, low), fmin(interval.high, high)};
 }
 
-ShownText shown_interval(Shown shown, StatInterval interval) {
-  StatInterval within = shown_cut(shown, interval);
+ShownText shown_interval(const Page *page, StatInterval interval) {
+  StatInterval within = shown_cut(page, interval);
   bool cut = interval.low < within.low || interval.high > within.high;
-  return interval_text(within, shown.scale, shown.decimals, cut ? " (cut)" : "");
+  return joined(within.low, shown_value(page, within.low),
+                shown_value(page, within.high), cut ? " (cut)" : "");
 }
 
-ShownText shown_difference_interval(Shown shown, StatInterval interval) {
-  return interval_text(interval, shown.scale, shown.difference_decimals, "");
+ShownText shown_difference_interval(const Page *page, StatInterval interval) {
+  return joined(interval.low, shown_size(page, interval.low),
+                shown_size(page, interval.high), "");
 }
 
 /* Without the 0 before the point: a p is never above 1. */
 static ShownText p_text(const char *format, double p) {
   ShownText out = {""};
-  snprintf(out.text, 32, format, p);
-  if (strncmp(out.text, "0.", 2) == 0)
-    memmove(out.text, out.text + 1, strlen(out.text));
+  snprintf(out.s, 32, format, p);
+  if (strncmp(out.s, "0.", 2) == 0) memmove(out.s, out.s + 1, strlen(out.s));
   return out;
 }
 

@@ -35,9 +35,9 @@ static __attribute__((format(printf, 2, 3))) void say(const Page *page,
 /* "p = .012", "p < .001"; the blanks do not break. */
 static ShownText p_text(double p) {
   ShownText out, number = shown_p(p);
-  bool below = *number.text == '<';
-  snprintf(out.text, sizeof out.text, "p" NO_BREAK "%c" NO_BREAK "%.32s",
-           below ? '<' : '=', number.text + below);
+  bool below = *number.s == '<';
+  snprintf(out.s, sizeof out.s, "p" NO_BREAK "%c" NO_BREAK "%.32s", below ? '<' : '=',
+           number.s + below);
   return out;
 }
 
@@ -80,10 +80,9 @@ static int count(const Page *page, int trait) {
 
 /* What a line on a contrast is made of. */
 typedef struct Line {
-  const Page *page;
+  Page page; /* with the decimals that its numbers need */
   const CompareContrast *contrast;
   const StatPaired *paired; /* of the analysis that the verdict comes from */
-  Shown shown;              /* with the decimals that its numbers need */
   Text *text;
 } Line;
 
@@ -104,7 +103,7 @@ static void say_line(const Page *page, const LineKind *kind,
     text_addf(text, "%s: ", page->compare->titles[contrast->factor]);
   if (kind->between)
     compare_add_sides(page->compare, contrast, turn, kind->between, text);
-  kind->add((Line){page, contrast, paired, shown_alone(page->shown, paired), text});
+  kind->add((Line){page_alone(page, paired), contrast, paired, text});
 }
 
 /* A line for each contrast of the kind, up to `most`; one that says "1 more" would be
@@ -126,10 +125,10 @@ static void say_lines(const Page *page, const LineKind *kind, int most) {
 static void add_evidence(Line line, bool turn) {
   const CompareAnalysis *analysis = compare_main(line.contrast);
   StatInterval interval = line.paired->interval;
-  int n_seeds = line.page->compare->n_seeds, n_settings = line.contrast->n_settings;
+  int n_seeds = line.page.compare->n_seeds, n_settings = line.contrast->n_settings;
   if (turn) interval = (StatInterval){-interval.high, -interval.low};
-  text_addf(line.text, "%s, %s", shown_difference_interval(line.shown, interval).text,
-            p_text(analysis->p_holm).text);
+  text_addf(line.text, "%s, %s", shown_difference_interval(&line.page, interval).s,
+            p_text(analysis->p_holm).s);
   if (line.paired->n < n_seeds)
     text_addf(line.text, ", %d of %d seeds", line.paired->n, n_seeds);
   if (analysis->n_settings < n_settings)
@@ -151,8 +150,8 @@ static const char *if_typical(Line line) {
 /* "relu beats sigmoid by 3.10 points (2.41 to 3.80, p = .002)" */
 static void add_decided(Line line) {
   text_addf(line.text, "%s by %s%s (", if_typical(line),
-            shown_size(line.shown, fabs(line.paired->mean)).text,
-            line.shown.difference_unit);
+            shown_size(&line.page, fabs(line.paired->mean)).s,
+            line.page.difference_unit);
   add_evidence(line, line.paired->mean < 0);
   text_addf(line.text, ")%s", if_imputed(line));
 }
@@ -168,7 +167,7 @@ static void say_decided(const Page *page) {
   int n = count(page, DECIDED);
   Text *text = begin(page);
   text_addf(text, "%s%s", n ? "Decided" : "Nothing is decided",
-            compare->n_missing ? " so far" : "");
+            compare->runs.n_missing ? " so far" : "");
   if (n) text_addf(text, ": %d", n);
   text_addf(text, " of %s of %s", text_counted(compare->n_contrasts, "contrast").s,
             compare->spec.metric);
@@ -182,7 +181,7 @@ static void add_finding(Line line, CompareVerdict verdict) {
   if (verdict == COMPARE_UNDECIDED) text_add(line.text, "there is no clear difference");
   else if (verdict == COMPARE_UNTESTED) text_add(line.text, "there are too few seeds");
   else {
-    compare_add_side(line.page->compare, line.contrast, line.contrast->a, line.text);
+    compare_add_side(line.page.compare, line.contrast, line.contrast->a, line.text);
     text_addf(line.text, " is %s", compare_verdict_name(verdict));
   }
 }
@@ -221,11 +220,10 @@ static void add_undecided(Line line) {
     text_addf(line.text, ": the same in each of %d seeds%s", line.paired->n,
               if_imputed(line));
   } else {
-    int n = seeds_needed(line.page, line.paired);
+    int n = seeds_needed(&line.page, line.paired);
     bool far = n == 0 || n > SEEDS_MAX;
-    text_addf(line.text, ": %s%s (",
-              shown_difference(line.shown, line.paired->mean).text,
-              line.shown.difference_unit);
+    text_addf(line.text, ": %s%s (", shown_difference(&line.page, line.paired->mean).s,
+              line.page.difference_unit);
     add_evidence(line, false);
     text_addf(line.text, ")%s: %s%d" NO_BREAK "seeds", if_imputed(line),
               far ? "over" NO_BREAK : "", far ? SEEDS_MAX : n);
@@ -240,7 +238,7 @@ static void add_untested(Line line) {
 
 static void add_equivalent(Line line) {
   text_addf(line.text, "%s (%s)%s", if_typical(line),
-            shown_difference_interval(line.shown, line.paired->interval).text,
+            shown_difference_interval(&line.page, line.paired->interval).s,
             if_imputed(line));
 }
 
@@ -260,7 +258,7 @@ void page_open(const Page *page) {
   static const LineKind undecided = {UNDECIDED, " against ", add_undecided};
   static const LineKind equivalent = {EQUIVALENT, " is equivalent to ", add_equivalent};
   int n_undecided = count(page, UNDECIDED), n_equivalent = count(page, EQUIVALENT);
-  if (page->compare->n_complete == 0) return;
+  if (page->compare->runs.n_complete == 0) return;
   if (n_undecided)
     say(page,
         "Undecided: %d, no clear difference; behind each, the seeds that would decide "
@@ -271,7 +269,7 @@ void page_open(const Page *page) {
   if (n_equivalent)
     say(page,
         "Equivalent: %d, the 95" NO_BREAK "%% interval is within %.6g%s:", n_equivalent,
-        page->compare->spec.rope * page->shown.scale, page->shown.difference_unit);
+        page->compare->spec.rope * page->scale, page->difference_unit);
   say_lines(page, &equivalent, LINES_MAX);
 }
 
@@ -284,10 +282,10 @@ static void add_uneven(Line line) {
     CompareRuns runs = i ? c->runs_b : c->runs_a;
     text_addf(line.text, "%s%d of %s of ", i ? ", " : "", compare_n_wrong(runs),
               text_counted(runs.n, "run").s);
-    compare_add_side(line.page->compare, c, i ? c->b : c->a, line.text);
+    compare_add_side(line.page.compare, c, i ? c->b : c->a, line.text);
   }
   text_addf(line.text, ": %s clear difference (%s)", c->clearly_uneven ? "a" : "no",
-            p_text(c->p_wrong_holm).text);
+            p_text(c->p_wrong_holm).s);
 }
 
 /* The short page has the clear ones, and how many others there are. */
@@ -308,7 +306,7 @@ static void say_uneven(const Page *page, bool whole) {
 
 static void add_dominated(Line line) {
   int seed = compare_main(line.contrast)->dominant;
-  text_addf(line.text, ", seed %lld", (long long)line.page->compare->seeds[seed]);
+  text_addf(line.text, ", seed %lld", (long long)line.page.compare->seeds[seed]);
 }
 
 static void say_typical(const Page *page) {
@@ -322,8 +320,8 @@ static void say_typical(const Page *page) {
 }
 
 static void add_contradicted(Line line) {
-  text_addf(line.text, ": %s, by sign-flip %s", p_text(line.paired->p_t).text,
-            p_text(line.paired->p_flip).text);
+  text_addf(line.text, ": %s, by sign-flip %s", p_text(line.paired->p_t).s,
+            p_text(line.paired->p_flip).s);
 }
 
 static void say_contradicted(const Page *page) {
@@ -348,10 +346,10 @@ static void say_contradicted(const Page *page) {
 static void say_no_value(const Page *page) {
   const Compare *compare = page->compare;
   const char *why = " yet";
-  if (compare->n_diverged)
-    why = compare->n_failed ? ": all that ran diverged or failed"
-                            : ": all that ran diverged";
-  else if (compare->n_failed && !compare->n_missing) why = ": all failed";
+  if (compare->runs.n_diverged)
+    why = compare->runs.n_failed ? ": all that ran diverged or failed"
+                                 : ": all that ran diverged";
+  else if (compare->runs.n_failed && !compare->runs.n_missing) why = ": all failed";
   say(page, "No trial has a value of %s%s.", compare->spec.metric, why);
 }
 
@@ -377,14 +375,14 @@ static void say_best(const Page *page) {
     text_add(text, " with ");
   }
   text_addf(text, "%s %s%s (", compare->spec.metric,
-            shown_value(page->shown, cell->imputed.mean).text, page->shown.unit);
+            shown_value(page, cell->imputed.mean).s, page->unit);
   if (!isnan(cell->imputed.interval.low))
     text_addf(text, "95" NO_BREAK "%% CI" NO_BREAK "%s, ",
-              shown_interval(page->shown, cell->imputed.interval).text);
+              shown_interval(page, cell->imputed.interval).s);
   text_add(text, text_counted(cell->imputed.n, "seed").s);
-  if (cell->n_diverged)
+  if (cell->runs.n_diverged)
     text_addf(text, ", of which %d diverged and count%s as the worst value",
-              cell->n_diverged, cell->n_diverged == 1 ? "s" : "");
+              cell->runs.n_diverged, cell->runs.n_diverged == 1 ? "s" : "");
   text_add(text, ").");
   if (n_alike > 0)
     text_addf(text, " %s %s the same mean.", text_counted(n_alike, "other cell").s,
@@ -397,7 +395,7 @@ static void say_best(const Page *page) {
 /* That seeds are too few for the other test is said with the tests. */
 static void add_verdicts(const Page *page, bool whole) {
   int looks = page->compare->spec.looks;
-  if (page->compare->n_complete > 0 && page->compare->n_contrasts > 0) {
+  if (page->compare->runs.n_complete > 0 && page->compare->n_contrasts > 0) {
     say_decided(page);
     if (whole) page_open(page);
     say_uneven(page, whole);
@@ -407,7 +405,7 @@ static void add_verdicts(const Page *page, bool whole) {
       say(page,
           "Looks: %d. Seeds were added when there were results, so p is compared with "
           ".05" NO_BREAK "/" NO_BREAK "%d = %s.",
-          looks, looks, shown_p_exact(page->compare->level).text);
+          looks, looks, shown_p_exact(page->compare->level).s);
   }
   say_best(page);
 }
@@ -482,16 +480,17 @@ static void say_rope(const Page *page) {
 static void say_diverged(const Page *page) {
   const Compare *compare = page->compare;
   int said = 0, n_cells = 0;
-  if (compare->n_diverged == 0) return;
+  if (compare->runs.n_diverged == 0) return;
   Text *text = begin(page);
-  text_addf(text, "Diverged: %s of ", text_counted(compare->n_diverged, "trial").s);
+  text_addf(text, "Diverged: %s of ",
+            text_counted(compare->runs.n_diverged, "trial").s);
   for (int c = 0; c < compare->n_cells; c++) {
     const CompareCell *cell = &compare->cells[c];
-    n_cells += cell->n_diverged > 0;
-    if (cell->n_diverged == 0 || said == CELLS_MAX) continue;
+    n_cells += cell->runs.n_diverged > 0;
+    if (cell->runs.n_diverged == 0 || said == CELLS_MAX) continue;
     text_add(text, said++ ? "; " : "");
     compare_add_cell(compare, c, text);
-    text_addf(text, " (%d of %d)", cell->n_diverged, cell->n_planned);
+    text_addf(text, " (%d of %d)", cell->runs.n_diverged, cell->runs.n_planned);
   }
   if (n_cells > said) text_addf(text, "; and %d cells more", n_cells - said);
   text_add(text, ". Means and intervals of cells are those of the complete trials");
@@ -499,7 +498,7 @@ static void say_diverged(const Page *page) {
     text_addf(text,
               "; contrasts are told both ways, without the diverged trials and with "
               "the worst value of the study (%s%s) in their place",
-              shown_value(page->shown, compare->worst).text, page->shown.unit);
+              shown_value(page, compare->worst).s, page->unit);
   text_add(text, ".");
 }
 
@@ -523,18 +522,18 @@ static void say_variances(const Page *page) {
         "Unequal variances: the sd of cells goes from %s to %s (Brown and Forsythe's "
         "test, %s). Contrasts do not assume them equal; shares of variance come mostly "
         "from the noisiest cells.",
-        shown_size(page->shown, compare->sd_min).text,
-        shown_size(page->shown, compare->sd_max).text,
-        p_text(compare->variance_p).text);
+        shown_size(page, compare->sd_min).s, shown_size(page, compare->sd_max).s,
+        p_text(compare->variance_p).s);
 }
 
 static void say_incomplete(const Page *page) {
   const Compare *compare = page->compare;
-  int n = compare->n_missing + compare->n_failed;
+  int n = compare->runs.n_missing + compare->runs.n_failed;
   if (n == 0) return;
   Text *text = begin(page);
-  text_addf(text, "Incomplete: %d of %d trials have no result", n, compare->n_trials);
-  if (compare->n_failed) text_addf(text, " (%d failed)", compare->n_failed);
+  text_addf(text, "Incomplete: %d of %d trials have no result", n,
+            compare->runs.n_planned);
+  if (compare->runs.n_failed) text_addf(text, " (%d failed)", compare->runs.n_failed);
   text_add(text, ".");
 }
 
@@ -568,7 +567,7 @@ static void say_blocks(const Page *page) {
 }
 
 void page_cautions(const Page *page) {
-  if (page->compare->n_complete == 0) return;
+  if (page->compare->runs.n_complete == 0) return;
   say_interactions(page);
   say_uncompared(page);
   say_baseline(page);
@@ -580,7 +579,7 @@ void page_cautions(const Page *page) {
 
 void page_words(const Page *page) {
   page_cautions(page);
-  if (page->compare->n_complete == 0) return;
+  if (page->compare->runs.n_complete == 0) return;
   say_blocks(page);
   say_variances(page);
 }
@@ -600,9 +599,9 @@ static void add_finds(const Page *page, const CompareReach *reach) {
   table_add(table, "in sd");
   for (int i = 0; i < reach->n; i++) table_addf(table, "%.2f", reach->finds[i].sds);
   if (isnan(page->compare->sd)) return;
-  table_add(table, *page->shown.difference_unit ? "in points" : "in its unit");
+  table_add(table, *page->difference_unit ? "in points" : "in its unit");
   for (int i = 0; i < reach->n; i++)
-    table_add(table, shown_size(page->shown, reach->finds[i].difference).text);
+    table_add(table, shown_size(page, reach->finds[i].difference).s);
 }
 
 /* "5 seeds find a difference of 2.76 sd or more, which is 1.93 points so far" */
@@ -620,15 +619,14 @@ static void add_planned(const Page *page, const CompareReach *reach, Text *text)
   while (find->n_seeds != n_seeds) find++;
   text_addf(text, "%d seeds find a difference of %.2f sd or more", n_seeds, find->sds);
   if (!isnan(find->difference))
-    text_addf(text, ", which is %s%s so far,",
-              shown_size(page->shown, find->difference).text,
-              page->shown.difference_unit);
+    text_addf(text, ", which is %s%s so far,", shown_size(page, find->difference).s,
+              page->difference_unit);
 }
 
 void page_reach(const Page *page) {
   const Compare *compare = page->compare;
   const CompareReach reach = compare_reach(compare);
-  const Page own = {compare, shown_by(page->shown, compare->sd), page->doc};
+  const Page own = page_by(page, compare->sd);
   Text *text = begin(page);
   int n = compare->n_contrasts, looks = compare->spec.looks;
   if (reach.n == 0) {

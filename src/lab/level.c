@@ -1,4 +1,4 @@
-/* level.c: levels of factors, as people are told of them; see level.h. */
+/* level.c: levels of factors, as people read them; see level.h. */
 #include "lab/level.h"
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* look.h: what a trial's directory says: the one place that reads a state off it (the
- * rules stand in store.h). Takes no lock and writes nothing. */
+ * rules are in store.h). Takes no lock and writes nothing. */
 #ifndef LAB_LOOK_H
 #define LAB_LOOK_H
 

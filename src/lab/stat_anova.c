@@ -1,8 +1,8 @@
 /* stat_anova.c: the balanced analysis of variance, by sweeping.
  *
  * On a copy of the values, effect after effect is taken out: the mean over everything
- * but the effect's own indices is subtracted, and its squares, times the values it
- * stands for, are the effect's sum of squares. In a balanced grid the effects are
+ * but the effect's own indices is subtracted, and its squares, times the values
+ * of each, are the effect's sum of squares. In a balanced grid the effects are
  * orthogonal, so after the means of lower order are gone this is the classical
  * decomposition, without the cancellation of the textbook's sums. */
 #include "lab/stat.h"

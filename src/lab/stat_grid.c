@@ -47,16 +47,14 @@ static int next_kept(const Search *s, int dim, int level) {
   return level;
 }
 
-/* The first kept combination; false if a dimension has no level left. */
-static bool combination_first(const Search *s, int *at) {
-  for (int d = 0; d < s->n_dims; d++) {
-    at[d] = next_kept(s, d, 0);
-    if (at[d] == s->sizes[d]) return false;
-  }
-  return true;
+/* Walks the kept combinations, of which there are some:
+ *   for (walk_begin(s, at); walk_next(s, at);) */
+static void walk_begin(const Search *s, int *at) {
+  for (int d = 0; d < s->n_dims; d++) at[d] = next_kept(s, d, 0);
+  at[s->n_dims - 1] = -1;
 }
 
-static bool combination_next(const Search *s, int *at) {
+static bool walk_next(const Search *s, int *at) {
   for (int d = s->n_dims - 1; d >= 0; d--) {
     at[d] = next_kept(s, d, at[d] + 1);
     if (at[d] < s->sizes[d]) return true;
@@ -88,7 +86,7 @@ static bool count_holes(Search *s) {
   int at[DIMS_MAX];
   bool any = false;
   memset(s->holes, 0, (size_t)s->n_levels * sizeof *s->holes);
-  for (bool more = combination_first(s, at); more; more = combination_next(s, at)) {
+  for (walk_begin(s, at); walk_next(s, at);) {
     if (is_present(s, at)) continue;
     any = true;
     for (int d = 0; d < s->n_dims; d++) s->holes[s->first[d] + at[d]]++;
@@ -151,12 +149,10 @@ static void branch_order(const Search *s, int *order) {
 static void search(Search *s, int depth) {
   if (count_kept(s) <= s->best_count || s->budget <= 0 || depth > DEPTH_MAX) return;
   int at[DIMS_MAX], order[DIMS_MAX] = {0};
-  bool more = combination_first(s, at);
-  while (more && is_present(s, at)) {
-    s->budget--;
-    more = combination_next(s, at);
-  }
-  s->budget--;
+  bool more;
+  walk_begin(s, at);
+  do s->budget--;
+  while ((more = walk_next(s, at)) && is_present(s, at));
   if (!more) {
     take_best(s);
     return;

@@ -112,11 +112,13 @@ Err study_write_plan(const Study *study, bool tuning, Fault *fault) WARN_UNUSED;
  * code takes the place of they are forgotten. */
 Err study_note_looks(Study *study, Fault *fault) WARN_UNUSED;
 Err study_forget_looks(Study *study, Fault *fault) WARN_UNUSED;
-/* How many there are of these arguments, the next one included. */
-int study_looks(const Study *study);
-/* The same once seeds are added: results that are enough for a verdict are a look by
- * then, unless they were before. */
-int study_looks_of_more(const Study *study);
+/* How many there are of these arguments, the next one included; the same once seeds are
+ * added: results that are enough for a verdict are a look by then, unless they were
+ * before. */
+typedef struct StudyLooks {
+  int now, of_more;
+} StudyLooks;
+StudyLooks study_looks(const Study *study);
 
 /* The next trial that is to be run, now marked as running by us; -1: none is. */
 int64_t study_next(Study *study);

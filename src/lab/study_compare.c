@@ -3,10 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-/* What a comparison is made of; all that is new stands in the spec's blocks. */
+/* What a comparison is made of; all that is new is in the spec's blocks. */
 typedef struct Draft {
   const Study *study;
-  const Json *factors; /* of the plan */
   CompareSpec spec;
   CompareFactor *factor;
   CompareTrial *trials;
@@ -25,13 +24,13 @@ static int level_number(const CompareFactor *factor, const char *name) {
 }
 
 static Err draft_factors(Draft *d) {
-  const Json *baseline = json_find(d->study->plan, "baseline");
-  d->factor = draft_alloc(d, d->spec.n_factors, sizeof *d->factor);
-  if (!d->factor) return ERR_MEMORY;
-  d->spec.factors = d->factor;
-  for (int i = 0; i < d->spec.n_factors; i++) {
-    const Json *row = json_item(d->factors, i), *levels = json_find(row, "levels");
-    int n = levels ? (int)json_count(levels) : 0;
+  const Json *plan = d->study->plan, *factors = json_find(plan, "factors");
+  const Json *baseline = json_find(plan, "baseline");
+  d->spec.n_factors = (int)json_count(factors);
+  d->spec.factors = d->factor = draft_alloc(d, d->spec.n_factors, sizeof *d->factor);
+  for (int i = 0; d->factor && i < d->spec.n_factors; i++) {
+    const Json *row = json_item(factors, i), *levels = json_find(row, "levels");
+    int n = (int)json_count(levels);
     const char **names = draft_alloc(d, n, sizeof *names);
     if (!names) return ERR_MEMORY;
     for (int k = 0; k < n; k++)
@@ -41,9 +40,9 @@ static Err draft_factors(Draft *d) {
     out->baseline = level_number(out, json_text_or(baseline, out->name, NULL));
     /* of a random search, only what is drawn has no baseline in the plan */
     if (i < STAT_FACTORS_MAX)
-      d->spec.drawn[i] = json_find(d->study->plan, "random") && out->baseline < 0;
+      d->spec.drawn[i] = json_find(plan, "random") && out->baseline < 0;
   }
-  return ERR_OK;
+  return d->fault->code;
 }
 
 /* New: the levels of a cell. */
@@ -56,25 +55,15 @@ static const int *draft_levels(Draft *d, const Json *cell) {
 
 static Err draft_pairs(Draft *d) {
   const Json *contrasts = json_find(d->study->plan, "contrasts");
-  d->spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
+  d->spec.n_pairs = (int)json_count(contrasts);
   ComparePair *pairs = draft_alloc(d, d->spec.n_pairs, sizeof *pairs);
+  d->spec.pairs = pairs;
   for (int i = 0; pairs && i < d->spec.n_pairs; i++) {
     const Json *pair = json_item(contrasts, i);
     pairs[i] = (ComparePair){draft_levels(d, json_item(pair, 0)),
                              draft_levels(d, json_item(pair, 1))};
-    if (!pairs[i].a || !pairs[i].b) return ERR_MEMORY;
   }
-  d->spec.pairs = pairs;
-  return pairs ? ERR_OK : ERR_MEMORY;
-}
-
-static CompareState state_of(TrialState state) {
-  switch (state) {
-  case TRIAL_COMPLETE: return COMPARE_COMPLETE;
-  case TRIAL_DIVERGED: return COMPARE_DIVERGED;
-  case TRIAL_FAILED: return COMPARE_FAILED;
-  default: return COMPARE_MISSING;
-  }
+  return d->fault->code;
 }
 
 /* The parameters of the cell that were tuned: "lr=0.1, momentum=0"; NULL: none. */
@@ -82,28 +71,30 @@ static const char *draft_note(Draft *d, const Json *cell) {
   const Json *names = json_find(json_find(d->study->plan, "tuned"), "names");
   const char *name, *value;
   Text note = {0};
-  for (int64_t i = 0; names && i < json_count(names); i++)
+  for (int64_t i = 0; i < json_count(names); i++)
     if (json_get_text(json_item(names, i), &name) && json_find_text(cell, name, &value))
       text_addf(&note, "%s%s=%s", note.n_bytes ? ", " : "", name, value);
   return note.n_bytes ? compare_keep_text(&d->spec.blocks, &note, d->fault) : NULL;
 }
 
-/* Trials of a cell are n_cells apart. */
+/* A complete trial without the metric counts as one without a result. Trials of a cell
+ * are n_cells apart. */
 static Err draft_trials(Draft *d) {
+  static const CompareState states[TRIAL_STATES] = {
+      [TRIAL_COMPLETE] = COMPARE_COMPLETE, [TRIAL_DIVERGED] = COMPARE_DIVERGED,
+      [TRIAL_FAILED] = COMPARE_FAILED}; /* the others are missing */
   const Study *s = d->study;
   const Json *cells = json_find(s->plan, "cells");
   d->trials = draft_alloc(d, s->n_trials, sizeof *d->trials);
   for (int64_t i = 0; d->trials && i < s->n_trials; i++) {
     const StudyTrial *t = &s->trials[i];
+    const CompareTrial *first = &d->trials[t->cell];
+    const Json *cell = json_item(cells, t->cell);
     CompareTrial *out = &d->trials[i];
-    *out = (CompareTrial){.seed = t->info.seed, .state = state_of(t->info.state)};
-    if (i < s->n_cells) {
-      out->levels = draft_levels(d, json_item(cells, t->cell));
-      out->note = draft_note(d, json_item(cells, t->cell));
-    } else {
-      out->levels = d->trials[t->cell].levels;
-      out->note = d->trials[t->cell].note;
-    }
+    out->seed = t->info.seed;
+    out->state = states[t->info.state];
+    out->levels = i < s->n_cells ? draft_levels(d, cell) : first->levels;
+    out->note = i < s->n_cells ? draft_note(d, cell) : first->note;
     if (!out->levels) return ERR_MEMORY;
     if (out->state == COMPARE_COMPLETE &&
         !json_find_number(t->info.values, d->spec.metric, &out->value))
@@ -113,16 +104,14 @@ static Err draft_trials(Draft *d) {
 }
 
 /* A range that is known is that of all values, unless one says otherwise: an accuracy
- * may be told in percent. */
+ * may be in percent. */
 static void draft_range(Draft *d, const StudyQuestion *question) {
+  const Json *range = json_find(d->study->plan, "range");
   double low = question->low, high = question->high;
-  if (strcmp(d->spec.metric, d->study->report) == 0) {
-    const Json *range = json_find(d->study->plan, "range");
-    bool told = range && json_kind(range) == JSON_KIND_LIST && json_count(range) == 2;
-    if (!told || !json_get_number(json_item(range, 0), &low) ||
-        !json_get_number(json_item(range, 1), &high))
-      low = high = 0;
-  }
+  if (strcmp(d->spec.metric, d->study->report) == 0 &&
+      (json_count(range) != 2 || !json_get_number(json_item(range, 0), &low) ||
+       !json_get_number(json_item(range, 1), &high)))
+    low = high = 0;
   for (int64_t i = 0; low < high && i < d->study->n_trials; i++)
     if (d->trials[i].state == COMPARE_COMPLETE &&
         !(d->trials[i].value >= low && d->trials[i].value <= high))
@@ -133,7 +122,7 @@ static void draft_range(Draft *d, const StudyQuestion *question) {
 
 /* The step in which values come that are shares of rows: 1 / rows, of the fewest if
  * trials differ. 0 where no rows are recorded, or a value is no such share: one that is
- * weighted, or of more outputs than rows, or told in percent. */
+ * weighted, or of more outputs than rows, or in percent. */
 static void draft_resolution(Draft *d) {
   const Study *s = d->study;
   double fewest = INFINITY;
@@ -186,15 +175,14 @@ static Err goal_of(const Study *study, const StudyQuestion *question,
 Err study_compare(const Study *study, const StudyQuestion *question, Compare **out,
                   Fault *fault) {
   static const StudyQuestion plain;
-  Draft d = {.study = study,
-             .factors = json_find(study->plan, "factors"),
-             .fault = fault};
+  Draft d = {.study = study, .fault = fault};
+  StudyLooks looks = study_looks(study);
   *out = NULL;
   if (!question) question = &plain;
-  d.spec = (CompareSpec){.name = study->name, .n_factors = (int)json_count(d.factors),
+  d.spec = (CompareSpec){.name = study->name,
                          .metric = question->metric ? question->metric : study->report,
-                         .bootstrap = question->bootstrap, .looks = study_looks(study),
-                         .looks_of_more = study_looks_of_more(study)};
+                         .bootstrap = question->bootstrap, .looks = looks.now,
+                         .looks_of_more = looks.of_more};
   json_find_bool(study->plan, "cell_contrasts", &d.spec.cell_contrasts);
   Err err = goal_of(study, question, d.spec.metric, &d.spec.goal, fault);
   if (!err) err = draft_reported(&d);

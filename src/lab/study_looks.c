@@ -1,10 +1,10 @@
 /* study_looks.c: looks at results after which seeds were added.
  *
- * Who adds seeds until a difference is significant finds one that is none, and the
- * oftener the more he looks: at five seeds and again at eight in 8 of 100 studies, not
- * in 5. So a run whose plan has seeds that the plan on disk lacks writes down those
- * whose results were there, if they were enough for a verdict; whether somebody looked
- * is not asked. experiment.json keeps looks: [{ args: hash of the arguments, seeds: [n]
+ * Adding seeds until a difference is significant finds ones that are none, and more
+ * often with each look: at five seeds and again at eight in 8 of 100 studies, not in 5.
+ * So a run whose plan has seeds that the plan on disk lacks writes down those
+ * whose results were there, if they were enough for a verdict, looked at or not.
+ * experiment.json keeps looks: [{ args: hash of the arguments, seeds: [n]
  * }] over all plans, each set of seeds once; those of the same arguments count. */
 #include "lab/plan_file.h"
 #include "lab/stat.h"
@@ -90,23 +90,26 @@ static Json *looks_but(const Json *plan, const char *args) {
   return copy;
 }
 
-Err study_note_looks(Study *study, Fault *fault) {
+/* Adds the look at what the plan on disk has results of. */
+static Err add_look_before(const Study *s, Json *looks, Fault *fault) {
   Planned planned;
   char args[17];
+  Json *seeds = json_list();
+  Err err = planned_open(&planned, s->store.directory, fault);
+  if (!err) err = args_hash(planned.experiment, args, fault);
+  if (!err) err = seeds_with_results(s, &planned, seeds, fault);
+  if (err) json_free(seeds);
+  else add_look(looks, args, seeds);
+  planned_close(&planned);
+  return err;
+}
+
+Err study_note_looks(Study *study, Fault *fault) {
   const Json *before = json_find(study->earlier, "seeds");
   Json *looks = looks_but(study->earlier, "");
   Err err = ERR_OK;
-  if (before && adds_seeds(json_find(study->plan, "seeds"), before)) {
-    err = planned_open(&planned, study->store.directory, fault);
-    if (!err) {
-      Json *seeds = json_list();
-      err = args_hash(planned.experiment, args, fault);
-      if (!err) err = seeds_with_results(study, &planned, seeds, fault);
-      if (err) json_free(seeds);
-      else add_look(looks, args, seeds);
-      planned_close(&planned);
-    }
-  }
+  if (before && adds_seeds(json_find(study->plan, "seeds"), before))
+    err = add_look_before(study, looks, fault);
   if (json_count(looks)) json_put(study->plan, "looks", looks);
   else json_free(looks);
   return err;
@@ -126,14 +129,6 @@ static int count_looks(const Json *looks, const char *args) {
   return n;
 }
 
-int study_looks(const Study *study) {
-  Fault none = {0};
-  char args[17];
-  const Json *looks = json_find(study->plan, "looks");
-  if (!looks || args_hash(study->plan, args, &none)) return 1;
-  return 1 + count_looks(looks, args);
-}
-
 /* As seeds_with_results, of what the study has seen. */
 static Json *seeds_seen(const Study *s) {
   const Json *seeds = json_find(s->plan, "seeds");
@@ -148,13 +143,15 @@ static Json *seeds_seen(const Study *s) {
   return out;
 }
 
-int study_looks_of_more(const Study *study) {
+StudyLooks study_looks(const Study *study) {
   Fault none = {0};
   char args[17];
-  if (args_hash(study->plan, args, &none)) return 1;
+  StudyLooks n = {1, 1};
+  if (args_hash(study->plan, args, &none)) return n;
   Json *looks = looks_but(study->plan, "");
+  n.now += count_looks(looks, args);
   add_look(looks, args, seeds_seen(study));
-  int n = 1 + count_looks(looks, args);
+  n.of_more += count_looks(looks, args);
   json_free(looks);
   return n;
 }

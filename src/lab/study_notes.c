@@ -1,6 +1,7 @@
 /* study_notes.c: what makes trials of one study less than alike: other code, other
  * data. */
 #include "lab/study.h"
+#include <stdarg.h>
 #include <string.h>
 
 enum { CELLS_NAMED = 3 };
@@ -17,21 +18,25 @@ static bool mixes_code(const Study *s, int cell) {
   return false;
 }
 
-static void push(Json *notes, Text *note) {
-  if (note->n_bytes && !note->failed) json_push_text(notes, note->data);
-  text_deinit(note);
+static __attribute__((format(printf, 2, 3))) void note(Json *notes, const char *format,
+                                                       ...) {
+  Text text = {0};
+  va_list args;
+  va_start(args, format);
+  text_add_args(&text, format, args);
+  va_end(args);
+  if (!text.failed) json_push_text(notes, text.data);
+  text_deinit(&text);
 }
 
-static void push_tuning(const Study *s, Json *notes) {
-  Text note = {0};
-  const Json *others = json_find(s->plan, "others");
-  if (s->n_cells == 0 && others && json_count(others))
-    text_addf(&note,
-              "Tuning: parameters are still chosen, by %lld trials; nothing is "
-              "reported before. The same command goes on; runner ls %s purpose=tuning "
-              "tells how far it is.",
-              (long long)json_count(others), s->name);
-  push(notes, &note);
+static void note_tuning(const Study *s, Json *notes) {
+  int64_t n = json_count(json_find(s->plan, "others"));
+  if (s->n_cells == 0 && n)
+    note(notes,
+         "Tuning: parameters are still chosen, by %lld trials; nothing is reported "
+         "before. The same command goes on; runner ls %s purpose=tuning tells how far "
+         "it is.",
+         (long long)n, s->name);
 }
 
 /* "1, x; 1, y ..." of the cells for which it is so; how many there are. */
@@ -53,20 +58,18 @@ static bool has_foreign(const Study *s, int cell) {
   return false;
 }
 
-static void push_count(const char *of, int64_t n, const char *what, const char *cells,
-                       Json *notes) {
-  Text note = {0};
+static void note_code(Json *notes, const char *of, int64_t n, const char *what,
+                      const char *cells) {
   if (n > 0)
-    text_addf(&note, "Code: %lld of the trials%s were made by other code%s%s.",
-              (long long)n, of, what, cells);
-  push(notes, &note);
+    note(notes, "Code: %lld of the trials%s were made by other code%s%s.", (long long)n,
+         of, what, cells);
 }
 
-static void push_foreign(const Study *s, Json *notes) {
-  static const char kept[] = " (--code=keep)",
+static void note_foreign(const Study *s, Json *notes) {
+  static const char kept[] = " (--code=keep)", choosing[] = " that chose parameters",
                     asked[] = "; a run asks what to do with them";
   const Json *tuned = json_find(s->plan, "tuned");
-  int64_t n_kept = 0, n_asked = 0, n_failed = 0, n_tuning_kept = 0, n_tuning_asked = 0;
+  int64_t n_kept = 0, n_asked = 0, n_failed = 0;
   for (int64_t i = 0; i < s->n_trials; i++) {
     const StudyTrial *t = &s->trials[i];
     n_kept += t->kept && study_is_foreign(t);
@@ -76,56 +79,50 @@ static void push_foreign(const Study *s, Json *notes) {
   Text cells = {0};
   text_add(&cells, ": ");
   name_cells(s, has_foreign, &cells);
-  push_count("", n_kept, kept, n_asked || cells.failed ? "" : cells.data, notes);
-  push_count("", n_asked, asked, "", notes);
-  push_count(" that failed", n_failed, "; a run runs them again", "", notes);
+  note_code(notes, "", n_kept, kept, n_asked || cells.failed ? "" : cells.data);
+  note_code(notes, "", n_asked, asked, "");
+  note_code(notes, " that failed", n_failed, "; a run runs them again", "");
+  note_code(notes, choosing, json_int(tuned, "kept"), kept, "");
+  note_code(notes, choosing, json_int(tuned, "asked"), asked, "");
   text_deinit(&cells);
-  json_find_int(tuned, "kept", &n_tuning_kept);
-  json_find_int(tuned, "asked", &n_tuning_asked);
-  push_count(" that chose parameters", n_tuning_kept, kept, "", notes);
-  push_count(" that chose parameters", n_tuning_asked, asked, "", notes);
 }
 
-static void push_mixed_cells(const Study *s, Json *notes) {
-  Text note = {0}, names = {0};
+static void note_mixed_cells(const Study *s, Json *notes) {
+  Text names = {0};
   int n = name_cells(s, mixes_code, &names);
-  if (n && names.data)
-    text_addf(&note,
-              "Code: the trials of %d of %d cells were not all made by the same code: "
-              "%s.",
-              n, s->n_cells, names.data);
+  if (n && !names.failed)
+    note(notes,
+         "Code: the trials of %d of %d cells were not all made by the same code: %s.",
+         n, s->n_cells, names.data);
   text_deinit(&names);
-  push(notes, &note);
 }
 
-static void push_other_data(const Study *s, Json *notes) {
-  Text note = {0};
+static void note_other_data(const Study *s, Json *notes) {
   int64_t n = 0;
   for (int64_t i = 0; i < s->n_trials; i++) n += s->trials[i].other_data;
   if (n)
-    text_addf(&note,
-              "Data: %lld of the trials read other data than the first ones, under the "
-              "same name: %s. Means over both say little; runner rm removes trials.",
-              (long long)n, s->other_data);
-  push(notes, &note);
+    note(notes,
+         "Data: %lld of the trials read other data than the first ones, under the same "
+         "name: %s. Means over both say little; runner rm removes trials.",
+         (long long)n, s->other_data);
 }
 
 Json *study_notes(const Study *study) {
   Json *notes = json_list();
-  push_tuning(study, notes);
-  push_foreign(study, notes);
-  push_mixed_cells(study, notes);
-  push_other_data(study, notes);
+  note_tuning(study, notes);
+  note_foreign(study, notes);
+  note_mixed_cells(study, notes);
+  note_other_data(study, notes);
   return notes;
 }
 
 void study_notes_doc(const Study *study, Doc *doc) {
   Json *notes = study_notes(study);
-  const char *note = "";
+  const char *text = "";
   for (int64_t i = 0; i < json_count(notes); i++) {
     doc_break(doc);
-    if (json_get_text(json_item(notes, i), &note))
-      doc_say(doc, DOC_PARAGRAPH, "%s", note);
+    if (json_get_text(json_item(notes, i), &text))
+      doc_say(doc, DOC_PARAGRAPH, "%s", text);
   }
   json_free(notes);
 }

@@ -95,7 +95,7 @@ static void add_pointers(const Study *s, bool whole, Doc *doc) {
 void study_result_doc(const Study *study, const Compare *compare, bool whole,
                       Doc *doc) {
   bool told = add_reason(study, whole, doc);
-  bool results = !told && compare->n_complete + compare->n_diverged > 0;
+  bool results = !told && compare->runs.n_complete + compare->runs.n_diverged > 0;
   if (study->n_cells && !told)
     compare_doc(compare, whole ? COMPARE_ALL : COMPARE_SHORT, doc);
   if (study->n_failed && !told) add_failed(study, doc);

@@ -196,7 +196,7 @@ void terms_doc(Doc *doc) {
     text_addf(names, "%s%s", t->name, t[1].name ? ", " : ".");
 }
 
-/* Does the word stand in the text, between signs that are no letters? Case counts where
+/* Is the word in the text, between signs that are no letters? Case counts where
  * it has a capital: "as large as it looks" is no look. */
 static bool holds(const char *text, const char *word) {
   char *(*find)(const char *,

@@ -1,5 +1,5 @@
-/* terms.h: the words of a study's page, explained to who reads them for the first time:
- * one record each. */
+/* terms.h: the words of a study's page, explained for a first reader: one record each.
+ */
 #ifndef LAB_TERMS_H
 #define LAB_TERMS_H
 

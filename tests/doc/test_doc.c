@@ -5,7 +5,7 @@
 
 static char *written(const Doc *doc, const char *writer, int width) {
   Text out = {0};
-  doc_writer_find(writer)->write(doc, width, &out);
+  doc_write(doc, doc_writer_find(writer), width, &out);
   assert_false(out.failed);
   return out.data ? out.data : calloc(1, 1);
 }

@@ -86,7 +86,7 @@ static inline char *text_of(const Compare *compare, int width, int parts) {
   Text text = {0};
   Doc doc = {0};
   compare_doc(compare, parts, &doc);
-  doc_write_text(&doc, width, &text);
+  doc_write(&doc, NULL, width, &text);
   doc_deinit(&doc);
   assert_false(text.failed);
   return text.data ? text.data : calloc(1, 1);

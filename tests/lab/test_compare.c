@@ -92,8 +92,8 @@ TEST(a_missing_trial_costs_its_seed) {
   Compare *c = compare(study);
   assert_int_equal(contrast(c, 0, 1)->complete.paired.n, 9);
   assert_int_equal(contrast(c, 0, 1)->complete.n_settings, 2);
-  assert_int_equal(c->n_missing, 1);
-  assert_int_equal(c->n_failed, 1);
+  assert_int_equal(c->runs.n_missing, 1);
+  assert_int_equal(c->runs.n_failed, 1);
   assert_int_equal(c->grid.n_seeds, 8);
   check_says(c, COMPARE_WORDS, "Incomplete: 2 of 60 trials have no result (1 failed)");
   check_says(c, COMPARE_EFFECTS, "6 of 6 cells x 8 of 10 seeds.");
@@ -151,7 +151,7 @@ TEST(diverged_trials_are_told_both_ways) {
     find(study, 0, 1, seed)->value = INFINITY;         /* counts as diverged */
   }
   Compare *c = compare(study);
-  assert_int_equal(c->n_diverged, 4);
+  assert_int_equal(c->runs.n_diverged, 4);
   const CompareContrast *tanh = contrast(c, 0, 1);
   assert_int_equal(tanh->runs_b.n_diverged, 4);
   assert_int_equal(tanh->complete.paired.n, 8);
@@ -194,7 +194,7 @@ TEST(what_is_too_large_for_sums_counts_as_diverged) {
   find(study, 2, 0, 1)->value = -1e144;
   find(study, 2, 0, 2)->value = 1e144; /* its mean is small again */
   Compare *c = compare(study);
-  assert_int_equal(c->n_diverged, 6);
+  assert_int_equal(c->runs.n_diverged, 6);
   assert_int_equal(contrast(c, 0, 1)->runs_a.n_diverged, 6);
   for (int i = 0; i < c->n_cells; i++)
     assert_true(isnan(c->cells[i].sample.sd) || isfinite(c->cells[i].sample.sd));
@@ -672,7 +672,7 @@ TEST(any_study_can_be_told) {
     Study *study = random_study(&random);
     Compare *c = compare(study);
     for (int i = 0; i < c->n_contrasts; i++) check_contrast(c, &c->contrasts[i]);
-    assert_int_equal(c->n_trials, study->n);
+    assert_int_equal(c->runs.n_planned, study->n);
     int width = 50 + below(&random, 110);
     char *text = text_of(c, width, COMPARE_ALL | COMPARE_REACH);
     check_clean(text, width);
