@@ -93,7 +93,9 @@ int ints_to_attr(Attr *attr, const int64_t *v, int n);
 #define ATTRS(...)                                                                     \
   .n_attr = ATTR_COUNT(__VA_ARGS__), .attr = (const Attr[]) { __VA_ARGS__ }
 #define ATTR_COUNT(...) (int)(sizeof((const Attr[]){__VA_ARGS__}) / sizeof(Attr))
-/* Among them a list of values. */
+/* Among them a list of values; one without any. */
 #define ATTR_LIST(...) {.i = ATTR_COUNT(__VA_ARGS__)}, __VA_ARGS__
+#define ATTR_EMPTY                                                                     \
+  { .i = 0 }
 
 #endif

@@ -23,13 +23,21 @@ static void job_block(void *ctx, int64_t block) {
   if (!interrupt_pending()) job->call->op->run(job->call, job->phase, block);
 }
 
+enum { FEW_PHASES = 8 };
+
 static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
   OpCall call = *call_without_scratch;
-  OpSplit split = op_split(&call);
-  if (split.scratch_bytes) {
-    size_t room = (split.scratch_bytes + 63) / 64 * 64;
-    call.scratch = aligned_alloc(64, room);
-    if (!call.scratch) return fault_memory(&graph->fault, room);
+  int64_t few[FEW_PHASES], *n_blocks = few;
+  int n_phases = op_phases(&call);
+  if (n_phases > FEW_PHASES) n_blocks = malloc((size_t)n_phases * sizeof *n_blocks);
+  if (!n_blocks)
+    return fault_memory(&graph->fault, (size_t)n_phases * sizeof *n_blocks);
+  OpSplit split = op_split(&call, n_phases, n_blocks);
+  size_t room = (split.scratch_bytes + 63) / 64 * 64;
+  if (room) call.scratch = aligned_alloc(64, room);
+  if (room && !call.scratch) {
+    if (n_blocks != few) free(n_blocks);
+    return fault_memory(&graph->fault, room);
   }
   for (int phase = 0; phase < split.n_phases; phase++) {
     Job job = {&call, phase};
@@ -37,6 +45,7 @@ static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
             &job);
   }
   free(call.scratch);
+  if (n_blocks != few) free(n_blocks);
   if (interrupt_pending())
     return fault_set(&graph->fault, ERR_INTERRUPT, "interrupted");
   return ERR_OK;

@@ -17,12 +17,23 @@ ExpressionStep op_step(const OpCall *call) {
   return step;
 }
 
-OpSplit op_split(const OpCall *call) {
-  OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
+int op_phases(const OpCall *call) {
+  int n = call->op->phases ? call->op->phases(call) : 1;
+  must(n >= 1);
+  return n;
+}
+
+int op_two_phases(const OpCall *call) {
+  (void)call;
+  return 2;
+}
+
+OpSplit op_split(const OpCall *call, int n_phases, int64_t *n_blocks) {
+  OpSplit split = {.n_phases = n_phases, .n_blocks = n_blocks};
+  for (int p = 0; p < n_phases; p++) n_blocks[p] = 1;
   for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);
   for (int o = 0; o < call->n_out; o++) split.work += shape_count(&call->out[o].shape);
   if (call->op->split) call->op->split(call, &split);
-  must(split.n_phases >= 1 && split.n_phases <= MAX_PHASES);
   return split;
 }
 

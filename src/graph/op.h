@@ -36,10 +36,9 @@ typedef struct OpCall {
 
 /* How the work is cut: phases run one after the other, the blocks of a phase in any
  * order on any thread. All of it depends on shapes and attributes alone. */
-enum { MAX_PHASES = 3 };
 typedef struct OpSplit {
-  int n_phases;                 /* preset to 1 */
-  int64_t n_blocks[MAX_PHASES]; /* preset to 1 each */
+  int n_phases;         /* as op_phases says */
+  int64_t *n_blocks;    /* of each phase; preset to 1 */
   int64_t work;         /* about: scalar operations in all; preset to the elements of
                            inputs and outputs together */
   size_t scratch_bytes; /* preset to 0 */
@@ -133,7 +132,9 @@ struct Op {
   /* Data that cannot be used (a label out of range); before run, serial. May be
    * NULL. */
   Err (*check)(const OpCall *call, Fault *fault);
-  /* May be NULL: one phase of one block. */
+  /* How many phases the work has, one or more. NULL: one. */
+  int (*phases)(const OpCall *call);
+  /* May be NULL: each phase is one block. */
   void (*split)(const OpCall *call, OpSplit *split);
   /* Computes block `block` of phase `phase` into call->out. */
   void (*run)(const OpCall *call, int phase, int64_t block);
@@ -201,8 +202,12 @@ static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_i
 /* The call as a step of an expression, without registers. */
 ExpressionStep op_step(const OpCall *call);
 
-/* How the op's work is cut: its record's split over the presets. */
-OpSplit op_split(const OpCall *call);
+int op_phases(const OpCall *call);
+/* For records: two. */
+int op_two_phases(const OpCall *call);
+/* How the op's work is cut: its record's split over the presets. `n_blocks`: room for
+ * as many as there are phases. */
+OpSplit op_split(const OpCall *call, int n_phases, int64_t *n_blocks);
 
 /* What holds every value of the inputs of a selection: uint8 when all but conditions
  * are, int32 when all are integers, else real. */

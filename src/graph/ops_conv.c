@@ -361,7 +361,6 @@ static double *part_sums(const Conv *v, void *scratch, int64_t i) {
 static void conv2d_weight_split(const OpCall *call, OpSplit *split) {
   Conv v = conv_of_call(call, &weight_roles);
   int64_t n_parts = example_parts(&v) * v.G;
-  split->n_phases = 2;
   split->n_blocks[0] = n_parts;
   split->n_blocks[1] = v.G;
   split->scratch_bytes = (size_t)n_parts *
@@ -602,7 +601,7 @@ const Op op_record_conv2d_weight = {
     .doc = "the gradient of conv2d's kernel, given that of its result",
     .equation = "gw[f, c, r, s] = sum gy[n, f, p, q] x[n, c, i, j]",
     .source = CONV_SOURCE,
-    .infer = conv2d_weight_infer, .split = conv2d_weight_split,
+    .infer = conv2d_weight_infer, .phases = op_two_phases, .split = conv2d_weight_split,
     .run = conv2d_weight_run,
     .range = conv2d_weight_range, .vjp = conv2d_weight_vjp,
     .reference = conv2d_weight_reference, .samples = conv2d_weight_samples};

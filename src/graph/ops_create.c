@@ -263,26 +263,24 @@ static const Sample eye_samples[] = {
     {ATTRS({.i = 150})}, SAMPLES_END};
 
 /* Shapes, `a` and `b` as each op's attributes are, key and draw of the stream. */
-#define SCALAR                                                                         \
-  { .i = 0 }
 #define DIMS ATTR_LIST
 #define DRAW_SAMPLE(shape, a, b, key, draw)                                            \
   { ATTRS(shape, a, b, {.i = (key)}, {.i = (draw)}) }
 
 static const Sample uniform_samples[] = {
-    DRAW_SAMPLE(SCALAR, {.f = 0}, {.f = 1}, 11, 0),
+    DRAW_SAMPLE(ATTR_EMPTY, {.f = 0}, {.f = 1}, 11, 0),
     DRAW_SAMPLE(DIMS({1}), {.f = -1}, {.f = 1}, 12, 1),
     DRAW_SAMPLE(DIMS({3}, {11}), {.f = 2}, {.f = 2}, -13, 2),
     DRAW_SAMPLE(DIMS({20001}), {.f = -0.5}, {.f = 3}, 14, 3), SAMPLES_END};
 
 static const Sample normal_samples[] = {
-    DRAW_SAMPLE(SCALAR, {.f = 0}, {.f = 1}, 11, 0),
+    DRAW_SAMPLE(ATTR_EMPTY, {.f = 0}, {.f = 1}, 11, 0),
     DRAW_SAMPLE(DIMS({1}), {.f = -1}, {.f = 1}, 12, 1),
     DRAW_SAMPLE(DIMS({3}, {11}), {.f = 2}, {.f = 0}, -13, 2),
     DRAW_SAMPLE(DIMS({20001}), {.f = 0.5}, {.f = 3}, 14, 3), SAMPLES_END};
 
 static const Sample int_samples[] = {
-    DRAW_SAMPLE(SCALAR, {.i = 0}, {.i = 1}, 11, 0),
+    DRAW_SAMPLE(ATTR_EMPTY, {.i = 0}, {.i = 1}, 11, 0),
     DRAW_SAMPLE(DIMS({1}), {.i = 7}, {.i = 7}, 12, 1),
     DRAW_SAMPLE(DIMS({3}, {11}), {.i = -5}, {.i = 5}, -13, 2),
     DRAW_SAMPLE(DIMS({20001}), {.i = 1}, {.i = 1000}, 14, 3), SAMPLES_END};
@@ -291,7 +289,7 @@ static const Sample int_samples[] = {
   { ATTRS(shape, {.f = (rate)}, {.i = (key)}, {.i = (draw)}) }
 
 static const Sample mask_samples[] = {
-    MASK_SAMPLE(SCALAR, 0.5, 11, 0), MASK_SAMPLE(DIMS({1}), 0.1, 12, 1),
+    MASK_SAMPLE(ATTR_EMPTY, 0.5, 11, 0), MASK_SAMPLE(DIMS({1}), 0.1, 12, 1),
     MASK_SAMPLE(DIMS({3}, {11}), 0, -13, 2), MASK_SAMPLE(DIMS({20001}), 0.3, 14, 3),
     SAMPLES_END};
 

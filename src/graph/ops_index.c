@@ -206,7 +206,6 @@ static GradTiles grad_tiles(const OpCall *c) {
 static void gather_grad_split(const OpCall *c, OpSplit *split) {
   int64_t rows = c->attr[0].i, n = shape_count(&c->in[1].shape);
   GradTiles t = grad_tiles(c);
-  split->n_phases = 2;
   split->n_blocks[1] = t.n_row_tiles * t.n_column_tiles;
   split->scratch_bytes = (size_t)(2 * rows + 1 + n) * sizeof(int64_t);
 }
@@ -280,7 +279,7 @@ const Op op_record_gather_grad = {
     .equation = "y[r, ..] = sum over p with index[p] = r of gy[p, ..]",
     .infer = gather_grad_infer,
     .check = gather_grad_check,
-    .split = gather_grad_split,
+    .phases = op_two_phases, .split = gather_grad_split,
     .run = gather_grad_run,
     .vjp = gather_grad_vjp,
     .reference = gather_grad_reference,

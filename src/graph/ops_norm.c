@@ -676,7 +676,6 @@ static Parts parts_of(const OpCall *call) {
 
 static void layer_norm_grad_split(const OpCall *call, OpSplit *split) {
   Parts p = parts_of(call);
-  split->n_phases = 2;
   split->n_blocks[0] = p.n;
   split->n_blocks[1] = divide_up(p.rows.D, COLUMNS);
   split->work = 2 * NORM_WORK * p.rows.N * p.rows.D;
@@ -781,7 +780,7 @@ const Op op_record_layer_norm_grad = {
                 "gweight = sum(gy xhat), gbias = sum(gy)",
     .source = "Ba et al., arXiv:1607.06450, section 3",
     .infer = layer_norm_grad_infer,
-    .split = layer_norm_grad_split,
+    .phases = op_two_phases, .split = layer_norm_grad_split,
     .run = layer_norm_grad_run,
     .expand = layer_norm_grad_expand,
     .reference = layer_norm_grad_reference,

@@ -247,7 +247,6 @@ static void lstm_grad_split(const OpCall *call, OpSplit *split) {
   Gemm x = weight_product(&v, &tape, NULL, false),
        h = weight_product(&v, &tape, NULL, true);
   int64_t steps = v.T * v.N;
-  split->n_phases = 2;
   split->n_blocks[0] = divide_up(v.N, ROWS);
   split->n_blocks[1] = gemm_blocks(&x) + gemm_blocks(&h) +
                        divide_up(GATES * v.H, COLUMNS);
@@ -564,6 +563,7 @@ const Op op_record_lstm_grad = {
     .inputs = (const char *const[]){"gy", "gstate", "x", "weight", "state", "mask"},
     .doc = "the gradients of lstm's x, weight and state, given those of its results",
     .equation = "back through time", .source = LSTM_SOURCE,
-    .infer = lstm_grad_infer, .split = lstm_grad_split, .run = lstm_grad_run,
+    .infer = lstm_grad_infer, .phases = op_two_phases,
+    .split = lstm_grad_split, .run = lstm_grad_run,
     .expand = lstm_grad_expand, .reference = lstm_grad_reference,
     .samples = lstm_grad_samples};

@@ -152,12 +152,15 @@ static bool is_empty(const OpCall *call) {
   return shape_count(&call->in[0].shape) == 0;
 }
 
+static int reduce_phases(const OpCall *call) {
+  return is_empty(call) || plan_call(call).n_pieces == 1 ? 1 : 2;
+}
+
 static void reduce_split(const OpCall *call, OpSplit *split) {
   if (is_empty(call)) return;
   Plan p = plan_call(call);
   split->n_blocks[0] = divide_up(p.n_units, p.block_units);
   if (p.n_pieces == 1) return;
-  split->n_phases = 2;
   split->n_blocks[0] = p.n_units * p.n_pieces;
   split->n_blocks[1] = divide_up(p.n_units, p.merge_units);
   split->scratch_bytes = (size_t)(p.n_units * p.n_pieces * p.tile * MAX_PLANES) *
@@ -451,12 +454,10 @@ static void min_run(const OpCall *call, int phase, int64_t block) {
 static Err sum_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
   char text[SHAPE_TEXT];
-  for (int k = 1; k <= io->attr[0].i; k++) {
-    int64_t axis = io->attr[k].i;
-    if (axis < 0 || axis >= x->rank)
+  for (int k = 1; k <= io->attr[0].i; k++)
+    if (io->attr[k].i < 0 || io->attr[k].i >= x->rank)
       return fault_set(io->fault, ERR_SHAPE, "axes: got axis %lld, but x has %d (%s)",
-                       (long long)axis + 1, x->rank, shape_text(text, x));
-  }
+                       (long long)io->attr[k].i + 1, x->rank, shape_text(text, x));
   io->out_shape[0] = shape_after(x, attr_axes(io->attr), keepdims_of(io->attr));
   return ERR_OK;
 }
@@ -621,17 +622,15 @@ static void min_reference(const OpCall *call, const double *const *in,
 
 /* A sample on axes, from 0: ON({0}, {2}). */
 #define ON ATTR_LIST
-#define ON_NONE                                                                        \
-  { .i = 0 }
 #define SAMPLE(axes, keepdims, ...)                                                    \
   {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, ATTRS(axes, {.i = (keepdims)})}
 
 /* Rows and columns, one piece and several, groups on either side. */
 #define SAMPLES                                                                        \
-  SAMPLE(ON_NONE, 0, {0, {0}}), SAMPLE(ON({0}), 0, {1, {1}}),                          \
+  SAMPLE(ATTR_EMPTY, 0, {0, {0}}), SAMPLE(ON({0}), 0, {1, {1}}),                       \
       SAMPLE(ON({0}, {1}), 1, {2, {3, 17}}), SAMPLE(ON({1}), 1, {2, {5, 33}}),         \
       SAMPLE(ON({0}), 0, {2, {9, 5}}), SAMPLE(ON({0}, {2}), 0, {3, {4, 3, 7}}),        \
-      SAMPLE(ON({1}, {3}), 0, {4, {3, 5, 2, 7}}), SAMPLE(ON_NONE, 0, {2, {3, 4}}),     \
+      SAMPLE(ON({1}, {3}), 0, {4, {3, 5, 2, 7}}), SAMPLE(ATTR_EMPTY, 0, {2, {3, 4}}),  \
       SAMPLE(ON({0}, {2}), 1, {4, {3, 5, 2, 7}}), SAMPLE(ON({0}), 0, {2, {70, 300}}),  \
       SAMPLE(ON({0}), 0, {2, {2100, 17}}), SAMPLE(ON({0}), 0, {1, {33001}}),           \
       SAMPLE(ON({0}, {2}), 0, {3, {40, 3, 301}})
@@ -667,7 +666,7 @@ static const Sample norm_samples[] = {
    ATTRS(axes, {.i = (keepdims)}, {.i = (correction)})}
 
 static const Sample var_samples[] = {
-    VAR(ON_NONE, 0, 0, {0, {0}}), VAR(ON({0}), 0, 0, {1, {1}}),
+    VAR(ATTR_EMPTY, 0, 0, {0, {0}}), VAR(ON({0}), 0, 0, {1, {1}}),
     VAR(ON({0}, {1}), 1, 1, {2, {3, 17}}), VAR(ON({1}), 1, 0, {2, {5, 33}}),
     VAR(ON({0}), 0, 1, {2, {9, 5}}), VAR(ON({0}, {2}), 0, 0, {3, {4, 3, 7}}),
     VAR(ON({1}, {3}), 0, 0, {4, {3, 5, 2, 7}}), VAR(ON({0}), 0, 1, {2, {70, 300}}),
@@ -678,6 +677,7 @@ static const Sample var_samples[] = {
 
 /* -- records ----------------------------------------------------------------------- */
 
+#define REDUCES .phases = reduce_phases, .split = reduce_split
 #define REDUCE_ATTRS                                                                   \
   {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce"},                    \
       {.name = "keepdims", .kind = ATTR_BOOL, .value = "false",                        \
@@ -688,7 +688,7 @@ const Op op_record_sum = {
     .doc = "Sum over axes; 0 over no elements. Of integers exact, then rounded once "
            "to real.",
     .equation = "y = sum_i x_i",
-    .infer = sum_infer, .split = reduce_split, .run = sum_run, .vjp = sum_vjp,
+    .infer = sum_infer, REDUCES, .run = sum_run, .vjp = sum_vjp,
     .reference = sum_reference, .samples = sum_samples, .known = known_sum,
 };
 
@@ -696,7 +696,7 @@ const Op op_record_mean = {
     .name = "mean", .n_in = 1, .n_out = 1, .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "Mean over axes.",
     .equation = "y = (1/n) sum_i x_i",
-    .infer = nonempty_infer, .split = reduce_split, .run = mean_run, .vjp = mean_vjp,
+    .infer = nonempty_infer, REDUCES, .run = mean_run, .vjp = mean_vjp,
     .reference = mean_reference, .samples = reduce_samples, .known = known_mean,
 };
 
@@ -708,7 +708,7 @@ const Op op_record_var = {
                                          "biased, 1 the unbiased variance"}),
     .doc = "Variance over axes.",
     .equation = "y = (1/(n - correction)) sum_i (x_i - mean(x))^2",
-    .infer = var_infer, .split = reduce_split, .run = var_run, .vjp = var_vjp,
+    .infer = var_infer, REDUCES, .run = var_run, .vjp = var_vjp,
     .reference = var_reference, .samples = var_samples,
 };
 
@@ -719,7 +719,7 @@ const Op op_record_norm = {
            "squares overflow.",
     .equation = "y = sqrt(sum_i x_i^2)",
     .source = "Blue, ACM Transactions on Mathematical Software 4, 1978",
-    .infer = sum_infer, .split = reduce_split, .run = norm_run, .vjp = vjp_none,
+    .infer = sum_infer, REDUCES, .run = norm_run, .vjp = vjp_none,
     .reference = norm_reference, .tolerance = 64, .samples = norm_samples,
 };
 
@@ -729,7 +729,7 @@ const Op op_record_quick_norm = {
     .doc = "As norm, but the squares of 1,024 neighbours are added in reals where "
            "that keeps six digits: for what is shown, not trained with.",
     .equation = "y = sqrt(sum_i x_i^2)",
-    .infer = sum_infer, .split = reduce_split, .run = quick_norm_run, .vjp = vjp_none,
+    .infer = sum_infer, REDUCES, .run = quick_norm_run, .vjp = vjp_none,
     .reference = norm_reference, .tolerance = 64, .samples = norm_samples,
 };
 
@@ -738,7 +738,7 @@ const Op op_record_max = {
     .doc = "Largest element over axes; NaN wins. Equal ones share the gradient "
            "equally. Of integers an integer.",
     .equation = "y = max_i x_i",
-    .infer = extreme_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
+    .infer = extreme_infer, REDUCES, .run = max_run, .vjp = extreme_vjp,
     .reference = max_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
@@ -747,7 +747,7 @@ const Op op_record_min = {
     .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient "
            "equally. Of integers an integer.",
     .equation = "y = min_i x_i",
-    .infer = extreme_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
+    .infer = extreme_infer, REDUCES, .run = min_run, .vjp = extreme_vjp,
     .reference = min_reference, .samples = reduce_samples, .known = known_extreme,
 };
 

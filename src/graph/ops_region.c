@@ -128,7 +128,6 @@ static Move region_move(const Array *whole, const Array *part, const Region *r,
 static void embed_split(const OpCall *c, const Region *r, OpSplit *split) {
   int64_t at;
   Move m = region_move(&c->out[0], &c->in[0], r, true, &at);
-  split->n_phases = 2;
   split->n_blocks[0] = zero_blocks(&c->out[0]);
   split->n_blocks[1] = move_blocks(&m);
 }
@@ -348,7 +347,7 @@ const Op op_record_slice_grad = {
     .doc = "gradient of slice: zeros, with gy put where it was taken from",
     .equation = "y[first1 + c1 step1, ..] = gy[c1, ..]; 0 elsewhere",
     .infer = slice_grad_infer,
-    .split = slice_grad_split,
+    .phases = op_two_phases, .split = slice_grad_split,
     .run = slice_grad_run,
     .vjp = slice_grad_vjp,
     .reference = slice_grad_reference,
@@ -419,7 +418,7 @@ const Op op_record_pad = {
     .doc = "Adds zeros around x.",
     .equation = "y[before1 + i, before2 + j, ..] = x[i, j, ..], elsewhere 0",
     .infer = pad_infer,
-    .split = pad_split,
+    .phases = op_two_phases, .split = pad_split,
     .run = pad_run,
     .vjp = pad_vjp,
     .reference = pad_reference,

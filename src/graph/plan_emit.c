@@ -40,16 +40,20 @@ static Err emit_member(Compiler *c, PlanMember *m, int64_t i) {
 /* Elementwise work per element and member, about: as the naive executor's ops say. */
 enum { WORK_PER_ELEMENT = 8 };
 
-static void split_item(PlanItem *item) {
+static Err split_item(Compiler *c, PlanItem *item) {
   const OpCall *call = item->members[0].call;
+  int n_phases = item->is_group ? 1 : op_phases(call);
+  int64_t *n_blocks = plan_alloc(c, (size_t)n_phases * sizeof *n_blocks);
+  if (!n_blocks) return c->graph->fault.code;
   if (!item->is_group) {
-    item->split = op_split(call);
-    return;
+    item->split = op_split(call, n_phases, n_blocks);
+    return ERR_OK;
   }
   int64_t n = shape_count(&call->out[0].shape);
-  item->split = (OpSplit){.n_phases = 1,
-                          .n_blocks = {(n + PLAN_BLOCK - 1) / PLAN_BLOCK},
+  n_blocks[0] = (n + PLAN_BLOCK - 1) / PLAN_BLOCK;
+  item->split = (OpSplit){.n_phases = 1, .n_blocks = n_blocks,
                           .work = n * WORK_PER_ELEMENT * item->n_members};
+  return ERR_OK;
 }
 
 /* Before placing: calls and splits, from which the scratch memory follows. */
@@ -63,7 +67,7 @@ static Err emit_item(Compiler *c, int item) {
   for (int m = 0; m < it->n_members; m++)
     if (emit_member(c, &it->members[m], c->item_nodes[first + m]))
       return c->graph->fault.code;
-  split_item(it);
+  if (split_item(c, it)) return c->graph->fault.code;
   c->plan->size.naive_bytes += plan_rounded(it->split.scratch_bytes);
   for (int m = 0; m < it->n_members; m++)
     if (it->members[m].call->op->flags & OP_DRAW) c->plan->n_draws++;
@@ -118,25 +122,49 @@ static void connect_item(Compiler *c, int item) {
   }
 }
 
-/* Its blocks come behind those that the job has. */
-static void add_to_job(PlanJob *job, PlanItem *item) {
-  memcpy(item->first_block, job->n_blocks, sizeof item->first_block);
-  if (item->split.n_phases > job->n_phases) job->n_phases = item->split.n_phases;
-  for (int p = 0; p < item->split.n_phases; p++)
-    job->n_blocks[p] += item->split.n_blocks[p];
-  job->work += item->split.work;
+/* The items of each job, and how many shares they have in its phases: returned. */
+static size_t fill_jobs(const Compiler *c) {
+  size_t n_shares = 0;
+  for (int item = 0; item < c->n_items; item++) {
+    PlanJob *job = &c->plan->jobs[c->item_job[item]];
+    const OpSplit *split = &c->plan->items[item].split;
+    if (job->n_items == 0) job->first_item = item;
+    job->watch = NOBODY;
+    job->n_items++;
+    if (split->n_phases > job->n_phases) job->n_phases = split->n_phases;
+    job->work += split->work;
+    n_shares += (size_t)split->n_phases;
+  }
+  return n_shares;
+}
+
+/* The shares of the job's items in a phase, from `shares` on; returns their end. */
+static PlanShare *fill_phase(const Plan *plan, const PlanJob *job, int p,
+                             PlanShare *shares) {
+  PlanPhase *phase = &job->phases[p];
+  phase->shares = shares;
+  for (int item = job->first_item; item < job->first_item + job->n_items; item++) {
+    const OpSplit *split = &plan->items[item].split;
+    if (p >= split->n_phases) continue;
+    shares[phase->n_shares++] = (PlanShare){phase->n_blocks, item};
+    phase->n_blocks += split->n_blocks[p];
+  }
+  return shares + phase->n_shares;
 }
 
 static Err emit_jobs(Compiler *c) {
   Plan *plan = c->plan;
   plan->jobs = plan_alloc(c, ((size_t)plan->n_jobs + 1) * sizeof *plan->jobs);
   if (!plan->jobs) return ERR_MEMORY;
-  for (int item = 0; item < c->n_items; item++) {
-    PlanJob *job = &plan->jobs[c->item_job[item]];
-    if (job->n_items == 0) job->first_item = item;
-    job->watch = NOBODY;
-    job->n_items++;
-    add_to_job(job, &plan->items[item]);
+  size_t n_shares = fill_jobs(c), n_phases = 0;
+  for (int j = 0; j < plan->n_jobs; j++) n_phases += (size_t)plan->jobs[j].n_phases;
+  PlanShare *shares = plan_alloc(c, (n_shares + 1) * sizeof *shares);
+  PlanPhase *phases = plan_alloc(c, (n_phases + 1) * sizeof *phases);
+  if (!shares || !phases) return ERR_MEMORY;
+  for (PlanJob *job = plan->jobs; job < plan->jobs + plan->n_jobs; job++) {
+    job->phases = phases;
+    phases += job->n_phases;
+    for (int p = 0; p < job->n_phases; p++) shares = fill_phase(plan, job, p, shares);
   }
   return ERR_OK;
 }

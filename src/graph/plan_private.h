@@ -47,15 +47,28 @@ typedef struct PlanItem {
   int n_members;
   bool is_group;
   OpSplit split;
-  int64_t first_block[MAX_PHASES]; /* of its blocks among those of its job */
-  size_t scratch;                  /* offset in the arena */
+  size_t scratch; /* offset in the arena */
 } PlanItem;
 
-/* Items that do not depend on each other: in each phase the blocks of all, one after
- * the other, are one parallel loop. */
+/* The blocks of an item in a phase of its job, from number `first` on. */
+typedef struct PlanShare {
+  int64_t first;
+  int item;
+} PlanShare;
+
+/* A phase of a job: the blocks of all items that have it, one after the other, are one
+ * parallel loop. */
+typedef struct PlanPhase {
+  const PlanShare *shares; /* in the order of the items */
+  int n_shares;
+  int64_t n_blocks;
+} PlanPhase;
+
+/* Items that do not depend on each other. */
 typedef struct PlanJob {
   int first_item, n_items, n_phases;
-  int64_t n_blocks[MAX_PHASES], work;
+  PlanPhase *phases;
+  int64_t work;
   int watch;          /* first of those measured beside its first phase; -1: none */
   int64_t n_measured; /* blocks of all of them */
 } PlanJob;

@@ -180,12 +180,12 @@ typedef struct RunningJob {
   bool may_stop; /* blocks that an interrupt finds are left out */
 } RunningJob;
 
-/* The item that has the block: the last one that does not begin behind it. */
-static const PlanItem *item_of_block(const RunningJob *running, int64_t block) {
-  const PlanItem *first = &running->plan->items[running->job->first_item];
-  for (int n = running->job->n_items; n > 1;) {
-    const PlanItem *middle = first + n / 2;
-    bool behind = middle->first_block[running->phase] > block;
+/* The share that has the block: the last one that does not begin behind it. */
+static const PlanShare *share_of_block(const PlanPhase *phase, int64_t block) {
+  const PlanShare *first = phase->shares;
+  for (int n = phase->n_shares; n > 1;) {
+    const PlanShare *middle = first + n / 2;
+    bool behind = middle->first > block;
     n = behind ? n / 2 : n - n / 2;
     if (!behind) first = middle;
   }
@@ -201,9 +201,10 @@ static void run_job_block(void *ctx, int64_t block) {
     return;
   }
   block -= n_measured;
-  const PlanItem *item = item_of_block(running, block);
+  const PlanShare *share = share_of_block(&running->job->phases[running->phase], block);
+  const PlanItem *item = &running->plan->items[share->item];
   const OpCall *call = item->members[0].call;
-  block -= item->first_block[running->phase];
+  block -= share->first;
   if (item->is_group) run_group(item, block);
   else call->op->run(call, running->phase, block);
 }
@@ -262,7 +263,7 @@ static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job, int *
 static void run_job(Graph *graph, const Plan *plan, const PlanJob *job, bool may_stop) {
   for (int phase = 0; phase < job->n_phases; phase++) {
     RunningJob running = {plan, job, phase, may_stop};
-    int64_t n_blocks = job->n_blocks[phase] + (phase == 0 ? job->n_measured : 0);
+    int64_t n_blocks = job->phases[phase].n_blocks + (phase == 0 ? job->n_measured : 0);
     par_for(&graph->par, n_blocks, job->work / job->n_phases, run_job_block, &running);
   }
 }
@@ -390,7 +391,7 @@ void plan_dump(const Plan *plan, Text *out) {
     const PlanJob *job = &plan->jobs[j];
     text_addf(out, "job %d%s: %lld blocks\n", j + 1,
               j >= plan->n_compute_jobs ? " (commit)" : "",
-              (long long)job->n_blocks[0]);
+              (long long)job->phases[0].n_blocks);
     for (int i = 0; i < job->n_items; i++)
       dump_item(out, &plan->items[job->first_item + i]);
   }

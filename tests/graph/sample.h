@@ -95,7 +95,7 @@ static inline void guarded_free(void *p) {
 
 typedef struct Direct {
   OpCall call;
-  OpSplit split;
+  OpSplit split;           /* its n_blocks are this struct's own */
   Array in[MAX_SAMPLE_IN]; /* copies of the sample's inputs */
   Array out[MAX_OUT];
 } Direct;
@@ -110,13 +110,12 @@ static inline Array array_guarded(const Shape *shape, DType dtype) {
   return a;
 }
 
-/* How the work is cut, preset as the contract in op.h says. */
+/* How the work is cut; free n_blocks. */
 static inline OpSplit split_of_call(const OpCall *call) {
-  OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
-  for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);
-  for (int o = 0; o < call->n_out; o++) split.work += shape_count(&call->out[o].shape);
-  if (call->op->split) call->op->split(call, &split);
-  return split;
+  int n_phases = op_phases(call);
+  int64_t *n_blocks = malloc((size_t)n_phases * sizeof *n_blocks);
+  assert_non_null(n_blocks);
+  return op_split(call, n_phases, n_blocks);
 }
 
 /* The shapes of the outputs are those of `node`. */
@@ -149,6 +148,7 @@ static inline void direct_deinit(Direct *d) {
   for (int i = 0; i < d->call.n_in; i++) guarded_free(d->in[i].data);
   for (int o = 0; o < d->call.n_out; o++) guarded_free(d->out[o].data);
   guarded_free(d->call.scratch);
+  free(d->split.n_blocks);
 }
 
 /* Returns new (free it): the elements as doubles. */

@@ -295,9 +295,11 @@ static bool several_blocks(Case *c, bool is_view) {
                  .n_attr = c->node->n_attr, .in = in, .out = out,
                  .attr = c->node->attr};
   OpSplit split = split_of_call(&call);
+  bool several = false;
   for (int phase = 0; phase < split.n_phases; phase++)
-    if (split.n_blocks[phase] > 1 && split.work / split.n_phases > 0) return true;
-  return false;
+    several = several || (split.n_blocks[phase] > 1 && split.work >= split.n_phases);
+  free(split.n_blocks);
+  return several;
 }
 
 static bool check_threads(Case *c, void *ctx) {

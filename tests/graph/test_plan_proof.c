@@ -73,9 +73,9 @@ static bool check_sample(const Op *op, const Sample *sample, double size) {
   Update u;
   Range range[MAX_OUT];
   update_init(&u, op, sample, size);
-  OpSplit split = op_split(&u.call);
-  for (int64_t block = 0; block < split.n_blocks[0]; block++)
-    op->run(&u.call, 0, block);
+  int64_t n_blocks;
+  op_split(&u.call, 1, &n_blocks);
+  for (int64_t block = 0; block < n_blocks; block++) op->run(&u.call, 0, block);
   op->range(&u.call, u.range, range);
   bool proved = true;
   for (int o = 0; o < u.call.n_out; o++) {
@@ -123,9 +123,9 @@ TEST(every_elementwise_op_stays_in_the_range_that_its_record_tells) {
         Update u;
         Range range;
         update_init(&u, op, s, size);
-        OpSplit split = op_split(&u.call);
-        for (int64_t block = 0; block < split.n_blocks[0]; block++)
-          op->run(&u.call, 0, block);
+        int64_t n_blocks;
+        op_split(&u.call, 1, &n_blocks);
+        for (int64_t block = 0; block < n_blocks; block++) op->run(&u.call, 0, block);
         op->range(&u.call, u.range, &range);
         for (int64_t i = 0; range_known(range) && i < shape_count(&u.out[0].shape);
              i++) {
