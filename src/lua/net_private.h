@@ -14,6 +14,12 @@ int net_evaluate(lua_State *L);
 extern const Kind evaluation_kind; /* of its options */
 extern const FamilyBinding evaluation_binding;
 
+/* net:cut, net:replace, net:clone; in net_reuse.c. */
+int net_cut(lua_State *L);
+int net_replace(lua_State *L);
+int net_clone(lua_State *L);
+extern const Kind clone_method;
+
 /* A value that is no layer as one: an activation, as nn.relu() gives it, or a table
  * with `forward` (bind_layer.c). NULL and a fault otherwise; raises nothing. */
 Object *bind_layer_from_value(lua_State *L, int arg, Fault *fault);

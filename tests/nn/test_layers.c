@@ -1,8 +1,10 @@
 /* test_layers.c: what holds of every layer, shown on the samples of its record: shapes,
- * saving and loading, the same bytes for any number of threads, planned or op by op, in
+ * saving, loading and cloning, the same bytes for any number of threads, planned or op
+ * by op, in
  * training and in inference; what help needs. Gradients: test_layers_gradients.c. */
 #include "nn/layer_sample.h"
 #include "graph/plan.h"
+#include "nn/reuse.h"
 #include "tempdir.h"
 
 enum { MOST_OUT = 2 * MAX_PORTS + 64 };
@@ -42,6 +44,7 @@ typedef struct Setup {
   int threads;
   bool training, planned;
   const char *load, *save; /* files of its state; or NULL */
+  bool clone;              /* a copy in place of the layer that was loaded */
 } Setup;
 
 static void check_shapes(const Layer *layer, const LayerSample *sample,
@@ -66,6 +69,12 @@ static Results run_layer(const Kind *kind, const LayerSample *sample,
   Layer *layer = sample_layer(kind, sample);
   if (setup->load && layer_load_file(&graph, layer, setup->load, &fault))
     fail_msg("%s", fault.text);
+  if (setup->clone) {
+    Layer *copy = layer_clone(&graph, layer, true, &fault);
+    if (!copy) fail_msg("nn.%s: %s", kind->name, fault.text);
+    object_release(layer);
+    layer = copy;
+  }
   Node *root[MOST_OUT], *wrt[MOST_OUT];
   Ports in = {.n = sample_inputs(sample)};
   for (int i = 0; i < in.n; i++) {
@@ -108,9 +117,9 @@ static void check_sample(const Kind *kind, const LayerSample *sample,
                          const char *file) {
   for (int training = 0; training < 2; training++) {
     static const struct { Setup setup; const char *what; } others[] = {
-        {{1, false, true, NULL, NULL}, "planned"},
-        {{3, false, false, NULL, NULL}, "3 threads"},
-        {{3, false, true, NULL, NULL}, "planned, 3 threads"}};
+        {{1, false, true, NULL, NULL, false}, "planned"},
+        {{3, false, false, NULL, NULL, false}, "3 threads"},
+        {{3, false, true, NULL, NULL, false}, "planned, 3 threads"}};
     Setup first = {.threads = 1, .training = training, .save = file};
     Results want = run_layer(kind, sample, &first);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
@@ -124,6 +133,10 @@ static void check_sample(const Kind *kind, const LayerSample *sample,
       Setup loaded = {.threads = 1, .load = file};
       Results got = run_layer(kind, sample, &loaded);
       check_equal(&want, &got, kind->name, "saved and loaded");
+      results_free(&got);
+      loaded.clone = true;
+      got = run_layer(kind, sample, &loaded);
+      check_equal(&want, &got, kind->name, "loaded and cloned");
       results_free(&got);
     }
     results_free(&want);
