@@ -10,6 +10,7 @@ typedef struct Evaluation {
   Loss *loss;
   ObjectList metrics;
   int64_t batch_size;
+  bool standard_error;
 } Evaluation;
 
 static const Option evaluation_options[] = {
@@ -24,6 +25,11 @@ static const Option evaluation_options[] = {
             "as classes; {}: none"},
     {.name = "batch_size", .kind = OPT_INT, .offset = offsetof(Evaluation, batch_size),
      .value = "256", .lo = 1, .hi = 1e9, .doc = "rows that are computed at once"},
+    {.name = "standard_error", .kind = OPT_BOOL,
+     .offset = offsetof(Evaluation, standard_error), .value = "false",
+     .doc = "adds a table `standard_error`: how far each metric would be off on other "
+            "rows, by the number of rows (equations: help of the metrics), NaN where "
+            "it is not known"},
     {0}};
 
 static const Family evaluation_family;
@@ -68,14 +74,33 @@ static bool is_given(lua_State *L, int arg, const char *option) {
   return given;
 }
 
-static void push_measures(lua_State *L, const Evaluation *e, const double *value) {
+/* A matrix as a tensor; releases it. */
+static void push_matrix(lua_State *L, Tensor **matrix) {
+  Node *node = graph_const(session_graph(L), *matrix);
+  tensor_release(*matrix);
+  *matrix = NULL;
+  if (!node) bind_raise_graph_fault(L);
+  bind_push_node(L, node);
+}
+
+static void push_errors(lua_State *L, const Evaluation *e, const double *error) {
+  lua_createtable(L, 0, e->metrics.n);
+  for (int i = 0; i < e->metrics.n; i++) {
+    bind_push_real(L, error[i]);
+    lua_setfield(L, -2, metric_name((const Metric *)e->metrics.v[i]));
+  }
+}
+
+static void push_measures(lua_State *L, const Evaluation *e, const double *value,
+                          const MeasureDetails *details) {
   lua_createtable(L, 0, e->metrics.n + 1);
   if (e->loss) {
     bind_push_real(L, value[0]);
     lua_setfield(L, -2, "loss");
   }
   for (int i = 0; i < e->metrics.n; i++) {
-    bind_push_real(L, value[i + 1]);
+    if (details->table[i]) push_matrix(L, &details->table[i]);
+    else bind_push_real(L, value[i + 1]);
     lua_setfield(L, -2, metric_name((const Metric *)e->metrics.v[i]));
   }
 }
@@ -91,11 +116,21 @@ int net_evaluate(lua_State *L) {
   int scope = bind_enter_call(L);
   if (add_defaults(e, net, set, metrics_given, &fault))
     return bind_raise_fault(L, &fault);
-  double *value = lua_newuserdatauv(L, (1 + (size_t)e->metrics.n) * sizeof *value, 0);
+  size_t n = (size_t)e->metrics.n;
+  double *value = lua_newuserdatauv(L, (1 + 2 * n) * sizeof *value, 0);
+  Tensor **table = lua_newuserdatauv(L, (1 + n) * sizeof(Tensor *), 0);
+  for (size_t i = 0; i < n; i++) table[i] = NULL;
+  MeasureDetails details = {value + 1 + n, table};
   if (train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size,
-                     value, &fault))
+                     value, &details, &fault)) {
+    for (size_t i = 0; i < n; i++) tensor_release(table[i]);
     return bind_raise_fault(L, &fault);
+  }
+  push_measures(L, e, value, &details);
+  if (e->standard_error) {
+    push_errors(L, e, details.error);
+    lua_setfield(L, -2, "standard_error");
+  }
   graph_scope_end(session_graph(L), scope);
-  push_measures(L, e, value);
   return 1;
 }

@@ -2,6 +2,7 @@
  * metric.h. */
 #include "nn/metric.h"
 #include "base/array.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +153,22 @@ Err measure_add(Measure *m, const MetricBatch *batch, Fault *fault) {
   return prefixed(m->metric, metric_kind(m->metric)->add(m, batch, fault), fault);
 }
 
+double metric_share_error(double p, double n) {
+  return n > 0 ? sqrt(p * (1 - p) / n) : NAN;
+}
+
+double metric_mean_error(double spread, double total, double squares) {
+  return total > 0 ? sqrt(spread / total * squares) / total : NAN;
+}
+
+double measure_error(const Measure *m, double value) {
+  const MetricKind *kind = metric_kind(m->metric);
+  return kind->error ? kind->error(m, value) : NAN;
+}
+
 Err measure_finish(const Measure *m, Graph *graph, double *value, Fault *fault) {
+  *value = NAN;
+  if (!metric_kind(m->metric)->finish) return ERR_OK;
   return prefixed(m->metric, metric_kind(m->metric)->finish(m, graph, value, fault),
                   fault);
 }

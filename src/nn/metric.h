@@ -68,6 +68,13 @@ typedef struct MetricKind {
   Err (*add)(Measure *m, const MetricBatch *batch, Fault *fault);
   /* Changes nothing: it may be asked again. NaN: not defined for these rows. */
   Err (*finish)(const Measure *m, Graph *graph, double *value, Fault *fault);
+  /* The standard error of that value, by how many rows there are: how far that of other
+   * rows from the same source would be off; its equation is the record's. NaN: not
+   * known. May be NULL. */
+  double (*error)(const Measure *m, double value);
+  /* In place of finish: a matrix, new, which is shown and not monitored. May be NULL.
+   */
+  Err (*table)(const Measure *m, Tensor **out, Fault *fault);
   /* What the metric's options say of how outputs are read. May be NULL. */
   void (*read)(const Metric *metric, Reading *reading);
 } MetricKind;
@@ -95,6 +102,9 @@ Err measure_add(Measure *m, const MetricBatch *batch, Fault *fault) WARN_UNUSED;
 Err measure_finish(const Measure *m, Graph *graph, double *value,
                    Fault *fault) WARN_UNUSED;
 
+/* NaN: not known. */
+double measure_error(const Measure *m, double value);
+
 /* Targets as metrics see them: under the output's shape where the two differ by a last
  * axis of 1 alone. The same values as loss_conform gives in expressions. */
 Array metric_target(const Array *output, const Array *target);
@@ -116,6 +126,13 @@ static inline double metric_weight(const MetricBatch *batch, int64_t i, int64_t 
   if (!batch->weight.data) return 1;
   return array_get(&batch->weight, i / (n / shape_count(&batch->weight.shape)));
 }
+
+/* Standard errors: of a share p of n rows, sqrt(p (1 - p) / n); of a mean over rows of
+ * weight w, sd / sqrt(n), by sum(w (x - mean)^2), sum(w) and sum(w^2): sd^2 is their
+ * first quotient, n = sum(w)^2 / sum(w^2), which without weights is the number of
+ * rows. */
+double metric_share_error(double p, double n);
+double metric_mean_error(double spread, double total, double squares);
 
 /* Room for `n` numbers in all, new ones 0. */
 Err measure_room(Measure *m, int64_t n, Fault *fault) WARN_UNUSED;

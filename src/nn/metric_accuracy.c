@@ -27,6 +27,10 @@ static Err finish_accuracy(const Measure *m, Graph *graph, double *value,
   return ERR_OK;
 }
 
+static double error(const Measure *m, double value) {
+  return metric_share_error(value, m->n ? m->v[ITEMS] : 0);
+}
+
 static const Option options[] = {METRIC_READ, METRIC_THRESHOLD, {0}};
 
 const MetricKind metric_accuracy = {
@@ -36,9 +40,9 @@ const MetricKind metric_accuracy = {
              .doc = "Share of rows whose largest output is that of the right class. Of "
                     "yes-no outputs: the share that is on the right side of the "
                     "threshold. An output that is NaN is wrong.",
-             .equation = "mean_n(argmax_j y_nj = t_n); mean_nj([y_nj >= threshold] = "
-                         "t_nj)",
+             .equation = "p = mean_n(argmax_j y_nj = t_n); mean_nj([y_nj >= threshold] "
+                         "= t_nj); standard error sqrt(p (1 - p) / n)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
     .goal = GOAL_MAX, .high = 1, .share = true, .check = metric_check_items,
     .add = add_accuracy,
-    .finish = finish_accuracy, .read = metric_read};
+    .finish = finish_accuracy, .error = error, .read = metric_read};

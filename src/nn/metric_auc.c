@@ -13,30 +13,6 @@ typedef struct Scored {
  * 0 a yes, below 0 a no. Rows of weight 0 are not there. */
 enum { QUESTIONS, FIRST_SCORED };
 
-/* What makes a row of outputs probabilities, as the loss does: divided by the sum, of
- * logits behind exp(y - most). */
-typedef struct RowScale {
-  double most, sum;
-} RowScale;
-
-static double share_at(const MetricBatch *batch, const Reading *reading, int64_t i,
-                       double most) {
-  double value = array_get(&batch->output, i);
-  return reading->logits ? exp(value - most) : value;
-}
-
-static RowScale row_scale(const MetricBatch *batch, const Reading *reading, int64_t at,
-                          int64_t width) {
-  RowScale row = {-INFINITY, 0};
-  for (int64_t c = 0; c < width; c++)
-    row.most = fmax(row.most, array_get(&batch->output, at + c));
-  if (!reading->logits && !reading->divided) return (RowScale){row.most, 1};
-  for (int64_t c = 0; c < width; c++)
-    row.sum += share_at(batch, reading, at + c, row.most);
-  if (row.sum == 0) row.sum = 1; /* zeros stay */
-  return row;
-}
-
 /* Scores of the classes of a row: their probabilities. Of two, one question: where the
  * loss does not divide them, the difference of the outputs, which orders rows as the
  * probability of class 2 does, with its ties. */
@@ -46,9 +22,9 @@ static void score_classes(const MetricBatch *batch, const Reading *reading, int6
     score[0] = array_get(&batch->output, at + 1) - array_get(&batch->output, at);
     return;
   }
-  RowScale row = row_scale(batch, reading, at, width);
+  RowScale row = metric_row_scale(batch, reading, at, width);
   for (int64_t c = width == 2 ? 1 : 0, q = 0; c < width; c++, q++)
-    score[2 * q] = share_at(batch, reading, at + c, row.most) / row.sum;
+    score[2 * q] = metric_share_at(batch, reading, at + c, row.most) / row.sum;
 }
 
 /* Score and answer of item i into `v`, of each question that it belongs to. */
@@ -145,6 +121,19 @@ static Err finish_auc(const Measure *m, Graph *graph, double *value, Fault *faul
   return ERR_OK;
 }
 
+/* By Hanley and McNeil, of one question. */
+static double auc_error(const Measure *m, double value) {
+  double yes = 0, no = 0, a = value;
+  if (m->n <= FIRST_SCORED || m->v[QUESTIONS] != 1) return NAN;
+  for (int64_t i = FIRST_SCORED + 1; i < m->n; i += 2) {
+    yes += fmax(m->v[i], 0);
+    no += fmax(-m->v[i], 0);
+  }
+  double q1 = a / (2 - a), q2 = 2 * a * a / (1 + a);
+  double sum = a * (1 - a) + (yes - 1) * (q1 - a * a) + (no - 1) * (q2 - a * a);
+  return sqrt(sum / (yes * no));
+}
+
 static Err check_scores(Object *object, Fault *fault) {
   ((ClassMetric *)object)->threshold = NAN;
   return metric_check_name(object, fault);
@@ -159,8 +148,10 @@ const MetricKind metric_auc = {
                     "score than a no, ties counted half, over all rows. Of more than "
                     "two classes: the mean of each class against the rest. NaN where "
                     "only one side occurs.",
-             .equation = "auc = (sum of ranks of yes - P (P + 1) / 2) / (P N), P yes "
-                         "and N no",
+             .equation = "a = (sum of ranks of yes - P (P + 1) / 2) / (P N), P yes "
+                         "and N no; standard error, of one question, sqrt((a (1 - a) + "
+                         "(P - 1) (a / (2 - a) - a^2) + (N - 1) (2 a^2 / (1 + a) - "
+                         "a^2)) / (P N))",
              .source = "Hanley and McNeil, Radiology 143 (1982)"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_scores,
-    .finish = finish_auc};
+    .finish = finish_auc, .error = auc_error};

@@ -37,6 +37,20 @@ static Err finish_balanced(const Measure *m, Graph *graph, double *value,
   return ERR_OK;
 }
 
+/* The classes are independent samples. */
+static double error(const Measure *m, double value) {
+  (void)value;
+  double sum = 0, n_met = 0;
+  for (int64_t i = 0; i + BIN <= m->n; i += BIN) {
+    double n = m->v[i + ITEMS];
+    if (n == 0) continue;
+    double own = metric_share_error(m->v[i + HITS] / n, n);
+    sum += own * own;
+    n_met++;
+  }
+  return n_met > 0 ? sqrt(sum) / n_met : NAN;
+}
+
 static const Option options[] = {METRIC_READ, METRIC_THRESHOLD, {0}};
 
 const MetricKind metric_balanced_accuracy = {
@@ -46,7 +60,8 @@ const MetricKind metric_balanced_accuracy = {
              .doc = "The share of right rows in each class, mean over the classes that "
                     "occur: what the accuracy would be if all were equally frequent. "
                     "Of a yes-no output, yes and no are the classes.",
-             .equation = "mean_c(hits_c / rows_c)",
+             .equation = "mean_c(p_c), p_c = hits_c / rows_c; standard error "
+                         "sqrt(sum_c(p_c (1 - p_c) / rows_c)) / C",
              .source = "Brodersen et al., ICPR 2010, section II"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_balanced,
-    .finish = finish_balanced};
+    .finish = finish_balanced, .error = error};

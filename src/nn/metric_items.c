@@ -71,6 +71,26 @@ Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Ite
                                     : class_item(batch, i, out, fault);
 }
 
+/* -- probabilities ----------------------------------------------------------------- */
+
+double metric_share_at(const MetricBatch *batch, const Reading *reading, int64_t i,
+                       double most) {
+  double value = array_get(&batch->output, i);
+  return reading->logits ? exp(value - most) : value;
+}
+
+RowScale metric_row_scale(const MetricBatch *batch, const Reading *reading, int64_t at,
+                          int64_t width) {
+  RowScale row = {-INFINITY, 0};
+  for (int64_t c = 0; c < width; c++)
+    row.most = fmax(row.most, array_get(&batch->output, at + c));
+  if (!reading->logits && !reading->divided) return (RowScale){row.most, 1};
+  for (int64_t c = 0; c < width; c++)
+    row.sum += metric_share_at(batch, reading, at + c, row.most);
+  if (row.sum == 0) row.sum = 1; /* zeros stay */
+  return row;
+}
+
 /* -- what can be measured ---------------------------------------------------------- */
 
 static Err refuse_shapes(const MetricBatch *batch, const char *allowed, Fault *fault) {

@@ -54,4 +54,15 @@ int64_t metric_n_items(const MetricBatch *batch, const Reading *reading);
 Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
                 Fault *fault) WARN_UNUSED;
 
+/* What makes probabilities of a row of `width` outputs from `at` on, as the loss does:
+ * each is divided by the sum, of logits behind exp(y - most). */
+typedef struct RowScale {
+  double most, sum;
+} RowScale;
+RowScale metric_row_scale(const MetricBatch *batch, const Reading *reading, int64_t at,
+                          int64_t width);
+/* Output i before it is divided. */
+double metric_share_at(const MetricBatch *batch, const Reading *reading, int64_t i,
+                       double most);
+
 #endif

@@ -18,19 +18,36 @@ static Err check_numbers(const Metric *metric, const MetricBatch *batch, Fault *
 
 /* -- errors ------------------------------------------------------------------------ */
 
-enum { SUM, COUNT, N_SUMS };
+/* Of all elements; and of the rows, of which each is the mean of its elements. */
+enum { SUM, COUNT, ROW_MEAN, ROW_SPREAD, ROW_SQUARES, N_SUMS };
+
+/* The row's sum and count are the last ones of all. */
+static void end_row(Measure *m, double sum, double count) {
+  if (count == 0) return;
+  double off = sum / count - m->v[ROW_MEAN];
+  m->v[ROW_MEAN] += count * off / m->v[COUNT];
+  m->v[ROW_SPREAD] += count * off * (sum / count - m->v[ROW_MEAN]);
+  m->v[ROW_SQUARES] += count * count;
+}
 
 static Err add_errors(Measure *m, const MetricBatch *batch, bool squared,
                       Fault *fault) {
   int64_t n = shape_count(&batch->output.shape);
   Err err = measure_room(m, N_SUMS, fault);
+  int64_t width = n / batch->output.shape.dim[0];
+  double sum = 0, count = 0;
   if (err) return err;
   for (int64_t i = 0; i < n; i++) {
     double e = array_get(&batch->output, i) - array_get(&batch->target, i);
-    double w = metric_weight(batch, i, n);
-    if (w == 0) continue;
-    m->v[SUM] += w * (squared ? e * e : fabs(e));
-    m->v[COUNT] += w;
+    double w = metric_weight(batch, i, n), x = w * (squared ? e * e : fabs(e));
+    if (i % width == 0) sum = count = 0;
+    if (w != 0) {
+      m->v[SUM] += x;
+      m->v[COUNT] += w;
+      sum += x;
+      count += w;
+    }
+    if ((i + 1) % width == 0) end_row(m, sum, count);
   }
   return ERR_OK;
 }
@@ -49,6 +66,16 @@ static Err finish_mean(const Measure *m, Graph *graph, double *value, Fault *fau
   return ERR_OK;
 }
 
+static double mean_error(const Measure *m, double value) {
+  (void)value;
+  if (!m->n) return NAN;
+  return metric_mean_error(m->v[ROW_SPREAD], m->v[COUNT], m->v[ROW_SQUARES]);
+}
+
+static double root_error(const Measure *m, double value) {
+  return mean_error(m, value) / (2 * value);
+}
+
 static Err finish_root(const Measure *m, Graph *graph, double *value, Fault *fault) {
   Err err = finish_mean(m, graph, value, fault);
   *value = sqrt(*value);
@@ -57,7 +84,8 @@ static Err finish_root(const Measure *m, Graph *graph, double *value, Fault *fau
 
 /* -- r2 ---------------------------------------------------------------------------- */
 
-enum { RESIDUAL, SEEN, MEAN, SPREAD, N_R2 }; /* SEEN: sum of weights */
+/* SEEN: sum of weights of elements, ROWS: of rows. */
+enum { RESIDUAL, SEEN, MEAN, SPREAD, ROWS, N_R2 };
 
 static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
   int64_t n = shape_count(&batch->output.shape);
@@ -67,6 +95,7 @@ static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
     double t = array_get(&batch->target, i), e = array_get(&batch->output, i) - t;
     double from_mean = t - m->v[MEAN], w = metric_weight(batch, i, n);
     if (w == 0) continue;
+    if (i % (n / batch->output.shape.dim[0]) == 0) m->v[ROWS] += w;
     m->v[RESIDUAL] += w * (e * e);
     m->v[SEEN] += w;
     m->v[MEAN] += w * from_mean / m->v[SEEN];
@@ -81,6 +110,10 @@ static Err finish_r2(const Measure *m, Graph *graph, double *value, Fault *fault
   return ERR_OK;
 }
 
+static double r2_error(const Measure *m, double value) {
+  return value >= 0 ? 2 * sqrt(value) * (1 - value) / sqrt(m->v[ROWS]) : NAN;
+}
+
 /* -- records ----------------------------------------------------------------------- */
 
 static const Option options[] = {METRIC_NAME, {0}};
@@ -89,19 +122,21 @@ const MetricKind metric_mse = {
     .kind = {.name = "mse", .alias = "mean_squared_error", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Mean squared error over all elements.",
-             .equation = "mse = mean((y - t)^2)",
+             .equation = "mse = mean((y - t)^2); standard error sd(mean of a row) / "
+                         "sqrt(n)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
     .goal = GOAL_MIN, .check = check_numbers, .add = add_squares,
-    .finish = finish_mean};
+    .finish = finish_mean, .error = mean_error};
 
 const MetricKind metric_mae = {
     .kind = {.name = "mae", .alias = "mean_absolute_error", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Mean absolute error over all elements.",
-             .equation = "mae = mean(|y - t|)",
+             .equation = "mae = mean(|y - t|); standard error sd(mean of a row) / "
+                         "sqrt(n)",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
     .goal = GOAL_MIN, .check = check_numbers, .add = add_distances,
-    .finish = finish_mean};
+    .finish = finish_mean, .error = mean_error};
 
 const MetricKind metric_rmse = {
     .kind = {.name = "rmse", .alias = "root_mean_squared_error",
@@ -109,10 +144,11 @@ const MetricKind metric_rmse = {
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Root of the mean squared error over all elements, in the unit of "
                     "the targets.",
-             .equation = "rmse = sqrt(mean((y - t)^2))",
+             .equation = "rmse = sqrt(mean((y - t)^2)); standard error that of mse / "
+                         "(2 rmse)",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
     .goal = GOAL_MIN, .check = check_numbers, .add = add_squares,
-    .finish = finish_root};
+    .finish = finish_root, .error = root_error};
 
 const MetricKind metric_r2 = {
     .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
@@ -120,6 +156,9 @@ const MetricKind metric_r2 = {
              .doc = "Share of the targets' variance that the outputs explain, over all "
                     "elements: 1 is perfect, 0 as good as always giving their mean, "
                     "below 0 worse; NaN where all targets are equal.",
-             .equation = "r2 = 1 - sum((y - t)^2) / sum((t - mean(t))^2)",
+             .equation = "r2 = 1 - sum((y - t)^2) / sum((t - mean(t))^2); standard "
+                         "error 2 sqrt(r2) (1 - r2) / sqrt(n), for errors that do not "
+                         "depend on y",
              .source = "Draper and Smith, Applied Regression Analysis, 1.3"},
-    .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .finish = finish_r2};
+    .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .finish = finish_r2,
+    .error = r2_error};

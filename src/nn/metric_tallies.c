@@ -65,41 +65,97 @@ static double f1_of(const Tally *t) {
   return share(2 * t->hits, 2 * t->hits + t->alarms + t->misses);
 }
 
-/* Classes that neither occur nor are predicted are left out of the mean. */
-static double averaged(const Measure *m, Average average, double (*of)(const Tally *)) {
-  int64_t n = (m->n - FIRST_TALLY) / TALLY, n_met = 0;
-  Tally all = {0};
+/* Squares of standard errors, of shares of so many items. f1 by its derivatives with
+ * respect to the counts, which are multinomial. */
+static double precision_variance(const Tally *t) {
+  double p = precision_of(t);
+  return share(p * (1 - p), t->hits + t->alarms);
+}
+static double recall_variance(const Tally *t) {
+  double r = recall_of(t);
+  return share(r * (1 - r), t->hits + t->misses);
+}
+static double f1_variance(const Tally *t) {
+  double wrong = t->alarms + t->misses, all = 2 * t->hits + wrong;
+  return share(4 * t->hits * wrong * (t->hits + wrong), all * all * all * all);
+}
+
+static Tally tally_at(const Measure *m, int64_t q) {
+  const double *v = &m->v[FIRST_TALLY + TALLY * q];
+  return (Tally){v[0], v[1], v[2]};
+}
+
+static int64_t count_questions(const Measure *m) {
+  return (m->n - FIRST_TALLY) / TALLY;
+}
+
+/* The sum over classes that occur or are predicted; how many these are; and the counts
+ * of all together. */
+static double sum_of(const Measure *m, double (*of)(const Tally *), Tally *all,
+                     double *n_met) {
   double sum = 0;
-  for (int64_t q = 0; q < n; q++) {
-    const double *v = &m->v[FIRST_TALLY + TALLY * q];
-    Tally t = {v[0], v[1], v[2]};
-    all = (Tally){all.hits + t.hits, all.alarms + t.alarms, all.misses + t.misses};
+  *all = (Tally){0};
+  *n_met = 0;
+  for (int64_t q = 0; q < count_questions(m); q++) {
+    Tally t = tally_at(m, q);
+    *all = (Tally){all->hits + t.hits, all->alarms + t.alarms, all->misses + t.misses};
     if (t.hits + t.alarms + t.misses == 0) continue;
     sum += of(&t);
-    n_met++;
+    ++*n_met;
   }
-  if (average == AVERAGE_MICRO) return of(&all);
-  return share(sum, (double)n_met);
+  return sum;
+}
+
+static Average average_of(const Measure *m) {
+  Average average = (Average)((const TallyMetric *)m->metric)->average;
+  if (average != AVERAGE_AUTO) return average;
+  return m->v[SINGLE] ? AVERAGE_BINARY : AVERAGE_MACRO;
 }
 
 static Err finish_tallies(const Measure *m, double (*of)(const Tally *), double *value,
                           Fault *fault) {
-  Average average = (Average)((const TallyMetric *)m->metric)->average;
   *value = NAN;
   if (!m->n) return ERR_OK;
-  if (average == AVERAGE_AUTO) average = m->v[SINGLE] ? AVERAGE_BINARY : AVERAGE_MACRO;
+  Average average = average_of(m);
+  Tally all;
+  double n_met;
   if (average != AVERAGE_BINARY) {
-    *value = averaged(m, average, of);
+    double sum = sum_of(m, of, &all, &n_met);
+    *value = average == AVERAGE_MICRO ? of(&all) : share(sum, n_met);
     return ERR_OK;
   }
   if (!m->v[SINGLE])
     return fault_set(fault, ERR_VALUE,
                      "average = \"binary\" is for two classes or one yes-no output, "
                      "not for %lld; allowed here: \"macro\", \"micro\"",
-                     (long long)((m->n - FIRST_TALLY) / TALLY));
-  const double *v = &m->v[m->n - TALLY]; /* of class 2, or of yes */
-  *value = of(&(Tally){v[0], v[1], v[2]});
+                     (long long)count_questions(m));
+  Tally last = tally_at(m, count_questions(m) - 1); /* of class 2, or of yes */
+  *value = of(&last);
   return ERR_OK;
+}
+
+/* Of the mean over classes as if they were independent samples. */
+static double tallies_error(const Measure *m, double (*variance)(const Tally *)) {
+  if (!m->n) return NAN;
+  Average average = average_of(m);
+  Tally all;
+  double n_met, sum = sum_of(m, variance, &all, &n_met);
+  if (average == AVERAGE_MACRO) return n_met > 0 ? sqrt(sum) / n_met : NAN;
+  if (average == AVERAGE_BINARY) all = tally_at(m, count_questions(m) - 1);
+  return sqrt(variance(&all));
+}
+
+static double precision_error(const Measure *m, double value) {
+  (void)value;
+  return tallies_error(m, precision_variance);
+}
+static double recall_error(const Measure *m, double value) {
+  (void)value;
+  return tallies_error(m, recall_variance);
+}
+static double f1_error(const Measure *m, double value) {
+  (void)value;
+  return tallies_error(m, f1_variance);
 }
 
 static Err finish_precision(const Measure *m, Graph *graph, double *value,
@@ -134,20 +190,22 @@ const MetricKind metric_precision = {
              .options = options, .check = metric_check_class_options,
              .doc = "Of the rows that are predicted as a class, the share that belongs "
                     "to it; 0 where none is predicted.",
-             .equation = "p = hits / (hits + false alarms)",
+             .equation = "p = hits / (hits + false alarms); standard error sqrt(p (1 - "
+                         "p) / (hits + false alarms))",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
-    .finish = finish_precision};
+    .finish = finish_precision, .error = precision_error};
 
 const MetricKind metric_recall = {
     .kind = {.name = "recall", .family = &metric_family, .size = sizeof(TallyMetric),
              .options = options, .check = metric_check_class_options,
              .doc = "Of the rows of a class, the share that is predicted as it; 0 "
                     "where there are none.",
-             .equation = "r = hits / (hits + misses)",
+             .equation = "r = hits / (hits + misses); standard error sqrt(r (1 - r) / "
+                         "(hits + misses))",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
-    .finish = finish_recall};
+    .finish = finish_recall, .error = recall_error};
 
 const MetricKind metric_f1 = {
     .kind = {.name = "f1", .alias = "f1_score", .family = &metric_family,
@@ -155,7 +213,8 @@ const MetricKind metric_f1 = {
              .check = metric_check_class_options,
              .doc = "Harmonic mean of precision and recall. With average = \"macro\": "
                     "the mean over the classes.",
-             .equation = "f1 = 2 hits / (2 hits + false alarms + misses)",
+             .equation = "f1 = 2 a / (2 a + b), a hits, b false alarms and misses; "
+                         "standard error 2 sqrt(a b (a + b)) / (2 a + b)^2",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
-    .finish = finish_f1};
+    .finish = finish_f1, .error = f1_error};

@@ -262,9 +262,21 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
   return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
 }
 
+static Err add_details(const Measures *measures, const double *value,
+                       const MeasureDetails *out, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; out && !err && i < measures->n; i++) {
+    const Measure *m = &measures->v[i];
+    const MetricKind *kind = metric_kind(m->metric);
+    out->error[i] = measure_error(m, value[i]);
+    if (kind->table) err = kind->table(m, &out->table[i], fault);
+  }
+  return err;
+}
+
 Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                    const ObjectList *metrics, int64_t batch_size, double *value,
-                   Fault *fault) {
+                   const MeasureDetails *details, Fault *fault) {
   Evaluation e = {.graph = graph, .net = net, .loss = loss};
   Err err = dataset_need_rows(set, "evaluation", fault);
   if (err) return err;
@@ -281,6 +293,7 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
   graph->training = false;
   err = measures_open(&e.measures, metrics, "net:evaluate", fault);
   if (!err) err = add_all(&e, set, batch_size, value, fault);
+  if (!err) err = add_details(&e.measures, value + 1, details, fault);
   measures_close(&e.measures);
   graph->training = training;
   return err;

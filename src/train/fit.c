@@ -35,6 +35,13 @@ static Err fit_check(Object *object, Fault *fault) {
                      "train.fit: option \"validation\": got %g, allowed: a share "
                      "between 0 and 1, or a data set",
                      fit->validation);
+  for (int i = 0; i < fit->metrics.n; i++)
+    if (metric_kind((const Metric *)fit->metrics.v[i])->table)
+      return fault_set(fault, ERR_VALUE,
+                       "train.fit: option \"metrics\": %s is a matrix, which has no "
+                       "column in a history; net:evaluate(set, { metrics = { \"%s\" } "
+                       "}) gives it",
+                       fit->metrics.v[i]->kind->name, fit->metrics.v[i]->kind->name);
   return ERR_OK;
 }
 
@@ -423,7 +430,8 @@ static Err measure_validation(Work *w) {
   const Fit *fit = w->run.fit;
   if (!w->validation) return ERR_OK;
   return train_evaluate(w->run.graph, w->run.net, w->validation, fit->loss,
-                        &fit->metrics, fit->batch_size, w->validation_value, w->fault);
+                        &fit->metrics, fit->batch_size, w->validation_value, NULL,
+                        w->fault);
 }
 
 static Err record_epoch(Work *w) {
@@ -493,7 +501,7 @@ static Err measure_test(Work *w) {
   Dataset *test = complete_like(w, fit->test);
   if (!test) return w->fault->code;
   Err err = train_evaluate(w->run.graph, w->run.net, test, fit->loss, &fit->metrics,
-                           fit->batch_size, w->value, w->fault);
+                           fit->batch_size, w->value, NULL, w->fault);
   dataset_release(test);
   for (int i = 0; !err && i <= fit_n_metrics(w); i++)
     err = history_test(w->run.history, prefixed(name, "test_", w, i), w->value[i],

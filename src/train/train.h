@@ -175,12 +175,20 @@ Err weight_by_mask(Tensor **out, const Array *weight, const Array *mask,
 Err weight_of_rows(Tensor **room, const Dataset *set, int64_t row, const Shape *of,
                    bool masked, Array *out, Fault *fault) WARN_UNUSED;
 
+/* What there is beside the values of n metrics: standard errors, NaN where none is
+ * known, and matrices, NULL where the metric is a number; new ones, the caller's. */
+typedef struct MeasureDetails {
+  double *error;
+  Tensor **table;
+} MeasureDetails;
+
 /* Loss (unless NULL) and metrics over a set, in inference mode, exact over all its
  * rows, into value[0 .. n], where value[0] is the loss (NaN without one). Without a
- * loss, outputs are read as by the one that the net was trained with. */
+ * loss, outputs are read as by the one that the net was trained with. `details` NULL:
+ * not wanted. */
 Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                    const ObjectList *metrics, int64_t batch_size, double *value,
-                   Fault *fault) WARN_UNUSED;
+                   const MeasureDetails *details, Fault *fault) WARN_UNUSED;
 
 /* -- callbacks --------------------------------------------------------------------- */
 

@@ -22,6 +22,8 @@ static Metric *metric_of(const char *name) {
   fault = (Fault){0};
   Metric *metric = (Metric *)family_make(&metric_family, name, &fault);
   assert_non_null(metric);
+  const Option *k = option_named(metric->object.kind, "k");
+  if (k && give_number(&metric->object, k, 2, &fault)) fail_msg("%s", fault.text);
   return metric;
 }
 
@@ -362,9 +364,10 @@ TEST(a_row_of_weight_2_counts_as_two_and_one_of_0_not_at_all) {
   for (const Kind *const *k = metric_family.kinds; *k; k++) {
     const MetricKind *kind = (const MetricKind *)*k;
     if (*k == metric_family.from_function) continue;
-    if (kind->goal == GOAL_MAX && kind->high == 1) {
-      counts_weights((*k)->name, &five, classes, NAN);
-      counts_weights((*k)->name, &sides, logits, NAN);
+    bool both_ways = option_named(*k, "kind"), of_rows = option_named(*k, "k");
+    if (both_ways || of_rows) {
+      if (!kind->table) counts_weights((*k)->name, &five, classes, NAN);
+      if (both_ways && !kind->table) counts_weights((*k)->name, &sides, logits, NAN);
     } else {
       counts_weights((*k)->name, &some, numbers, NAN);
     }
@@ -464,10 +467,11 @@ TEST(records_of_metrics_are_whole) {
     const MetricKind *kind = (const MetricKind *)*k;
     assert_non_null(kind->kind.doc);
     assert_non_null(kind->kind.equation);
-    assert_true(kind->add && kind->finish && kind->low <= kind->high);
+    assert_true(kind->add && !kind->finish == !!kind->table);
+    assert_true(kind->low <= kind->high);
     if (*k == metric_family.from_function) continue;
     assert_non_null(kind->kind.source);
-    assert_true(kind->goal != GOAL_NONE);
+    assert_true((kind->goal != GOAL_NONE) == (kind->finish != NULL));
   }
 }
 

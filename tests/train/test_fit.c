@@ -443,7 +443,7 @@ static double loss_on_all(World *w) {
   double value[2];
   const ObjectList none = {0};
   assert_int_equal(train_evaluate(&w->graph, w->net, w->set, w->fit->loss, &none, 100,
-                                  value, &w->fault),
+                                  value, NULL, &w->fault),
                    ERR_OK);
   return value[0];
 }

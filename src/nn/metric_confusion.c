@@ -1,0 +1,56 @@
+/* metric_confusion.c: how often each class is taken for each: a matrix. */
+#include "nn/metric_items.h"
+#include <math.h>
+
+/* v[0]: classes; then rows of true classes, columns of predicted ones. */
+enum { CLASSES, FIRST };
+
+static Err check_items(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  Err err = metric_check_items(metric, batch, fault);
+  int64_t width = reading_width(&batch->output.shape);
+  if (err || metric_reading(metric, batch).as == READ_CATEGORICAL || width == 1)
+    return err;
+  return fault_set(fault, ERR_SHAPE,
+                   "%lld yes-no outputs have a matrix each; allowed: classes, or one "
+                   "yes-no output",
+                   (long long)width);
+}
+
+static Err add_items(Measure *m, const MetricBatch *batch, Fault *fault) {
+  Reading reading = metric_reading(m->metric, batch);
+  int64_t n = metric_n_items(batch, &reading);
+  int64_t classes = reading.as == READ_BINARY ? 2 : reading_width(&batch->output.shape);
+  Err err = measure_room(m, FIRST + classes * classes, fault);
+  if (!err) m->v[CLASSES] = (double)classes;
+  for (int64_t i = 0; !err && i < n; i++) {
+    Item item = {0};
+    double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
+    err = metric_item(batch, &reading, i, &item, fault);
+    if (err || !item.got) continue;
+    m->v[FIRST + (item.want - 1) * classes + item.got - 1] += w;
+  }
+  return err;
+}
+
+static Err table(const Measure *m, Tensor **out, Fault *fault) {
+  int64_t classes = m->n ? (int64_t)m->v[CLASSES] : 0;
+  *out = tensor_new(NULL, DT_REAL, &SHAPE_OF(classes, classes), fault);
+  for (int64_t i = 0; *out && i < classes * classes; i++)
+    array_set(&(*out)->a, i, m->v[FIRST + i]);
+  return *out ? ERR_OK : fault->code;
+}
+
+static const Option options[] = {METRIC_READ, METRIC_THRESHOLD, {0}};
+
+const MetricKind metric_confusion_matrix = {
+    .kind = {.name = "confusion_matrix", .alias = "confusion", .family = &metric_family,
+             .size = sizeof(ClassMetric), .options = options,
+             .check = metric_check_class_options,
+             .doc = "How many rows of each class (down) are taken for each class "
+                    "(across), a matrix, which net:evaluate gives; nothing can be "
+                    "monitored by it. Of a yes-no output no is 1, yes 2. A row whose "
+                    "output is NaN is in no column.",
+             .equation = "m[t, j] = #{n: t_n = t, argmax_k y[n, k] = j}",
+             .source = "Stehman, Remote Sensing of Environment 62 (1997)"},
+    .check = check_items, .add = add_items, .table = table};

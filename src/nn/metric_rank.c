@@ -1,0 +1,84 @@
+/* metric_rank.c: is the right class among the largest outputs of a row? */
+#include "nn/metric_items.h"
+#include <math.h>
+
+typedef struct TopK {
+  ClassMetric class;
+  int64_t k;
+} TopK;
+
+enum { HITS, ITEMS, N_TOP };
+
+/* Does the row hold fewer than k outputs larger than that of the class, and no NaN?
+ * Ties are in favour. */
+static bool is_among(const MetricBatch *batch, int64_t row, int64_t class, int64_t k) {
+  int64_t width = reading_width(&batch->output.shape), n_larger = 0;
+  double own = array_get(&batch->output, row * width + class - 1);
+  for (int64_t c = 0; c < width; c++) {
+    double other = array_get(&batch->output, row * width + c);
+    if (isnan(other)) return false;
+    n_larger += other > own;
+  }
+  return n_larger < k;
+}
+
+static Err check_rows(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  int64_t k = ((const TopK *)metric)->k, width = reading_width(&batch->output.shape);
+  Err err = metric_check_items(metric, batch, fault);
+  if (err || k < width) return err;
+  return fault_set(fault, ERR_VALUE,
+                   "the right one of %lld classes is always among the %lld largest; "
+                   "allowed: k from 1 to %lld",
+                   (long long)width, (long long)k, (long long)width - 1);
+}
+
+static Err add_rows(Measure *m, const MetricBatch *batch, Fault *fault) {
+  Reading reading = metric_reading(m->metric, batch);
+  int64_t k = ((const TopK *)m->metric)->k, n = metric_n_items(batch, &reading);
+  Err err = measure_room(m, N_TOP, fault);
+  for (int64_t i = 0; !err && i < n; i++) {
+    Item item = {0};
+    double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
+    if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
+    if (is_among(batch, i, item.want, k)) m->v[HITS] += w;
+    m->v[ITEMS] += w;
+  }
+  return err;
+}
+
+static Err finish(const Measure *m, Graph *graph, double *value, Fault *fault) {
+  (void)graph, (void)fault;
+  *value = m->n && m->v[ITEMS] > 0 ? m->v[HITS] / m->v[ITEMS] : NAN;
+  return ERR_OK;
+}
+
+static double error(const Measure *m, double value) {
+  return metric_share_error(value, m->n ? m->v[ITEMS] : 0);
+}
+
+static Err check(Object *object, Fault *fault) {
+  ((ClassMetric *)object)->as = READ_CATEGORICAL;
+  ((ClassMetric *)object)->threshold = NAN;
+  return metric_check_name(object, fault);
+}
+
+static const Option options[] = {
+    METRIC_NAME,
+    {.name = "k", .kind = OPT_INT, .offset = offsetof(TopK, k), .value = "5",
+     .position = 1, .lo = 1, .hi = 1e9, .doc = "how many of the largest outputs"},
+    {0}};
+
+const MetricKind metric_top_k = {
+    .kind = {.name = "top_k_accuracy",
+             .alias = "top_k top_k_categorical_accuracy "
+                      "sparse_top_k_categorical_accuracy TopKCategoricalAccuracy",
+             .family = &metric_family, .size = sizeof(TopK), .options = options,
+             .check = check,
+             .doc = "Share of rows whose class is among the k largest outputs; ties "
+                    "are in favour, a row with a NaN is wrong.",
+             .equation = "p = mean_n(fewer than k outputs of row n are above y[n, "
+                         "t_n]); standard error sqrt(p (1 - p) / n)",
+             .source = "Russakovsky et al., IJCV 115 (2015), section 4.1"},
+    .goal = GOAL_MAX, .high = 1, .share = true, .check = check_rows, .add = add_rows,
+    .finish = finish, .error = error};
