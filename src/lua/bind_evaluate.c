@@ -44,7 +44,8 @@ const FamilyBinding evaluation_binding = {.family = &evaluation_family};
 static bool knows_classes(const Loss *loss) {
   if (!loss) return true;
   LossTargets targets = loss_targets(loss);
-  return targets != TARGETS_OWN && targets != TARGETS_NUMBERS;
+  return targets != TARGETS_OWN && targets != TARGETS_NUMBERS &&
+         targets != TARGETS_ALIKE;
 }
 
 /* What was not asked: loss and metrics that the net was trained with, else the accuracy

@@ -101,7 +101,8 @@ Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row,
   switch (loss_targets(loss)) {
   case TARGETS_YES_NO: return op_targets_check(t, true, first_row, fault);
   case TARGETS_DISTRIBUTIONS: return op_targets_check(t, false, first_row, fault);
-  case TARGETS_LABELS: return op_labels_check(t, 0, first_row * per_row, fault);
+  case TARGETS_LABELS:
+  case TARGETS_ALIKE: return op_labels_check(t, 0, first_row * per_row, fault);
   case TARGETS_OWN:
   case TARGETS_NUMBERS: break;
   }
@@ -157,7 +158,8 @@ static Node *first_axes(Graph *graph, Node *weight, const Shape *of) {
 
 double loss_stand_in(const Loss *loss, DType dtype) {
   LossTargets targets = loss_targets(loss);
-  return targets == TARGETS_LABELS || (targets == TARGETS_YES_NO && dtype != DT_REAL);
+  return targets == TARGETS_LABELS || targets == TARGETS_ALIKE ||
+         (targets == TARGETS_YES_NO && dtype != DT_REAL);
 }
 
 /* The target where the weight is not 0, else one that the loss may have: what is there
@@ -206,9 +208,13 @@ static bool always_one(const Node *output) {
          known_distributions(&output->known);
 }
 
-static Node *values_of(Graph *graph, const Loss *loss, Node *output, Node *target) {
+/* `weight` and `counts`: of a loss that couples rows. */
+static Node *values_of(Graph *graph, const Loss *loss, Node *output, Node *target,
+                       Node *weight, Node **counts) {
+  const LossKind *kind = loss_kind(loss);
   if (loss_targets(loss) == TARGETS_OWN || !always_one(output))
-    return loss_kind(loss)->values(graph, loss, output, target);
+    return kind->coupled ? kind->coupled(graph, loss, output, target, weight, counts)
+                         : kind->values(graph, loss, output, target);
   fault_set(&graph->fault, ERR_VALUE,
             "the output is the softmax of one unit, which is always 1: use sigmoid, "
             "with binary_crossentropy for yes or no");
@@ -223,13 +229,28 @@ static Node *prefixed(Graph *graph, const Loss *loss, Node *made) {
 
 Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
   if (!output || !target || graph->fault.code) return NULL;
-  return prefixed(graph, loss, values_of(graph, loss, output, target));
+  Node *counts = NULL;
+  return prefixed(graph, loss, values_of(graph, loss, output, target, NULL, &counts));
+}
+
+/* Of a loss that couples rows. */
+static Node *coupled_mean(Graph *graph, const Loss *loss, const LossBatch *batch,
+                          Node *target, Node *weight) {
+  Node *output = batch->output, *counts = NULL;
+  if (!output || !target || graph->fault.code) return NULL;
+  const Shape rows = SHAPE_OF(output->shape.rank ? output->shape.dim[0] : 1);
+  Node *w = weight ? first_axes(graph, weight, &rows) : NULL;
+  if (weight && !w) return refuse_weight(graph, weight, output);
+  Node *values = values_of(graph, loss, output, target, w, &counts);
+  return values ? weighted_mean(graph, values, counts, batch->part) : NULL;
 }
 
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch) {
   Node *weight = joint_weight(graph, batch->weight, batch->mask);
   Node *target = weight ? counted_target(graph, loss, batch->target, weight)
                         : batch->target;
+  if (loss_kind(loss)->coupled)
+    return prefixed(graph, loss, coupled_mean(graph, loss, batch, target, weight));
   Node *values = loss_values(graph, loss, batch->output, target);
   if (!values) return NULL;
   if (weight)

@@ -39,16 +39,22 @@ typedef enum LossTargets {
   TARGETS_YES_NO,              /* how much each output is a yes, from 0 to 1; integers
                                   are labels: 1 no, 2 yes */
   TARGETS_LABELS,              /* a class label from 1 for each row of C outputs */
-  TARGETS_DISTRIBUTIONS        /* for each row of C outputs C shares from 0 to 1 */
+  TARGETS_DISTRIBUTIONS,       /* for each row of C outputs C shares from 0 to 1 */
+  TARGETS_ALIKE                /* labels from 1, which say what rows are alike and
+                                  nothing of their outputs */
 } LossTargets;
 
 typedef struct LossKind {
   Kind kind;
   /* One value per example, [N]; per step of a sequence, [N, T]; or per element, [N,
-   * ...], of which the example's value is the mean. One that couples rows gives a value
-   * for each pair of them, [P]. One number: the function of a user alone. NULL after a
-   * fault, which is then in graph->fault. */
+   * ...], of which the example's value is the mean. One number: the function of a user
+   * alone. NULL after a fault, which is then in graph->fault. */
   Node *(*values)(Graph *graph, const Loss *loss, Node *output, Node *target);
+  /* In its place, of a loss that couples rows: values [P] of pairs of them, or the
+   * like, and what each counts by the rows' weights [N] (NULL: all 1), 0 where it is
+   * none. Rows of weight 0 may hold anything. */
+  Node *(*coupled)(Graph *graph, const Loss *loss, Node *output, Node *target,
+                   Node *weight, Node **counts);
   /* What it takes the output for; NULL: FORM_PLAIN. */
   LossForm (*form)(const Loss *loss, const Node *output);
   const char *fold; /* the op it folds, "softmax" or "sigmoid"; NULL: none */

@@ -264,6 +264,50 @@ static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
   return cross_entropy(graph, op_where(graph, op_eq(graph, t, zero), zero, terms));
 }
 
+typedef struct ClassFocal {
+  EntropyLoss entropy;
+  double gamma;
+} ClassFocal;
+
+/* 1 - p from log p, which keeps its digits where p is near 1. */
+static Node *one_less(Graph *graph, Node *log_p) {
+  return op_neg(graph, op_expm1(graph, log_p));
+}
+
+/* -sum_j t_j (1 - p_j)^gamma log p_j; a target of 0 adds 0. */
+static Node *focal_rows(Graph *graph, const Loss *loss, Node *output, Node *t) {
+  Node *z, *p;
+  if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
+  Node *zero = graph_scalar(graph, 0);
+  Node *gamma = graph_scalar(graph, ((const ClassFocal *)loss)->gamma);
+  Node *log_p = z ? op_log_softmax(graph, z, z->shape.rank - 1) : op_log(graph, p);
+  Node *easy = op_pow(graph, one_less(graph, log_p), gamma);
+  Node *terms = op_mul(graph, t, op_mul(graph, easy, log_p));
+  return cross_entropy(graph, op_where(graph, op_eq(graph, t, zero), zero, terms));
+}
+
+static Node *categorical_focal_values(Graph *graph, const Loss *loss, Node *output,
+                                      Node *target) {
+  if (output->shape.rank < 2 || !shape_equal(&output->shape, &target->shape))
+    return loss_refuse(graph,
+                       "output and target must have the same shape [N, C]; for labels "
+                       "use sparse_categorical_focal",
+                       output, target);
+  if (loss_one_class(graph, output)) return NULL;
+  double n_classes = (double)output->shape.dim[output->shape.rank - 1];
+  Node *t = smoothed(graph, loss, loss_shares(graph, loss, target), n_classes);
+  return focal_rows(graph, loss, output, t);
+}
+
+static Node *sparse_focal_values(Graph *graph, const Loss *loss, Node *output,
+                                 Node *target) {
+  Node *labels = loss_labels(graph, output, target);
+  if (!labels) return NULL;
+  int64_t c = output->shape.dim[output->shape.rank - 1];
+  Node *hot = op_reshape(graph, op_one_hot(graph, labels, c), &output->shape);
+  return focal_rows(graph, loss, output, smoothed(graph, loss, hot, (double)c));
+}
+
 /* The cross-entropy less the entropy of the targets, which the output does not
  * change. */
 static Node *kl_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
@@ -357,6 +401,38 @@ const LossKind loss_focal = {
              .source = "Lin et al., ICCV 2017, eq. 5"},
     .values = focal_values, .form = entropy_form, .fold = "sigmoid",
     .targets = TARGETS_YES_NO};
+
+static const Option class_focal_options[] = {
+    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(ClassFocal, gamma),
+     .value = "2", .position = 1, .lo = 0, .hi = 100,
+     .doc = "how much less a class counts whose probability is already near 1; 0: "
+            "the cross-entropy"},
+    FROM_LOGITS, LABEL_SMOOTHING, {0}};
+
+const LossKind loss_categorical_focal = {
+    .kind = {.name = "categorical_focal",
+             .alias = "categorical_focal_crossentropy CategoricalFocalCrossentropy",
+             .family = &loss_family, .size = sizeof(ClassFocal),
+             .options = class_focal_options,
+             .doc = "Categorical cross-entropy in which rows that are already right "
+                    "count less. Targets as for categorical_crossentropy (Keras "
+                    "multiplies by alpha = 0.25; what classes count is class_weight's "
+                    "here).",
+             .equation = "L = mean_n(-sum_j t_nj (1 - p_nj)^gamma log p_nj), p = "
+                         "softmax(z)",
+             .source = "Lin et al., ICCV 2017, eq. 4"},
+    .values = categorical_focal_values, .form = entropy_form, .fold = "softmax",
+    .targets = TARGETS_DISTRIBUTIONS};
+
+const LossKind loss_sparse_focal = {
+    .kind = {.name = "sparse_categorical_focal", .family = &loss_family,
+             .size = sizeof(ClassFocal), .options = class_focal_options,
+             .doc = "The same as categorical_focal of labels [N], counted from 1.",
+             .equation = "L = mean_n(-(1 - p[n, t_n])^gamma log p[n, t_n]), p = "
+                         "softmax(z)",
+             .source = "Lin et al., ICCV 2017, eq. 4"},
+    .values = sparse_focal_values, .form = entropy_form, .fold = "softmax",
+    .targets = TARGETS_LABELS};
 
 const LossKind loss_categorical = {
     .kind = {.name = "categorical_crossentropy",

@@ -30,6 +30,7 @@ Reading reading_of(const Loss *loss, const Node *output, const Node *target) {
     r.threshold = 0.5;
     if (reading_width(&output->shape) == 1) r.as = READ_BINARY;
     return r;
+  case TARGETS_ALIKE: return r;
   case TARGETS_OWN:
     if (target && target->dtype != DT_REAL && reading_width(&output->shape) > 1)
       r.as = READ_CATEGORICAL;

@@ -154,6 +154,12 @@ local losses = {
   binary_smoothed = { loss.bce { from_logits = true, label_smoothing = 0.2 }, "yes_no" },
   focal = { loss.focal { from_logits = true }, "yes_no" },
   focal_2 = { loss.focal { from_logits = true, gamma = 1.5, alpha = 0.25 }, "yes_no" },
+  categorical_focal = { loss.categorical_focal { from_logits = true }, "shares" },
+  sparse_focal = { loss.sparse_categorical_focal { from_logits = true, gamma = 1.5 }, "labels" },
+  contrastive = { loss.contrastive, "alike" },
+  contrastive_far = { loss.contrastive { margin = 7 }, "alike" },
+  triplet = { loss.triplet, "alike" },
+  triplet_all = { loss.triplet { margin = 2.5, mining = "all" }, "alike" },
   hinge = { loss.hinge, "yes_no" }, squared_hinge = { loss.squared_hinge, "yes_no" },
 }
 
@@ -164,6 +170,9 @@ local function loss_inputs(kind)
   if kind == "yes_no" then t = t:gt(0) end
   if kind == "labels" then
     t = tensor({ 1, 4, 2, 5, 3, 1 }, { dtype = "int32" })
+  end
+  if kind == "alike" then
+    y, t = y + y:square() * 0.3, tensor({ 1, 2, 1, 2, 3, 1 }, { dtype = "int32" })
   end
   return y:eval(), t:eval()
 end

@@ -74,7 +74,42 @@ def focal(z, t, gamma, alpha):
     return (yes + no if alpha is None else alpha * yes + (1 - alpha) * no).mean()
 
 
+def class_focal(z, t, gamma):
+    p = torch.softmax(z, 1)
+    return -(t * (1 - p) ** gamma * torch.log_softmax(z, 1)).sum(1).mean()
+
+
+def pairs(y, t, margin):
+    d = torch.stack([(y[i] - y[j]).norm() for i in range(ROWS) for j in range(i)])
+    alike = torch.stack([t[i] == t[j] for i in range(ROWS) for j in range(i)])
+    return torch.where(alike, d ** 2, (margin - d).clamp(min=0) ** 2).mean() / 2
+
+
+def triplets(y, t, margin):
+    every = [(a, p, n) for a in range(ROWS) for p in range(ROWS) for n in range(ROWS)
+             if a != p and t[a] == t[p] and t[a] != t[n]]
+    a, p, n = (y[list(index)] for index in zip(*every))
+    return torch.nn.TripletMarginLoss(margin, eps=0.0)(a, p, n)
+
+
+def hard_triplets(y, t, margin):
+    values = []
+    for a in range(ROWS):
+        near = [(y[a] - y[j]).norm() for j in range(ROWS) if t[j] == t[a] and j != a]
+        far = [(y[a] - y[j]).norm() for j in range(ROWS) if t[j] != t[a]]
+        if near and far:
+            values.append((max(near) - min(far) + margin).clamp(min=0))
+    return torch.stack(values).mean()
+
+
 LOSSES = {
+    "categorical_focal": (lambda y, t: class_focal(y, t, 2.0), "shares"),
+    "sparse_focal": (lambda y, t: class_focal(
+        y, torch.nn.functional.one_hot(t, COLUMNS).double(), 1.5), "labels"),
+    "contrastive": (lambda y, t: pairs(y, t, 1.0), "alike"),
+    "contrastive_far": (lambda y, t: pairs(y, t, 7.0), "alike"),
+    "triplet": (lambda y, t: hard_triplets(y, t, 1.0), "alike"),
+    "triplet_all": (lambda y, t: triplets(y, t, 2.5), "alike"),
     "huber": (torch.nn.HuberLoss(), "numbers"),
     "huber_2": (torch.nn.HuberLoss(delta=0.3), "numbers"),
     "smooth_l1": (torch.nn.SmoothL1Loss(), "numbers"),
@@ -110,6 +145,8 @@ def loss_inputs(kind):
         t = (t > 0).double()
     if kind == "labels":
         t = torch.arange(ROWS) * 3 % COLUMNS
+    if kind == "alike":
+        y, t = y + 0.3 * y ** 2, torch.tensor([0, 1, 0, 1, 2, 0])  # no distance twice
     return y, t
 
 
