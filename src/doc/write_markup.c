@@ -25,7 +25,6 @@ typedef struct Markup {
   const char *const *escapes;      /* by byte, what is written in its place; NULL: it */
   const char *const *cell_escapes; /* the same in tables; NULL: as elsewhere */
   const char *no_break;            /* in place of NO_BREAK; NULL: it */
-  bool clean;                      /* "?" in place of control characters */
   /* Adds an interval as a picture; NULL: in characters. */
   void (*add_interval)(Text *out, TableScale scale, const char *cell);
 } Markup;
@@ -40,7 +39,8 @@ static size_t char_bytes(const char *at) {
   return n;
 }
 
-/* Adds a character (of n_bytes) of a text, or of a cell. */
+/* Adds a character (of n_bytes) of a text, or of a cell; "?" for a control
+ * character. */
 static void add_char(Text *out, const char *at, size_t n_bytes, const Markup *markup,
                      bool cell) {
   unsigned char byte = (unsigned char)*at;
@@ -48,7 +48,7 @@ static void add_char(Text *out, const char *at, size_t n_bytes, const Markup *ma
                                                             : markup->escapes;
   bool control = (byte < 32 && byte != '\n' && byte != '\t') || byte == 127;
   if (escapes[byte]) text_add(out, escapes[byte]);
-  else if (control && markup->clean) text_add(out, "?");
+  else if (control) text_add(out, "?");
   else if (markup->no_break && strncmp(at, NO_BREAK, n_bytes) == 0)
     text_add(out, markup->no_break);
   else text_add_bytes(out, at, n_bytes);
@@ -210,7 +210,7 @@ void doc_write_html(const Doc *doc, int width, Text *out) {
       .title_of_numbers = {"<th style=\"text-align:right\">", "</th>"},
       .number = {"<td style=\"text-align:right\">", "</td>"},
       .begin_table = {.begin = "<table>\n"}, .end_table = "</table>\n",
-      .escapes = escapes, .clean = true, .add_interval = html_interval};
+      .escapes = escapes, .add_interval = html_interval};
   (void)width;
   write_markup(doc, &html, out);
 }

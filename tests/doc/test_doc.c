@@ -167,7 +167,7 @@ TEST(an_empty_document_is_nothing) {
 }
 
 /* Whatever a name holds, no terminal and no page does anything by it. */
-TEST(marks_of_anybody_do_no_harm) {
+TEST(control_characters_of_a_text_do_no_harm) {
   Doc doc = {0};
   doc_say(&doc, DOC_PARAGRAPH, "a\003b\001c\001d\033[2Je</p>");
   Table *table = doc_table(&doc);
@@ -178,6 +178,13 @@ TEST(marks_of_anybody_do_no_harm) {
                 "<p>ab<code>c</code><code>d?[2Je&lt;/p&gt;</code></p>\n\n<table>\n"
                 "<tr><th>?]0;x?</th></tr>\n<tr><td>&lt;script&gt;</td></tr>\n</"
                 "table>\n");
+  check_written(&doc, "md",
+                "ab`c``d?\\[2Je\\</p>`\n\n| ?]0;x? |\n|---|\n| \\<script> |\n");
+  check_written(&doc, "latex",
+                "ab\\texttt{c}\\texttt{d?{[}2Je\\textless{}/p\\textgreater{}}\n\n"
+                "\\begin{tabular}{l}\n\\hline\n?]0;x? \\\\\n\\hline\n"
+                "\\textless{}script\\textgreater{} \\\\\n\\hline\n"
+                "\\end{tabular}\n");
   doc_deinit(&doc);
 }
 
