@@ -178,8 +178,7 @@ static Err check_spec(const CompareSpec *spec, Fault *fault) {
     if (factor->baseline < -1 || factor->baseline >= factor->n_levels)
       return fault_set(fault, ERR_VALUE,
                        "compare: baseline of factor \"%s\" is level number %d, "
-                       "allowed: "
-                       "0 to %d, or -1",
+                       "allowed: 0 to %d, or -1",
                        factor->name, factor->baseline, factor->n_levels - 1);
   }
   return ERR_OK;

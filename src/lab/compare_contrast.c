@@ -8,6 +8,7 @@
  * large. */
 #include "lab/compare_private.h"
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,6 +211,7 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   int n = fill_differences(compare, scratch, out->n_settings);
   out->paired = stat_paired(scratch->differences, n, scratch->n_tests,
                             sd_floor(compare, out->n_settings));
+  out->p_holm = n < STAT_TEST_MIN ? NAN : out->paired.p;
   int dominant = out->paired.dominant;
   out->dominant = dominant < 0 ? -1 : scratch->seeds[dominant];
   if (compare->spec.bootstrap)
@@ -220,8 +222,22 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
 
 /* -- the family -------------------------------------------------------------------- */
 
-static CompareAnalysis *analysis_of(CompareContrast *contrast, bool impute) {
-  return impute ? &contrast->imputed : &contrast->complete;
+/* Holm's adjustment over all contrasts of the p that is `at` bytes into each; NaN
+ * stays. A contrast whose p is NaN counts as a test where `counts` says so. */
+static Err adjust(Compare *compare, size_t at, bool counts) {
+  int n = compare->n_contrasts, n_tests = 0;
+  double *p = compare_alloc(compare, 2 * (int64_t)n, sizeof *p);
+  double **own = compare_alloc(compare, n, sizeof *own);
+  if (!p || !own) return ERR_MEMORY;
+  for (int i = 0; i < n; i++) {
+    own[n_tests] = (double *)((char *)&compare->contrasts[i] + at);
+    p[n_tests] = *own[n_tests];
+    n_tests += counts || !isnan(p[n_tests]);
+  }
+  Err err = stat_holm(p, n_tests, p + n, compare->fault);
+  for (int i = 0; i < n_tests && !err; i++)
+    if (!isnan(p[i])) *own[i] = p[n + i];
+  return err;
 }
 
 static CompareVerdict verdict_of(const Compare *compare,
@@ -237,38 +253,24 @@ static CompareVerdict verdict_of(const Compare *compare,
   return higher == (compare->spec.goal == COMPARE_MAX) ? COMPARE_BETTER : COMPARE_WORSE;
 }
 
-/* One that has too few seeds for a verdict is of the family all the same. */
-static Err adjust(Compare *compare, bool impute) {
-  int n = compare->n_contrasts;
-  double *p = compare_alloc(compare, 2 * (int64_t)n, sizeof *p);
-  if (!p) return ERR_MEMORY;
-  for (int i = 0; i < n; i++) {
-    const StatPaired *paired = &analysis_of(&compare->contrasts[i], impute)->paired;
-    p[i] = paired->n < STAT_TEST_MIN ? NAN : paired->p;
-  }
-  Err err = stat_holm(p, n, p + n, compare->fault);
-  for (int i = 0; i < n && !err; i++) {
-    CompareAnalysis *analysis = analysis_of(&compare->contrasts[i], impute);
-    analysis->p_holm = isnan(p[i]) ? NAN : p[n + i];
-    analysis->verdict = verdict_of(compare, analysis);
-  }
-  return err;
-}
-
 static bool is_open(CompareVerdict verdict) {
   return verdict == COMPARE_UNDECIDED || verdict == COMPARE_UNTESTED;
 }
 
-static void conclude(CompareContrast *contrast) {
-  CompareVerdict complete = contrast->complete.verdict;
-  CompareVerdict imputed = contrast->imputed.verdict;
-  contrast->verdict = complete;
-  if (contrast->complete.paired.n == 0) {
-    contrast->verdict = imputed;
-  } else if (complete != imputed && !(is_open(complete) && is_open(imputed))) {
+static void conclude(const Compare *compare, CompareContrast *contrast) {
+  CompareAnalysis *complete = &contrast->complete, *imputed = &contrast->imputed;
+  complete->verdict = verdict_of(compare, complete);
+  imputed->verdict = verdict_of(compare, imputed);
+  contrast->verdict = complete->verdict;
+  if (complete->paired.n == 0) {
+    contrast->verdict = imputed->verdict;
+  } else if (complete->verdict != imputed->verdict &&
+             !(is_open(complete->verdict) && is_open(imputed->verdict))) {
     contrast->disputed = true;
     contrast->verdict = COMPARE_UNDECIDED;
   }
+  contrast->clearly_uneven = contrast->uneven &&
+                             contrast->p_wrong_holm < compare->level;
 }
 
 /* -- runs that went wrong ---------------------------------------------------------- */
@@ -285,25 +287,7 @@ static void test_runs(const Compare *compare, const Members *members,
   if (wrong_a + wrong_b == 0 || a->n == 0 || b->n == 0) return;
   contrast->uneven = (int64_t)wrong_a * b->n != (int64_t)wrong_b * a->n;
   contrast->p_wrong = stat_fisher(wrong_a, a->n, wrong_b, b->n);
-}
-
-/* A contrast in which no run went wrong cannot come out: it is not of this family
- * (Tarone, Biometrics 46, 1990). */
-static Err adjust_runs(Compare *compare) {
-  double *p = compare_alloc(compare, 2 * (int64_t)compare->n_contrasts, sizeof *p);
-  int n = 0, k = 0;
-  if (!p) return ERR_MEMORY;
-  for (int i = 0; i < compare->n_contrasts; i++)
-    if (!isnan(compare->contrasts[i].p_wrong)) p[n++] = compare->contrasts[i].p_wrong;
-  Err err = stat_holm(p, n, p + n, compare->fault);
-  for (int i = 0; i < compare->n_contrasts && !err; i++) {
-    CompareContrast *contrast = &compare->contrasts[i];
-    if (isnan(contrast->p_wrong)) continue;
-    contrast->p_wrong_holm = p[n + k++];
-    contrast->clearly_uneven = contrast->uneven &&
-                               contrast->p_wrong_holm < compare->level;
-  }
-  return err;
+  contrast->p_wrong_holm = contrast->p_wrong;
 }
 
 /* -- which contrasts --------------------------------------------------------------- */
@@ -344,8 +328,7 @@ static Err unknown_cell(const Compare *compare, const int *levels) {
   compare_add_place(compare, levels, &text);
   Err err = fault_set(compare->fault, ERR_VALUE,
                       "compare: a contrast asks for the cell %s, which is not one of "
-                      "the "
-                      "study's %d cells",
+                      "the study's %d cells",
                       text.data ? text.data : "", compare->n_cells);
   text_deinit(&text);
   return err;
@@ -417,11 +400,13 @@ Err compare_make_contrasts(Compare *compare) {
   scratch.n_tests = compare->n_contrasts;
   for (int i = 0; i < compare->n_contrasts && !err; i++)
     err = analyse_contrast(compare, &scratch, &compare->contrasts[i]);
-  if (!err) err = adjust(compare, false);
-  if (!err) err = adjust(compare, true);
-  if (!err) err = adjust_runs(compare);
+  /* One with too few seeds for a verdict is of the family all the same; one in which no
+   * run went wrong cannot come out and is not (Tarone, Biometrics 46, 1990). */
+  if (!err) err = adjust(compare, offsetof(CompareContrast, complete.p_holm), true);
+  if (!err) err = adjust(compare, offsetof(CompareContrast, imputed.p_holm), true);
+  if (!err) err = adjust(compare, offsetof(CompareContrast, p_wrong_holm), false);
   for (int i = 0; i < compare->n_contrasts && !err; i++)
-    conclude(&compare->contrasts[i]);
+    conclude(compare, &compare->contrasts[i]);
   return err ? err : find_sd(compare);
 }
 

@@ -44,26 +44,30 @@ static int64_t group_of(const Grid *grid, const int *dims, int n_dims, int64_t i
   return group;
 }
 
-/* The effect of these dimensions: sweeps out the means of their groups. `sums` has room
- * for one number per group. */
-static StatEffect sweep(Grid *grid, StatSource source, const int *dims, int n_dims,
-                        double *sums) {
-  StatEffect effect = {.source = source, .a = -1, .b = -1, .df = 1};
+/* The means of the values by group; returns how many groups there are. */
+static int64_t group_means(const Grid *grid, const double *values, const int *dims,
+                           int n_dims, double *means) {
   int64_t n_groups = 1;
-  for (int k = 0; k < n_dims; k++) {
-    n_groups *= grid->levels[dims[k]];
-    effect.df *= grid->levels[dims[k]] - 1;
-  }
-  int64_t in_group = grid->n / n_groups;
-  double size = (double)in_group;
-  memset(sums, 0, (size_t)n_groups * sizeof *sums);
+  for (int k = 0; k < n_dims; k++) n_groups *= grid->levels[dims[k]];
+  double size = (double)(grid->n / n_groups);
+  memset(means, 0, (size_t)n_groups * sizeof *means);
   for (int64_t i = 0; i < grid->n; i++)
-    sums[group_of(grid, dims, n_dims, i)] += grid->v[i];
-  for (int64_t g = 0; g < n_groups; g++) sums[g] /= size;
+    means[group_of(grid, dims, n_dims, i)] += values[i];
+  for (int64_t g = 0; g < n_groups; g++) means[g] /= size;
+  return n_groups;
+}
+
+/* The effect of these dimensions: sweeps out the means of their groups. `means` has
+ * room for one number per group. */
+static StatEffect sweep(Grid *grid, StatSource source, const int *dims, int n_dims,
+                        double *means) {
+  StatEffect effect = {.source = source, .a = -1, .b = -1, .df = 1};
+  int64_t n_groups = group_means(grid, grid->v, dims, n_dims, means);
   for (int64_t i = 0; i < grid->n; i++)
-    grid->v[i] -= sums[group_of(grid, dims, n_dims, i)];
-  for (int64_t g = 0; g < n_groups; g++) effect.ss += sums[g] * sums[g];
-  effect.ss *= size;
+    grid->v[i] -= means[group_of(grid, dims, n_dims, i)];
+  for (int64_t g = 0; g < n_groups; g++) effect.ss += means[g] * means[g];
+  effect.ss *= (double)(grid->n / n_groups);
+  for (int k = 0; k < n_dims; k++) effect.df *= grid->levels[dims[k]] - 1;
   if (source <= STAT_PAIR) effect.a = dims[0];
   if (source == STAT_PAIR) effect.b = dims[1];
   return effect;
@@ -152,14 +156,7 @@ void stat_marginals(const double *values, const int *levels, int n_factors,
                     int n_blocks, int a, int b, double *out) {
   Grid grid = grid_of(levels, n_factors, n_blocks);
   const int dims[] = {a, b < 0 ? n_factors : b, n_factors};
-  int n_dims = b < 0 ? 2 : 3;
-  int64_t n = 1;
-  for (int k = 0; k < n_dims; k++) n *= grid.levels[dims[k]];
-  int64_t in_group = grid.n / n;
-  memset(out, 0, (size_t)n * sizeof *out);
-  for (int64_t i = 0; i < grid.n; i++)
-    out[group_of(&grid, dims, n_dims, i)] += values[i];
-  for (int64_t i = 0; i < n; i++) out[i] /= (double)in_group;
+  group_means(&grid, values, dims, b < 0 ? 2 : 3, out);
 }
 
 /* The p of the one-way F test of groups of two and more. */

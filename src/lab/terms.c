@@ -29,8 +29,7 @@ const Term terms[] = {
     {"undecided", "no clear difference",
      "Neither side is shown to be better. It does not mean that both are equal: with "
      "so few seeds a difference may be there and hide in the noise. Behind each stands "
-     "how many seeds would decide a difference as large as the one that is "
-     "seen.",
+     "how many seeds would decide a difference as large as the one that is seen.",
      "Altman and Bland (1995), Absence of evidence is not evidence of absence", false},
     {"p", "p value",
      "If there were no difference at all, how often would chance alone make one as "
