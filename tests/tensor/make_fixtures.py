@@ -2,7 +2,7 @@
 
   /usr/bin/python3 tests/tensor/make_fixtures.py
 
-The files are kept in the tree, so that the tests need no NumPy; test_files.lua says what
+The files are kept in the tree, so that the tests need no NumPy; test_file.lua says what
 is in them.
 """
 import io
