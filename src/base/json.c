@@ -207,6 +207,10 @@ void json_put_bool(Json *map, const char *key, bool value) {
   json_put(map, key, new_bool(value));
 }
 
+void json_put_shared(Json *map, const char *key, const Json *value) {
+  if (value) json_put(map, key, json_share((Json *)value));
+}
+
 static Json *new_pair(double low, double high) {
   if (isnan(low)) return value_new(JSON_KIND_NULL);
   Json *list = json_list();
@@ -403,6 +407,21 @@ Err json_write_lines(const Json *json, Text *out, Fault *fault) {
   Err err = json_write(json, 2, out, fault);
   text_add(out, "\n");
   return !err && out->failed ? fault_memory(fault, out->n_bytes) : err;
+}
+
+Err json_put_file(const Json *json, const char *path, Publish how, Fault *fault) {
+  Text text = {0};
+  Err err = json_write_lines(json, &text, fault);
+  if (!err) err = file_put(path, text.data, text.n_bytes, how, fault);
+  text_deinit(&text);
+  return err;
+}
+
+Err json_write_canonical(const Json *json, Text *out, Fault *fault) {
+  Json *canonical = json_canonical(json);
+  Err err = json_write(canonical, 0, out, fault);
+  json_free(canonical);
+  return err;
 }
 
 /* -- parsing ----------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #define BASE_JSON_H
 
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/text.h"
 
 typedef struct Json Json;
@@ -36,6 +37,9 @@ void json_put_text(Json *map, const char *key, const char *value); /* NULL: null
 void json_put_int(Json *map, const char *key, int64_t value);
 void json_put_number(Json *map, const char *key, double value);
 void json_put_bool(Json *map, const char *key, bool value);
+
+/* Another reference to the value, which stays the caller's; nothing of NULL. */
+void json_put_shared(Json *map, const char *key, const Json *value);
 
 /* Puts several: keys, each with a conversion of printf behind it, as
  *   json_putf(map, "n %d mean %g interval [%g,%g] all %hhd", n, mean, low, high, all);
@@ -65,6 +69,12 @@ void json_put_all(Json *map, const Json *from);
 Err json_write(const Json *json, int indent, Text *out, Fault *fault) WARN_UNUSED;
 /* The same as a file holds it: indented by 2, with a line end. */
 Err json_write_lines(const Json *json, Text *out, Fault *fault) WARN_UNUSED;
+
+/* The file of that path becomes the value so. */
+Err json_put_file(const Json *json, const char *path, Publish how,
+                  Fault *fault) WARN_UNUSED;
+/* Adds the value in canonical form, in one line. */
+Err json_write_canonical(const Json *json, Text *out, Fault *fault) WARN_UNUSED;
 
 /* Returns new, or NULL and an ERR_DATA fault with line and column. */
 Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault);

@@ -109,13 +109,10 @@ static Err add_files(Sha256 *hash, const char *directory, Fault *fault) {
 
 static Err add_value(Sha256 *hash, const Json *result, const char *key, Fault *fault) {
   const Json *value = json_find(result, key);
-  if (!value) return ERR_OK;
-  Json *canonical = json_canonical(value);
   Text text = {0};
-  Err err = json_write(canonical, 0, &text, fault);
-  if (!err) add_part(hash, key, text.data, text.n_bytes);
+  Err err = value ? json_write_canonical(value, &text, fault) : ERR_OK;
+  if (!err && value) add_part(hash, key, text.data, text.n_bytes);
   text_deinit(&text);
-  json_free(canonical);
   return err;
 }
 

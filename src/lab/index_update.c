@@ -27,6 +27,32 @@ static const int64_t grain_ns = 2000000000;
 /* Stamps beside times: read it again; there is no directory or file; no row. */
 enum { STAMP_AGAIN = 0, STAMP_NONE = -1, STAMP_UNKNOWN = -2 };
 
+/* Statements that are run with other values again and again. */
+typedef enum Statement {
+  GET_STAMP, GET_TRIALS, PUT_TRIAL, PUT_PLANNED, DROP_FIELDS, PUT_FIELD, PUT_NAME,
+  STATEMENTS
+} Statement;
+
+static const char *const statements[STATEMENTS] = {
+    [GET_STAMP] = "SELECT stamp FROM entry WHERE name = ?",
+    [GET_TRIALS] = "SELECT id, stamp FROM trial WHERE experiment = ? ORDER BY id",
+    /* whether it belongs stays, if it was there */
+    [PUT_TRIAL] =
+        "INSERT INTO trial(experiment, id, seed, state, attempts, seconds, started, "
+        "digest, fingerprint, message, damaged, stamp, belongs) VALUES "
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(experiment, id) DO UPDATE SET (seed, "
+        "state, attempts, seconds, started, digest, fingerprint, message, damaged, "
+        "stamp) = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING number",
+    [PUT_PLANNED] =
+        "INSERT INTO trial(experiment, id, seed, state, attempts, damaged, belongs, "
+        "stamp) VALUES (?, ?, ?, 'pending', 0, 0, 1, -1) ON CONFLICT(experiment, id) "
+        "DO UPDATE SET belongs = 1 RETURNING iif(stamp < 0, number, NULL)",
+    [DROP_FIELDS] = "DELETE FROM field WHERE trial = ? AND kind = ?",
+    [PUT_FIELD] = "INSERT OR REPLACE INTO field(trial, kind, key, type, number, text) "
+                  "VALUES (?,?,?,?,?,?)",
+    [PUT_NAME] = "INSERT OR IGNORE INTO name(experiment, kind, key, place) VALUES "
+                 "(?,?,?,?)"};
+
 typedef struct Seen { /* a trial or run, in the table or on disk */
   char id[TRIAL_ID];
   int64_t read, now; /* its directory's stamps: as it was read, and of now */
@@ -40,8 +66,8 @@ typedef struct Update {
   int64_t n_seen, room, n_rows;
   int64_t plan_read, plan_now; /* stamps of experiment.json, as those of trials */
   bool plan_changed;
-  bool tuning; /* the new plan does not know its cells yet */
-  sqlite3_stmt *put_trial, *put_planned, *drop_fields, *put_field, *put_name;
+  bool tuning;                        /* the new plan does not know its cells yet */
+  sqlite3_stmt *prepared[STATEMENTS]; /* NULL: not used yet */
 } Update;
 
 /* -- looking at the directories ---------------------------------------------------- */
@@ -63,12 +89,10 @@ static int by_id(const void *id, const void *seen) {
   return strcmp(id, ((const Seen *)seen)->id);
 }
 
-static Err add_seen(Update *u, const char *id, int64_t read, int64_t now,
-                    Fault *fault) {
+static Err add_seen(Update *u, const char *id, Seen seen, Fault *fault) {
   if (ARRAY_ROOM(u->seen, u->room, u->n_seen + 1, fault)) return fault->code;
-  Seen *seen = &u->seen[u->n_seen++];
-  *seen = (Seen){.read = read, .now = now};
-  snprintf(seen->id, sizeof seen->id, "%s", id);
+  snprintf(seen.id, sizeof seen.id, "%s", id);
+  u->seen[u->n_seen++] = seen;
   return ERR_OK;
 }
 
@@ -77,8 +101,8 @@ static Err look_at(Update *u, const char *path, const char *name, Fault *fault) 
   Seen *row = u->n_rows ? bsearch(name, u->seen, (size_t)u->n_rows, sizeof *row, by_id)
                         : NULL;
   if (row) row->now = now;
-  return row || now == STAMP_NONE ? ERR_OK
-                                  : add_seen(u, name, STAMP_UNKNOWN, now, fault);
+  if (row || now == STAMP_NONE) return ERR_OK;
+  return add_seen(u, name, (Seen){.read = STAMP_UNKNOWN, .now = now}, fault);
 }
 
 static Err look_into(Update *u, const char *path, bool (*is_ours)(const char *),
@@ -102,28 +126,43 @@ static bool is_read(const Seen *seen) {
 
 /* -- what the tables hold ---------------------------------------------------------- */
 
-static void bind_text(sqlite3_stmt *s, int at, const char *text) {
-  if (text) sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
-  else sqlite3_bind_null(s, at);
+/* The statement with these values, to be stepped through: of `types` "t" is a text
+ * (NULL: none), "i" an int64_t, "d" a double (NaN: none). NULL after a fault. */
+static sqlite3_stmt *with(Update *u, Statement which, Fault *fault, const char *types,
+                          ...) {
+  sqlite3_stmt **s = &u->prepared[which];
+  if (!*s && !fault->code) *s = index_prepare(u->index, statements[which], fault);
+  va_list values;
+  va_start(values, types);
+  for (int i = 0; *s && types[i]; i++) {
+    if (types[i] == 'i') sqlite3_bind_int64(*s, i + 1, va_arg(values, int64_t));
+    else if (types[i] == 'd') sqlite3_bind_double(*s, i + 1, va_arg(values, double));
+    else
+      sqlite3_bind_text(*s, i + 1, va_arg(values, const char *), -1, SQLITE_TRANSIENT);
+  }
+  va_end(values);
+  return *s;
 }
 
-/* Prepared, with the entry's name as its first parameter. */
-static sqlite3_stmt *ask_of_entry(Update *u, const char *sql, Fault *fault) {
-  sqlite3_stmt *s = index_prepare(u->index, sql, fault);
-  bind_text(s, 1, u->name);
-  return s;
+/* Runs a statement; the integer that it gives, 0: none. It is over then: one that is
+ * not keeps the transaction open. */
+static int64_t run(Update *u, sqlite3_stmt *s, Fault *fault) {
+  int64_t given = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0) : 0;
+  sqlite3_reset(s);
+  return given;
 }
 
 static Err read_tables(Update *u, Fault *fault) {
-  sqlite3_stmt *s = ask_of_entry(u, "SELECT stamp FROM entry WHERE name = ?", fault);
+  sqlite3_stmt *s = with(u, GET_STAMP, fault, "t", u->name);
   u->plan_read = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0)
                                                 : STAMP_UNKNOWN;
-  sqlite3_finalize(s);
-  s = ask_of_entry(u, "SELECT id, stamp FROM trial WHERE experiment = ? ORDER BY id",
-                   fault);
-  while (index_next(u->index, s, fault))
-    (void)!add_seen(u, index_text(s, 0), sqlite3_column_int64(s, 1), STAMP_NONE, fault);
-  sqlite3_finalize(s);
+  sqlite3_reset(s);
+  s = with(u, GET_TRIALS, fault, "t", u->name);
+  while (index_next(u->index, s, fault)) {
+    Seen row = {.read = sqlite3_column_int64(s, 1), .now = STAMP_NONE};
+    (void)!add_seen(u, index_text(s, 0), row, fault);
+  }
+  sqlite3_reset(s);
   u->n_rows = u->n_seen;
   return fault->code;
 }
@@ -147,35 +186,21 @@ static void describe(const Json *value, Text *text, double *number) {
   (void)!json_write(value, 0, text, &ignored);
 }
 
-/* Runs a statement that gives nothing, to be bound anew. */
-static void step(Update *u, sqlite3_stmt *s, Fault *fault) {
-  index_next(u->index, s, fault);
-  sqlite3_reset(s);
-}
-
-static void put_name(Update *u, const char *kind, const char *key, int place,
+static void put_name(Update *u, const char *kind, const char *key, int64_t place,
                      Fault *fault) {
-  bind_text(u->put_name, 1, u->name);
-  bind_text(u->put_name, 2, kind);
-  bind_text(u->put_name, 3, key);
-  sqlite3_bind_int(u->put_name, 4, place);
-  step(u, u->put_name, fault);
+  run(u, with(u, PUT_NAME, fault, "ttti", u->name, kind, key, place), fault);
 }
 
 static void put_field(Update *u, int64_t trial, const char *kind, const char *key,
                       const Json *value, Fault *fault) {
   Text text = {0};
   double number;
-  sqlite3_stmt *s = u->put_field;
   describe(value, &text, &number);
-  sqlite3_bind_int64(s, 1, trial);
-  bind_text(s, 2, kind);
-  bind_text(s, 3, key);
-  sqlite3_bind_int(s, 4, (int)json_kind(value));
-  sqlite3_bind_double(s, 5, number); /* NaN is bound as NULL */
-  bind_text(s, 6, text.data ? text.data : "");
+  run(u,
+      with(u, PUT_FIELD, fault, "ittidt", trial, kind, key, (int64_t)json_kind(value),
+           number, text.data ? text.data : ""),
+      fault);
   text_deinit(&text);
-  step(u, s, fault);
 }
 
 /* Replaces the fields of the first n kinds. What config.json said stays where it cannot
@@ -186,11 +211,9 @@ static void put_fields(Update *u, int64_t trial, const TrialInfo *info, int n,
                                          info->rows, info->data};
   for (int k = 0; k < n; k++) {
     const Json *map = maps[k] && json_kind(maps[k]) == JSON_KIND_MAP ? maps[k] : NULL;
-    int place = 1000; /* behind factors, in the order of the plan */
+    int64_t place = 1000; /* behind factors, in the order of the plan */
     if (!map && k < INDEX_CONFIG) continue;
-    sqlite3_bind_int64(u->drop_fields, 1, trial);
-    bind_text(u->drop_fields, 2, index_kinds[k]);
-    step(u, u->drop_fields, fault);
+    run(u, with(u, DROP_FIELDS, fault, "it", trial, index_kinds[k]), fault);
     for (void *it = json_first(map); it; it = json_next(map, it)) {
       put_field(u, trial, index_kinds[k], json_key(it), json_value(it), fault);
       if (k < INDEX_NAMED) put_name(u, index_kinds[k], json_key(it), place++, fault);
@@ -198,24 +221,16 @@ static void put_fields(Update *u, int64_t trial, const TrialInfo *info, int n,
   }
 }
 
-/* Whether it belongs stays, if it was there. */
+static const char *some(const char *text) { return *text ? text : NULL; }
+
 static Err put_trial(Update *u, const TrialInfo *info, int64_t stamp, Fault *fault) {
-  sqlite3_stmt *s = u->put_trial;
-  bind_text(s, 1, u->name);
-  bind_text(s, 2, info->id);
-  sqlite3_bind_int64(s, 3, info->seed);
-  bind_text(s, 4, trial_state_name(info->state));
-  sqlite3_bind_int(s, 5, info->attempts);
-  sqlite3_bind_double(s, 6, info->seconds > 0 ? info->seconds : NAN);
-  bind_text(s, 7, *info->started ? info->started : NULL);
-  bind_text(s, 8, *info->digest ? info->digest : NULL);
-  bind_text(s, 9, *info->fingerprint ? info->fingerprint : NULL);
-  bind_text(s, 10, info->message);
-  sqlite3_bind_int(s, 11, info->damaged);
-  sqlite3_bind_int(s, 12, info->belongs);
-  sqlite3_bind_int64(s, 13, stamp);
-  int64_t trial = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0) : 0;
-  sqlite3_reset(s);
+  sqlite3_stmt *s = with(u, PUT_TRIAL, fault, "ttitidttttiii", u->name, info->id,
+                         info->seed, trial_state_name(info->state),
+                         (int64_t)info->attempts,
+                         info->seconds > 0 ? info->seconds : NAN, some(info->started),
+                         some(info->digest), some(info->fingerprint), info->message,
+                         (int64_t)info->damaged, stamp, (int64_t)info->belongs);
+  int64_t trial = run(u, s, fault);
   put_fields(u, trial, info, stamp == STAMP_NONE ? INDEX_CONFIG : INDEX_KINDS, fault);
   return fault->code;
 }
@@ -223,8 +238,8 @@ static Err put_trial(Update *u, const TrialInfo *info, int64_t stamp, Fault *fau
 /* Of two looks the time is the one before: a change in between is seen the next time.
  * Only a published trial's directory stands still. */
 static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
-  bool run = name_is_run(seen->id);
-  Path path = path_of(run ? "%s/%s" : "%s/trials/%s", u->directory.s, seen->id);
+  bool of_script = name_is_run(seen->id);
+  Path path = path_of(of_script ? "%s/%s" : "%s/trials/%s", u->directory.s, seen->id);
   Fault refused = {0}, ignored = {0};
   Look look;
   TrialInfo info;
@@ -232,11 +247,11 @@ static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
   if (look_open(&look, path.s, &refused) == ERR_MEMORY) fault_pass(fault, &refused);
   look_info(&look, &info);
   snprintf(info.id, sizeof info.id, "%s", seen->id);
-  info.seed = run ? 1 : store_trial_seed(seen->id);
+  info.seed = of_script ? 1 : store_trial_seed(seen->id);
   json_find_int(config, "seed", &info.seed);
   info.factors = json_share(json_find(config, "factors"));
   info.args = json_share(json_find(config, "args"));
-  info.belongs = run || u->plan_now < 0 || u->tuning;
+  info.belongs = of_script || u->plan_now < 0 || u->tuning;
   if (refused.code) { /* the system does not let us read it */
     info.state = TRIAL_STALE;
     free(info.message);
@@ -254,15 +269,10 @@ static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
 /* Begun or not, it belongs. */
 static Err put_planned(Update *u, const PlannedTrial *planned, Json *args,
                        Fault *fault) {
-  sqlite3_stmt *s = u->put_planned;
   TrialInfo info = {.factors = (Json *)planned->factors, .args = args};
-  bind_text(s, 1, u->name);
-  bind_text(s, 2, planned->id);
-  sqlite3_bind_int64(s, 3, planned->seed);
-  bool there = index_next(u->index, s, fault);
-  int64_t trial = there && sqlite3_column_int64(s, 1) < 0 ? sqlite3_column_int64(s, 0)
-                                                          : 0;
-  sqlite3_reset(s);
+  sqlite3_stmt *s = with(u, PUT_PLANNED, fault, "tti", u->name, planned->id,
+                         planned->seed);
+  int64_t trial = run(u, s, fault); /* none where it was begun */
   if (trial) put_fields(u, trial, &info, INDEX_CONFIG, fault);
   return fault->code;
 }
@@ -272,7 +282,7 @@ static Err put_factor_names(Update *u, const Json *factors, Fault *fault) {
   if (index_run(u->index, fault, "DELETE FROM name WHERE experiment = %Q", u->name))
     return fault->code;
   for (int64_t i = 0; i < json_count(factors); i++)
-    put_name(u, "factors", json_text(json_item(factors, i), "name"), (int)i, fault);
+    put_name(u, "factors", json_text(json_item(factors, i), "name"), i, fault);
   return fault->code;
 }
 
@@ -314,62 +324,19 @@ static Err put_plan(Update *u, Fault *fault) {
 static Err drop_gone(Update *u, const char *id, Fault *fault) {
   return index_run(u->index, fault,
                    "DELETE FROM trial WHERE experiment = %Q AND id = %Q AND (NOT "
-                   "belongs OR "
-                   "cell = '');"
+                   "belongs OR cell = '');"
                    "DELETE FROM field WHERE kind IN ('values', 'rows', 'data') AND "
-                   "trial IN "
-                   "(SELECT number FROM trial WHERE experiment = %Q AND id = %Q);"
+                   "trial IN (SELECT number FROM trial WHERE experiment = %Q AND id = "
+                   "%Q);"
                    "UPDATE trial SET state = 'pending', attempts = 0, seconds = NULL, "
                    "started = NULL, digest = NULL, fingerprint = NULL, message = NULL, "
                    "damaged = 0, stamp = -1 WHERE experiment = %Q AND id = %Q",
                    u->name, id, u->name, id, u->name, id);
 }
 
-static Err prepare_puts(Update *u, Fault *fault) {
-  Index *index = u->index;
-  u->put_trial = index_prepare(index,
-                               "INSERT INTO trial(experiment, id, seed, state, "
-                               "attempts, seconds, started, digest, "
-                               "fingerprint, message, damaged, belongs, stamp) VALUES "
-                               "(?,?,?,?,?,?,?,?,?,?,?,?,?) "
-                               "ON CONFLICT(experiment, id) DO UPDATE SET (seed, "
-                               "state, attempts, seconds, started, "
-                               "digest, fingerprint, message, damaged, stamp) = (?3, "
-                               "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-                               "?13) RETURNING number",
-                               fault);
-  u->put_planned = index_prepare(index,
-                                 "INSERT INTO trial(experiment, id, seed, state, "
-                                 "attempts, damaged, belongs, stamp) "
-                                 "VALUES (?, ?, ?, 'pending', 0, 0, 1, -1) ON "
-                                 "CONFLICT(experiment, id) DO UPDATE SET "
-                                 "belongs = 1 RETURNING number, stamp",
-                                 fault);
-  u->drop_fields = index_prepare(index,
-                                 "DELETE FROM field WHERE trial = ? AND kind = ?",
-                                 fault);
-  u->put_field = index_prepare(index,
-                               "INSERT OR REPLACE INTO field(trial, kind, key, type, "
-                               "number, text) VALUES (?,?,?,?,?,?)",
-                               fault);
-  u->put_name = index_prepare(index,
-                              "INSERT OR IGNORE INTO name(experiment, kind, key, "
-                              "place) "
-                              "VALUES (?,?,?,?)",
-                              fault);
-  return fault->code;
-}
-
-static void finish_puts(Update *u) {
-  sqlite3_stmt *all[] = {u->put_trial, u->put_planned, u->drop_fields, u->put_field,
-                         u->put_name};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sqlite3_finalize(all[i]);
-}
-
 static Err write_changes(Update *u, Fault *fault) {
   double start = clock_s();
-  Err err = prepare_puts(u, fault);
-  if (!err && u->plan_changed) err = put_plan(u, fault);
+  Err err = u->plan_changed ? put_plan(u, fault) : ERR_OK;
   for (int64_t i = 0; !err && i < u->n_seen; i++) {
     if (i % 64 == 0 && clock_s() - start > 0.5)
       out_progress("indexing %s: %lld of %lld", u->name, (long long)i,
@@ -378,7 +345,6 @@ static Err write_changes(Update *u, Fault *fault) {
     else if (!is_read(&u->seen[i])) err = put_seen(u, &u->seen[i], fault);
   }
   out_progress_end(false);
-  finish_puts(u);
   return index_run(u->index, fault,
                    "INSERT OR REPLACE INTO entry(name, stamp) VALUES (%Q, %lld)",
                    u->name, (long long)u->plan_now);
@@ -415,6 +381,7 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
   if (!err) err = look_into(&u, u.directory.s, name_is_run, fault);
   u.plan_now = stamp_of(path_of("%s/experiment.json", u.directory.s).s);
   if (!err) err = update_entry(&u, fault);
+  for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(u.prepared[i]);
   free(u.seen);
   return err;
 }
@@ -432,14 +399,13 @@ static Err forget_removed(Index *index, Fault *fault) {
     if (!below || !file_is_directory(index->runs, name)) json_push_text(gone, name);
   }
   sqlite3_finalize(s);
-  if (json_count(gone) && !index_run(index, fault, "BEGIN IMMEDIATE")) {
-    for (int64_t i = 0;
-         i < json_count(gone) && json_get_text(json_item(gone, i), &name); i++)
-      (void)!index_run(index, fault,
-                       "DELETE FROM trial WHERE experiment = %Q; "
-                       "DELETE FROM name WHERE experiment = %Q; "
-                       "DELETE FROM entry WHERE name = %Q",
-                       name, name, name);
+  for (int64_t i = 0; i < json_count(gone); i++) {
+    (void)!json_get_text(json_item(gone, i), &name);
+    (void)!index_run(index, fault,
+                     "BEGIN IMMEDIATE; DELETE FROM trial WHERE experiment = %Q; "
+                     "DELETE FROM name WHERE experiment = %Q; "
+                     "DELETE FROM entry WHERE name = %Q",
+                     name, name, name);
     (void)!end_transaction(index, fault);
   }
   json_free(gone);

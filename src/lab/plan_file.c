@@ -138,10 +138,9 @@ Json *plan_file_read(const char *directory, Fault *fault) {
 /* -- its trials -------------------------------------------------------------------- */
 
 Json *planned_config(const Json *plan, const Json *cell) {
-  Json *config = json_map(), *args = json_find(plan, "args");
-  json_put(config, "factors", json_share((Json *)cell));
-  json_put(config, "args", args ? json_share(args) : json_map());
-  return config;
+  Json *args = json_find(plan, "args");
+  return json_mapf("factors %p args %p", json_share((Json *)cell),
+                   args ? json_share(args) : json_map());
 }
 
 static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *fault) {

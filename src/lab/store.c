@@ -75,11 +75,9 @@ void store_close(Store *store) {
 Err store_config_hash(const Json *config, char out[17], Fault *fault) {
   char hash[HASH_TEXT];
   Text text = {0};
-  Json *canonical = json_canonical(config);
-  Err err = json_write(canonical, 0, &text, fault);
+  Err err = json_write_canonical(config, &text, fault);
   if (!err) sha256(text.data, text.n_bytes, hash);
   if (!err) snprintf(out, 17, "%.16s", hash);
-  json_free(canonical);
   text_deinit(&text);
   return err;
 }
@@ -93,26 +91,24 @@ int64_t store_trial_seed(const char *id) {
   return seed ? strtoll(seed + 2, NULL, 10) : 0;
 }
 
-static bool holds(const char *path, const Text *text) {
+/* Is that what the file holds? */
+static bool holds(const char *path, const Json *json) {
   Fault fault = {0};
-  Text found = {0};
-  bool same = file_read(path, text->n_bytes, &found, &fault) == ERR_OK &&
-              found.n_bytes == text->n_bytes &&
-              (!text->n_bytes || memcmp(found.data, text->data, text->n_bytes) == 0);
+  Text text = {0}, found = {0};
+  bool same = json_write_lines(json, &text, &fault) == ERR_OK &&
+              file_read(path, text.n_bytes, &found, &fault) == ERR_OK &&
+              found.n_bytes == text.n_bytes &&
+              memcmp(found.data, text.data, text.n_bytes) == 0;
+  text_deinit(&text);
   text_deinit(&found);
   return same;
 }
 
 Err store_plan(const Store *store, const Json *experiment, Fault *fault) {
-  Text text = {0};
   Path path = path_of("%s/experiment.json", store->directory);
-  Err err = json_write_lines(experiment, &text, fault);
-  if (!err && !holds(path.s, &text)) {
-    err = check_own(store, fault);
-    if (!err) err = file_put(path.s, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
-  }
-  text_deinit(&text);
-  return err;
+  if (holds(path.s, experiment)) return ERR_OK;
+  Err err = check_own(store, fault);
+  return err ? err : json_put_file(experiment, path.s, PUBLISH_REPLACE, fault);
 }
 
 Err store_keep(const Store *store, const char *name, const void *bytes, size_t n_bytes,
@@ -184,25 +180,20 @@ static Err lock_open_trial(const char *directory, int *lock, Fault *fault) {
   return err;
 }
 
-/* config.json is what stands there, or is put there. One that a crash of the machine
+/* config.json is as it is already, or is written. One that a crash of the machine
  * left empty or cut is written again. */
 static Err settle_config(const char *directory, const Json *config, Fault *fault) {
-  Text text = {0};
   Path path = path_of("%s/config.json", directory);
-  Err err = json_write_lines(config, &text, fault);
-  if (!err && !holds(path.s, &text)) {
-    Fault ignored = {0};
-    Json *other = look_json(directory, "config.json", &ignored);
-    if (other)
-      err = fault_set(fault, ERR_STORAGE,
-                      "%s: is of another config than this trial; "
-                      "runner rm removes the trial",
-                      path.s);
-    else err = file_put(path.s, text.data, text.n_bytes, PUBLISH_DRAFT, fault);
-    json_free(other);
-  }
-  text_deinit(&text);
-  return err;
+  if (holds(path.s, config)) return ERR_OK;
+  Fault ignored = {0};
+  Json *other = look_json(directory, "config.json", &ignored);
+  bool readable = other != NULL;
+  json_free(other);
+  if (!readable) return json_put_file(config, path.s, PUBLISH_DRAFT, fault);
+  return fault_set(fault, ERR_STORAGE,
+                   "%s: is of another config than this trial; runner rm removes the "
+                   "trial",
+                   path.s);
 }
 
 /* New: { config's keys, seed }, keys sorted. */
@@ -299,14 +290,9 @@ void store_release(Trial *claim, const char *why) {
 static Err note_taken_back(const char *directory, const Json *meta, Fault *fault) {
   Json *attempt = look_last_attempt(meta);
   if (!attempt) return ERR_OK;
-  Text text = {0};
   json_put_bool(attempt, LOOK_TAKEN_BACK, true);
-  Err err = json_write_lines(meta, &text, fault);
-  if (!err)
-    err = file_put(path_of("%s/meta.json", directory).s, text.data, text.n_bytes,
-                   PUBLISH_REPLACE, fault);
-  text_deinit(&text);
-  return err;
+  return json_put_file(meta, path_of("%s/meta.json", directory).s, PUBLISH_REPLACE,
+                       fault);
 }
 
 /* A trial's directory while its lock is held. */

@@ -57,8 +57,7 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
 static void take_earlier(Study *s) {
   Fault none = {0};
   s->earlier = plan_file_read(s->store.directory, &none);
-  Json *code = json_find(s->earlier, "kept_code");
-  if (code) json_put(s->plan, "kept_code", json_share(code));
+  json_put_shared(s->plan, "kept_code", json_find(s->earlier, "kept_code"));
 }
 
 Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool create,
@@ -207,8 +206,7 @@ Err study_look_up(Study *study, Index *index, Fault *fault) {
   int64_t n = 0;
   Err err = query_trials(index, &query, &rows, &n, fault);
   for (int64_t i = 0; i < json_count(rows); i++)
-    json_put(by_id, json_text(json_item(rows, i), "id"),
-             json_share(json_item(rows, i)));
+    json_put_shared(by_id, json_text(json_item(rows, i), "id"), json_item(rows, i));
   for (int64_t i = 0; !err && i < study->n_trials; i++) {
     TrialInfo info;
     trial_info_of_row(json_find(by_id, study->trials[i].info.id), &info);
@@ -373,12 +371,7 @@ static Err keep_file(const Study *s, const char *path, Json *hashes, Fault *faul
   if (!err)
     err = store_keep(&s->store, path, text.data ? text.data : "", text.n_bytes, hash,
                      fault);
-  Json *row = err ? NULL : json_map();
-  if (row) {
-    json_put_text(row, "path", path);
-    json_put_text(row, "hash", hash);
-    json_push(hashes, row);
-  }
+  if (!err) json_push(hashes, json_mapf("path %s hash %s", path, hash));
   text_deinit(&text);
   return err;
 }
@@ -403,9 +396,8 @@ Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
   json_put_all(plan, study->plan);
   for (int64_t i = 0; i < study->n_trials; i++)
     json_push_text(others, study->trials[i].info.id);
-  json_put(plan, "cells", json_list());
-  json_put(plan, "fingerprints", json_list());
-  json_put(plan, "others", others);
+  json_putf(plan, "cells %p fingerprints %p others %p", json_list(), json_list(),
+            others);
   Err err = store_plan(&study->store, plan, fault);
   json_free(plan);
   return err;

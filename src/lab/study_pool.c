@@ -49,6 +49,8 @@ typedef struct Worker {
   bool told_to_stop;
 } Worker;
 
+static const Worker no_worker = {.link.fd = -1, .stderr_fd = -1, .trial = -1};
+
 typedef struct Pool {
   Study *study;
   const PoolOptions *options;
@@ -141,7 +143,7 @@ static pid_t spawn(const PoolOptions *o, const int fds[4]) {
 
 static Err start_worker(Pool *pool, Worker *w) {
   int fds[4] = {-1, -1, -1, -1};
-  *w = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
+  *w = no_worker;
   pid_t pid = open_channels(fds) ? spawn(pool->options, fds) : -1;
   if (pid < 0) {
     close_channels(fds);
@@ -150,7 +152,10 @@ static Err start_worker(Pool *pool, Worker *w) {
   }
   close(fds[1]);
   close(fds[3]);
-  *w = (Worker){.pid = pid, .link.fd = fds[0], .stderr_fd = fds[2], .trial = -1};
+  *w = no_worker;
+  w->pid = pid;
+  w->link.fd = fds[0];
+  w->stderr_fd = fds[2];
   link_send(&w->link, pool->options->hello); /* one that is gone is seen when polled */
   return ERR_OK;
 }
@@ -160,14 +165,12 @@ static Err start_worker(Pool *pool, Worker *w) {
 static void give(Pool *pool, Worker *w, int64_t trial) {
   Study *s = pool->study;
   const StudyTrial *t = &s->trials[trial];
-  Json *job = json_map();
-  json_put_int(job, "trial", trial);
-  json_put_text(job, "id", t->info.id);
-  json_put_int(job, "seed", t->info.seed);
-  json_put(job, "config", json_share(s->configs[t->cell]));
-  json_put(job, "cell", json_share(json_find(s->configs[t->cell], "factors")));
-  json_put_bool(job, "tuning", pool->options->tuning);
-  json_put_text(job, "fingerprint", s->fingerprints[t->cell]);
+  const Json *config = s->configs[t->cell];
+  Json *job = json_mapf("trial %lld id %s seed %lld tuning %hhd fingerprint %s",
+                        (long long)trial, t->info.id, (long long)t->info.seed,
+                        pool->options->tuning, s->fingerprints[t->cell]);
+  json_put_shared(job, "config", config);
+  json_put_shared(job, "cell", json_find(config, "factors"));
   w->trial = trial;
   voice_follow(&w->voice, path_of("%s/%s", s->store.trials, t->info.id).s);
   link_send(&w->link, job);
@@ -372,7 +375,7 @@ static Err on_gone(Pool *pool, Worker *w) {
   link_close(&w->link);
   close(w->stderr_fd);
   voice_deinit(&w->voice);
-  *w = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
+  *w = no_worker;
   Err err = trial < 0 ? ERR_OK
                       : lost(pool, trial, why.failed ? "out of memory" : why.data);
   text_deinit(&why);
@@ -510,8 +513,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
                 ? ERR_OK
                 : fault_memory(fault, (size_t)options->jobs * sizeof *pool.workers);
   if (!err) {
-    for (int i = 0; i < options->jobs; i++)
-      pool.workers[i] = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
+    for (int i = 0; i < options->jobs; i++) pool.workers[i] = no_worker;
     int64_t workers = study->n_left < options->jobs ? study->n_left : options->jobs;
     study_progress_begin(&pool.progress, study, (int)workers, options->threads);
     interrupt_counting(true);

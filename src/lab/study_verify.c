@@ -13,37 +13,61 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What is found out, and told at the end. */
+/* What is counted, in the order of the answer as JSON. */
+enum { RECORDS, ALTERED, UNREADABLE, MISSING, RUN_AGAIN, DIFFER, COUNTS };
+static const char *const count_names[COUNTS] = {
+    [RECORDS] = "records", [ALTERED] = "altered",     [UNREADABLE] = "unreadable",
+    [MISSING] = "missing", [RUN_AGAIN] = "run_again", [DIFFER] = "differ"};
+
 typedef struct Findings {
   const Study *study;
-  bool *altered; /* of each trial: its files are not those of its digest, or cannot
-                    be read */
-  int64_t n_records, n_altered, n_unreadable, n_missing, n_run, n_differ;
+  bool *unsound; /* of each trial: its files are not those of its digest, or cannot be
+                    read */
+  int64_t n[COUNTS];
   Json *rows; /* of the trials with which something is wrong */
+  Text lines; /* the same as text */
+  Text ids;   /* of those that were altered, separated by commas */
   Json *plan; /* sentences: what is wrong with experiment.json */
 } Findings;
 
-/* The row, borrowed. */
-static Json *add_row(Findings *f, const StudyTrial *t, const char *problem) {
-  const Study *s = f->study;
-  Json *row = json_map();
-  Text cell = {0};
-  study_cell_text(s, t->cell, &cell);
-  json_put_text(row, "problem", problem);
-  json_put_text(row, "cell", cell.data ? cell.data : "");
-  json_put_int(row, "seed", t->info.seed);
-  json_put_text(row, "id", t->info.id);
-  json_put_bool(row, "other_code", t->foreign);
+/* One line, or as many as a terminal asks for. */
+static void add_wrapped(Text *out, Text *line) {
+  if (line->failed) out->failed = true;
+  else text_add_wrapped(out, line->data, 0, 2, out_table_columns());
+  text_deinit(line);
+}
+
+/* `message` may be NULL. */
+static void add_row(Findings *f, const StudyTrial *t, const char *problem,
+                    const char *message) {
+  bool altered = strcmp(problem, "altered") == 0;
+  long long seed = t->info.seed;
+  Text cell = {0}, line = {0};
+  study_cell_text(f->study, t->cell, &cell);
+  const char *name = cell.data ? cell.data : "";
+  Json *row = json_mapf("problem %s cell %s seed %lld id %s other_code %hhd", problem,
+                        name, seed, t->info.id, t->foreign);
+  if (message) json_put_text(row, "message", message);
   json_push(f->rows, row);
+  text_addf(&line, "%s: %s, seed %lld (%s)", problem, name, seed, t->info.id);
+  if (altered) {
+    text_add(&line, ": its files are not those of which its digest was made");
+    text_addf(&f->ids, "%s%s", f->ids.n_bytes ? "," : "", t->info.id);
+  } else if (message) {
+    text_add(&line, ": ");
+    text_add_first_line(&line, message);
+  } else if (t->foreign) {
+    text_add(&line, ": it was made by other code");
+  }
+  add_wrapped(&f->lines, &line);
   text_deinit(&cell);
-  return row;
 }
 
 /* -- the records: are they what was written? --------------------------------------- */
 
 static void note_unreadable(Findings *f, const StudyTrial *t, const char *message) {
-  json_put_text(add_row(f, t, "unreadable"), "message", message);
-  f->n_unreadable++;
+  add_row(f, t, "unreadable", message);
+  f->n[UNREADABLE]++;
 }
 
 /* No digest is made of meta.json. */
@@ -58,18 +82,18 @@ static void check_meta(Findings *f, const StudyTrial *t) {
   free(damage);
 }
 
-/* A file that the system does not let us read is one record's trouble. */
+/* Where the system does not let us read a file, only this record is unreadable. */
 static Err check_whole(Findings *f, int64_t trial, Fault *fault) {
   const StudyTrial *t = &f->study->trials[trial];
   bool whole = true;
   Fault own = {0};
   Err err = crash_check(&f->study->store, t->info.id, &whole, &own);
-  if (err && err != ERR_STORAGE) return fault_set(fault, err, "%s", own.text);
-  f->n_records++;
-  f->altered[trial] = !whole || err;
-  f->n_altered += !err && !whole;
+  if (err && err != ERR_STORAGE) return fault_pass(fault, &own);
+  f->n[RECORDS]++;
+  f->unsound[trial] = !whole || err;
+  f->n[ALTERED] += !err && !whole;
   if (err) note_unreadable(f, t, own.text);
-  else if (!whole) add_row(f, t, "altered");
+  else if (!whole) add_row(f, t, "altered", NULL);
   else check_meta(f, t);
   return ERR_OK;
 }
@@ -82,57 +106,62 @@ static Err check_records(Findings *f, Fault *fault) {
     const StudyTrial *t = &f->study->trials[i];
     if (study_is_done(t)) err = check_whole(f, i, fault);
     else if (t->info.damaged) {
-      f->n_records++;
+      f->n[RECORDS]++;
       note_unreadable(f, t, t->info.message);
-    } else f->n_missing += !study_is_published(t);
+    } else f->n[MISSING] += !study_is_published(t);
   }
+  if (!err && f->n[RECORDS] == 0)
+    err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify",
+                    f->study->name);
   return err;
 }
 
 /* -- the plan: does it ask for what the study does? -------------------------------- */
 
-static void add_text(Text *out, const Json *value, const char *otherwise) {
+/* Equal values give equal texts. */
+static Text text_of(const Json *value, const char *otherwise) {
+  Text text = {0};
   Fault ignored = {0};
-  Json *canonical = value ? json_canonical(value) : NULL;
-  if (!value) text_add(out, otherwise);
-  else (void)!json_write(canonical, 0, out, &ignored);
-  json_free(canonical);
+  if (value) (void)!json_write_canonical(value, &text, &ignored);
+  else text_add(&text, otherwise);
+  return text;
 }
 
-/* The two texts, cut where they are long. */
-static void note_difference(Findings *f, const char *key, const Text *there,
-                            const Text *here) {
+static void shorten(Text *text) {
   enum { SHOWN = 60 };
-  Text line = {0};
-  text_addf(&line, "experiment.json: \"%s\" is %.*s%s, and the script asks for %.*s%s",
-            key, SHOWN, there->data, there->n_bytes > SHOWN ? "..." : "", SHOWN,
-            here->data, here->n_bytes > SHOWN ? "..." : "");
-  if (!line.failed) json_push_text(f->plan, line.data);
+  if (text->n_bytes <= SHOWN) return;
+  text->n_bytes = SHOWN;
+  text_add(text, "...");
+}
+
+static void check_key(Findings *f, const char *key, const Json *there,
+                      const Json *asked) {
+  Text old = text_of(there, "missing"), now = text_of(asked, "none"), line = {0};
+  if (old.data && now.data && strcmp(old.data, now.data) != 0) {
+    shorten(&old);
+    shorten(&now);
+    text_addf(&line, "experiment.json: \"%s\" is %s, and the script asks for %s", key,
+              old.data, now.data);
+  }
+  if (line.n_bytes && !line.failed) json_push_text(f->plan, line.data);
   text_deinit(&line);
+  text_deinit(&old);
+  text_deinit(&now);
 }
 
 /* What decides which trials there are and how they are compared. */
 static void check_plan(Findings *f) {
-  static const char *const keys[] = {"name", "factors", "cells", "args", "seeds",
-                                     "baseline",
-                                     "metric", "metric_goal", "report", "goal", "range",
-                                     "rope",
-                                     "contrasts", "cell_contrasts", "random"};
+  static const char *const keys[] = {
+      "name",   "factors", "cells", "args", "seeds",     "baseline",       "metric", "metric_goal",
+      "report", "goal",    "range", "rope", "contrasts", "cell_contrasts", "random"};
   Fault fault = {0};
   Json *there = plan_file_read(f->study->store.directory, &fault);
   if (!there)
     json_push_text(f->plan, fault.code ? fault.text : "experiment.json is not there");
   for (size_t i = 0; there && i < sizeof keys / sizeof *keys; i++) {
-    Text old = {0}, now = {0};
-    const Json *value = json_find(there, keys[i]),
-               *asked = json_find(f->study->plan, keys[i]);
-    if (!value && !asked) continue;
-    add_text(&old, value, "missing");
-    add_text(&now, asked, "none");
-    if (old.data && now.data && strcmp(old.data, now.data) != 0)
-      note_difference(f, keys[i], &old, &now);
-    text_deinit(&old);
-    text_deinit(&now);
+    const Json *value = json_find(there, keys[i]);
+    const Json *asked = json_find(f->study->plan, keys[i]);
+    if (value || asked) check_key(f, keys[i], value, asked);
   }
   json_free(there);
 }
@@ -146,7 +175,7 @@ static int64_t *choose(const Findings *f, int sample, int64_t *n) {
   int64_t *all = calloc((size_t)s->n_trials + 1, sizeof *all);
   *n = 0;
   for (int64_t i = 0; all && i < s->n_trials; i++)
-    if (study_is_done(&s->trials[i]) && !f->altered[i]) all[(*n)++] = i;
+    if (study_is_done(&s->trials[i]) && !f->unsound[i]) all[(*n)++] = i;
   if (!all || sample <= 0 || sample >= *n) return all;
   Stream stream = {(uint64_t)getpid(), (uint64_t)(clock_s() * 1e6)};
   for (int64_t i = 0; i < sample; i++) { /* the first `sample` places of a shuffle */
@@ -175,9 +204,9 @@ static void compare_digests(Findings *f, const Study *again, const int64_t *chos
   for (int64_t i = 0; i < again->n_trials; i++) {
     const StudyTrial *old = &f->study->trials[chosen[i]], *now = &again->trials[i];
     if (strcmp(old->info.digest, now->info.digest) == 0) continue;
-    f->n_differ++;
-    add_row(f, old,
-            now->info.digest[0] ? "differs" : trial_state_name(now->info.state));
+    f->n[DIFFER]++;
+    add_row(f, old, now->info.digest[0] ? "differs" : trial_state_name(now->info.state),
+            NULL);
   }
 }
 
@@ -206,132 +235,94 @@ static Err run_chosen(Findings *f, const PoolOptions *options, const char *direc
 static Err run_again(Findings *f, const PoolOptions *options, int sample,
                      Fault *fault) {
   Path directory = path_of("%s/" VERIFY_DIRECTORY "%ld", options->runs, (long)getpid());
-  int64_t *chosen = choose(f, sample, &f->n_run);
+  int64_t *chosen = choose(f, sample, &f->n[RUN_AGAIN]);
   Err err = chosen ? ERR_OK
                    : fault_memory(fault, (size_t)f->study->n_trials * sizeof *chosen);
-  if (!err && f->n_run) {
+  if (!err && f->n[RUN_AGAIN]) {
     Fault removing = {0};
-    err = run_chosen(f, options, directory.s, chosen, f->n_run, fault);
+    err = run_chosen(f, options, directory.s, chosen, f->n[RUN_AGAIN], fault);
     if (file_remove(directory.s, &removing) && !err) err = fault_pass(fault, &removing);
   }
   free(chosen);
   return err;
 }
 
-/* -- what is told ------------------------------------------------------------------ */
-
-/* One line, or as many as a terminal asks for. */
-static void add_wrapped(Text *out, Text *line) {
-  if (line->failed) out->failed = true;
-  else text_add_wrapped(out, line->data, 0, 2, out_table_columns());
-  text_deinit(line);
-}
-
-static void add_line(Text *out, const Json *row) {
-  Text line = {0};
-  const char *problem = json_text(row, "problem"),
-             *message = json_text_or(row, "message", NULL);
-  text_addf(&line, "%s: %s, seed %lld (%s)", problem, json_text(row, "cell"),
-            (long long)json_int(row, "seed"), json_text(row, "id"));
-  if (strcmp(problem, "altered") == 0) {
-    text_add(&line, ": its files are not those of which its digest was made");
-  } else if (message) {
-    text_add(&line, ": ");
-    text_add_first_line(&line, message);
-  } else if (json_bool(row, "other_code")) {
-    text_add(&line, ": it was made by other code");
-  }
-  add_wrapped(out, &line);
-}
+/* -- the answer -------------------------------------------------------------------- */
 
 /* How the trials whose files were altered become what they were. */
 static void add_advice(const Findings *f, Text *out) {
+  enum { NAMED = 3 };
   Text line = {0};
-  const char *comma = "";
-  if (!f->n_altered) return;
-  text_addf(&line, "runner rm %s id=%s", f->study->name, f->n_altered > 3 ? "..." : "");
-  for (int64_t i = 0; f->n_altered <= 3 && i < json_count(f->rows); i++) {
-    const Json *row = json_item(f->rows, i);
-    if (strcmp(json_text(row, "problem"), "altered") != 0) continue;
-    text_addf(&line, "%s%s", comma, json_text(row, "id"));
-    comma = ",";
-  }
-  text_addf(&line, "%s removes %s; the script, run again, makes %s anew",
-            f->n_altered > 1 ? " --yes" : "", f->n_altered > 1 ? "them" : "it",
-            f->n_altered > 1 ? "them" : "it");
+  int64_t n = f->n[ALTERED];
+  const char *what = n > 1 ? "them" : "it";
+  text_addf(&line,
+            "runner rm %s id=%s%s removes %s; the script, run again, makes %s "
+            "anew",
+            f->study->name, n > NAMED ? "..." : f->ids.data, n > 1 ? " --yes" : "",
+            what, what);
   add_wrapped(out, &line);
 }
 
 static void add_plan(const Findings *f, Text *out) {
+  const char *text = "";
+  Text line = {0};
   for (int64_t i = 0; i < json_count(f->plan); i++) {
-    Text line = {0};
-    const char *text;
     if (json_get_text(json_item(f->plan, i), &text)) text_add_clean(&line, text);
     add_wrapped(out, &line);
   }
-  Text line = {0};
   text_add(&line, "the script, run again, writes experiment.json anew");
-  if (json_count(f->plan)) add_wrapped(out, &line);
+  if (*text) add_wrapped(out, &line);
   text_deinit(&line);
 }
 
 static void add_closing(const Findings *f, Text *out) {
+  const int64_t *n = f->n;
   Text line = {0};
-  int64_t n_whole = f->n_records - f->n_altered - f->n_unreadable;
   text_addf(&line,
             "%lld of %lld records are whole; %lld of %lld trials came to the same "
             "digest",
-            (long long)n_whole, (long long)f->n_records,
-            (long long)(f->n_run - f->n_differ), (long long)f->n_run);
-  if (f->n_missing)
-    text_addf(&line, "; %lld of %lld trials %s no record", (long long)f->n_missing,
-              (long long)f->study->n_trials, f->n_missing == 1 ? "has" : "have");
+            (long long)(n[RECORDS] - n[ALTERED] - n[UNREADABLE]), (long long)n[RECORDS],
+            (long long)(n[RUN_AGAIN] - n[DIFFER]), (long long)n[RUN_AGAIN]);
+  if (n[MISSING])
+    text_addf(&line, "; %lld of %lld trials %s no record", (long long)n[MISSING],
+              (long long)f->study->n_trials, n[MISSING] == 1 ? "has" : "have");
   add_wrapped(out, &line);
 }
 
-static Json *findings_json(const Findings *f) {
-  const struct { const char *key; int64_t n; } counts[] = {
-      {"records", f->n_records}, {"altered", f->n_altered},
-      {"unreadable", f->n_unreadable}, {"missing", f->n_missing},
-      {"run_again", f->n_run},     {"differ", f->n_differ}};
+static Err print_json(Findings *f, Fault *fault) {
   Json *answer = json_map();
-  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-    json_put_int(answer, counts[i].key, counts[i].n);
+  for (int i = 0; i < COUNTS; i++) json_put_int(answer, count_names[i], f->n[i]);
   json_put(answer, "trials", json_share(f->rows));
   json_put(answer, "plan", json_share(f->plan));
-  return answer;
+  return out_json(answer, fault);
 }
 
-static Err tell(const Findings *f, Fault *fault) {
-  Text out = {0};
-  for (int64_t i = 0; i < json_count(f->rows); i++)
-    add_line(&out, json_item(f->rows, i));
-  add_advice(f, &out);
-  add_plan(f, &out);
-  add_closing(f, &out);
-  Err err = out.failed ? fault_memory(fault, out.n_bytes) : ERR_OK;
-  if (!err) out_data(out.data, out.n_bytes);
-  text_deinit(&out);
-  return err;
+static Err print_text(Findings *f, Fault *fault) {
+  Text *out = &f->lines;
+  if (f->n[ALTERED] && !f->ids.failed) add_advice(f, out);
+  add_plan(f, out);
+  add_closing(f, out);
+  if (out->failed) return fault_memory(fault, out->n_bytes);
+  out_data(out->data, out->n_bytes);
+  return ERR_OK;
 }
 
 Err study_verify(const Study *study, const PoolOptions *options, int sample, bool json,
                  int64_t *n_wrong, Fault *fault) {
   Findings f = {.study = study, .rows = json_list(), .plan = json_list(),
-                .altered = calloc((size_t)study->n_trials + 1, sizeof(bool))};
-  Err err = f.rows && f.plan && f.altered
+                .unsound = calloc((size_t)study->n_trials + 1, sizeof(bool))};
+  Err err = f.rows && f.plan && f.unsound
                 ? ERR_OK
                 : fault_memory(fault, (size_t)study->n_trials);
   if (!err) err = check_records(&f, fault);
-  if (!err && f.n_records == 0)
-    err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify",
-                    study->name);
   if (!err) check_plan(&f);
   if (!err) err = run_again(&f, options, sample, fault);
-  if (!err) err = json ? out_json(findings_json(&f), fault) : tell(&f, fault);
-  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ + json_count(f.plan);
+  if (!err) err = (json ? print_json : print_text)(&f, fault);
+  *n_wrong = f.n[ALTERED] + f.n[UNREADABLE] + f.n[DIFFER] + json_count(f.plan);
   json_free(f.rows);
   json_free(f.plan);
-  free(f.altered);
+  text_deinit(&f.lines);
+  text_deinit(&f.ids);
+  free(f.unsound);
   return err;
 }

@@ -161,11 +161,7 @@ static Path file_of(const Trial *trial, const char *name) {
 
 static Err put_json(const Trial *trial, const char *name, const Json *json, Publish how,
                     Fault *fault) {
-  Text text = {0};
-  Err err = json_write_lines(json, &text, fault);
-  if (!err) err = file_put(file_of(trial, name).s, text.data, text.n_bytes, how, fault);
-  text_deinit(&text);
-  return err;
+  return json_put_file(json, file_of(trial, name).s, how, fault);
 }
 
 static bool has_file(const Trial *trial, const char *name) {
@@ -202,40 +198,35 @@ static const Machine *this_machine(void) {
   return &machine;
 }
 
-/* The caller's facts stand first. */
+/* The caller's facts come first. */
 static void note_begin(Trial *trial) {
-  char text[256] = "";
-  Json *meta = trial->meta, *attempt = json_map();
-  json_put_text(meta, "processor", this_machine()->processor);
-  json_put_int(meta, "cores", this_machine()->cores);
-  json_put_text(meta, "simd", simd_name(simd_level()));
-  json_put_int(attempt, "attempt", trial->attempt);
-  json_put_text(attempt, "started", trial->start_utc);
-  if (gethostname(text, sizeof text - 1) == 0) {
-    json_put_text(meta, "host", text);
-    json_put_text(attempt, "host", text);
+  char host[256] = "";
+  const Machine *machine = this_machine();
+  Json *meta = trial->meta;
+  Json *attempt = json_mapf("attempt %d started %s", trial->attempt, trial->start_utc);
+  json_putf(meta, "processor %s cores %d simd %s", machine->processor, machine->cores,
+            simd_name(simd_level()));
+  if (gethostname(host, sizeof host - 1) == 0) {
+    json_put_text(meta, "host", host);
+    json_put_text(attempt, "host", host);
   }
-  json_put_int(meta, "pid", getpid());
+  json_putf(meta, "pid %d started %s", getpid(), trial->start_utc);
   json_put_int(attempt, "pid", getpid());
-  json_put_text(meta, "started", trial->start_utc);
   if (!json_find(meta, "attempts")) json_put(meta, "attempts", json_list());
   json_push(json_find(meta, "attempts"), attempt);
   trial->attempt_note = attempt;
 }
 
 static void note_end(Trial *trial, TrialState state, const char *message) {
-  char text[32];
+  char now[32];
   struct rusage usage;
-  Json *meta = trial->meta, *attempt = trial->attempt_note;
   double seconds = clock_s() - trial->start_s;
-  json_put_text(meta, "ended", clock_utc(text));
-  json_put_number(meta, "wall_s", seconds);
+  json_putf(trial->meta, "ended %s wall_s %g", clock_utc(now), seconds);
   if (getrusage(RUSAGE_SELF, &usage) == 0)
-    json_put_int(meta, "peak_bytes", (int64_t)usage.ru_maxrss * 1024);
-  json_put_text(attempt, "ended", text);
-  json_put_number(attempt, "wall_s", seconds);
-  json_put_text(attempt, "state", trial_state_name(state));
-  if (message) json_put_text(attempt, "message", message);
+    json_put_int(trial->meta, "peak_bytes", (int64_t)usage.ru_maxrss * 1024);
+  json_putf(trial->attempt_note, "ended %s wall_s %g state %s", now, seconds,
+            trial_state_name(state));
+  if (message) json_put_text(trial->attempt_note, "message", message);
 }
 
 /* -- opening ----------------------------------------------------------------------- */
@@ -353,12 +344,11 @@ static Err result_json(const Trial *trial, const TrialEnd *end, Json **out,
   if (end->message) json_put_text(result, "message", end->message);
   if (end->step >= 0) json_put_int(result, "step", end->step);
   if (end->layer) json_put_text(result, "layer", end->layer);
-  if (end->values) json_put(result, "values", json_share((Json *)end->values));
+  json_put_shared(result, "values", end->values);
   if (end->weights) json_put_text(result, "weights", end->weights);
   Err err = digest_trial(trial->directory, result, end->weights, digest, fault);
   json_put_text(result, "digest", digest);
-  Json *print = json_find(trial->meta, "fingerprint");
-  if (print) json_put(result, "fingerprint", json_share(print));
+  json_put_shared(result, "fingerprint", json_find(trial->meta, "fingerprint"));
   *out = result;
   return err;
 }
@@ -379,7 +369,7 @@ static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
   Err err = close_logs(trial, fault);
   if (!err) err = sync ? sync_all(trial, fault) : metrics_check(&trial->metrics, fault);
   note_end(trial, end->state, end->message);
-  if (end->rows) json_put(trial->meta, "rows", json_share((Json *)end->rows));
+  json_put_shared(trial->meta, "rows", end->rows);
   if (err) return err;
   return put_json(trial, "meta.json", trial->meta,
                   sync ? PUBLISH_REPLACE : PUBLISH_DRAFT, fault);
