@@ -2,8 +2,8 @@
  *
  * Open-file-description locks: unlike those of flock they can be asked for without
  * being taken, unlike those of a process they do not end when another descriptor is
- * closed. Whoever removes the file holds the lock, so one who locked a file that is no
- * longer the one in the directory begins again. */
+ * closed. A process that removes the file holds the lock, so one that locked a file
+ * that is no longer the one in the directory begins again. */
 #include "base/lock.h"
 #include "base/file.h"
 #include "base/path.h"

@@ -6,7 +6,7 @@
 #include "nn/metric.h"
 #include <string.h>
 
-/* Every complete trial has it, so one tells. "values.loss", as in filters, is
+/* Every complete trial has it, so one is enough. "values.loss", as in filters, is
  * "loss". */
 static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   enum { NAMES = 256 };
@@ -51,7 +51,7 @@ static void name_measure(const Study *study, StudyQuestion *question) {
   question->goal = named.goal == GOAL_MAX ? &max : &min;
 }
 
-/* A plan that was written before it told the range. */
+/* A plan of a version that did not write the range. */
 static void add_range(Json *plan) {
   const char *report = NULL;
   if (json_find(plan, "range") || !json_find_text(plan, "report", &report)) return;

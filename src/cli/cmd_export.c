@@ -3,7 +3,7 @@
  * A column per fact, factor, argument and value; a name that two of these have is plain
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are
  * written with all digits, but for means on a page. Tables for a page (md, latex) leave
- * out what is told of the run. */
+ * out attempts, times and hashes. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/path.h"

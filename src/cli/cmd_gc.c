@@ -1,4 +1,4 @@
-/* cmd_gc.c: the command gc: what nobody needs any more.
+/* cmd_gc.c: the command gc: what is no longer needed.
  *
  * Each experiment is dealt with by itself: one whose plan cannot be read, or that the
  * system keeps us from, is left as it is, and the others are gone on with. Only what
@@ -58,7 +58,7 @@ static double seconds_of(clockid_t clock) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* When the process began, in seconds of the clock of files; 0: nobody knows. */
+/* When the process began, in seconds of the clock of files; 0: unknown. */
 static double began_s(long pid) {
   char path[64], line[1024] = "";
   double ticks = 0;
@@ -131,7 +131,7 @@ static Err clean_entry(Garbage *garbage, const char *directory, const char *name
               checkpoint ? &garbage->n_checkpoints : &garbage->n_leftovers, fault);
 }
 
-/* What nobody needs in one directory: leftovers, and checkpoints of what is published.
+/* What is not needed in one directory: leftovers, and checkpoints of what is published.
  * Nothing where the directory is a link. */
 static Err clean_directory(Garbage *garbage, const char *directory, Place place,
                            Fault *fault) {

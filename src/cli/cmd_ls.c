@@ -114,7 +114,7 @@ static bool ids_have_seeds(const Json *rows) {
   return true;
 }
 
-/* What tells rows apart stays. Where there is no room, the seconds go first, then
+/* Columns by which rows differ stay. Where there is no room, the seconds go first, then
  * values but the first, the purpose, a seed that ends the id, and the first value. */
 enum { RANK_VALUE, RANK_SEED, RANK_PURPOSE, RANK_VALUES, RANK_SECONDS };
 

@@ -3,7 +3,7 @@
  * One walk through the directory counts and lists, with --dry-run, or removes: both say
  * the same. Nothing is removed but an experiment, which is what has a plan, a trial or
  * a run of a script, and nothing behind a link: of what is in it and has no name of
- * ours, the user is told before it goes. */
+ * ours, the user is warned before it goes. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/path.h"
@@ -61,7 +61,7 @@ typedef struct Whole {
   bool rest; /* the second walk: what is neither trial nor run */
   Tally tally;
   bool experiment; /* something of ours lies there */
-  Json *others;    /* what has no name of ours, as it is told */
+  Json *others;    /* what has no name of ours, as it is printed */
 } Whole;
 
 /* "mine/", "trials/x -> where it leads". */
@@ -203,7 +203,7 @@ static Err rm_surveyed(Whole *whole, const QueryCall *call, Fault *fault) {
   }
   if (!call->json) print_others(whole);
   if (!dry) err = remove_all(whole, stays, fault);
-  Fault telling = {0}; /* what was removed is told, whatever stopped it */
+  Fault telling = {0}; /* what was removed is printed, whatever stopped it */
   if (tidy_tell(call, dry ? "would be removed" : "removed", &whole->tally,
                 whole->others, &telling))
     return fault_set(fault, telling.code, "%s", telling.text);

@@ -32,7 +32,7 @@ Err columns_add_settings(Columns *columns, const Json *rows, const Json *names,
 /* NULL: it is not there. */
 Column *columns_find(const Columns *columns, const char *kind, const char *key);
 
-/* What stands in the row there; NULL: nothing. */
+/* The row's value there; NULL: none. */
 const Json *column_value(const Column *column, const Json *row);
 
 #endif

@@ -11,7 +11,7 @@ typedef enum EditResult {
   EDIT_INTERRUPT               /* Ctrl-C or another interrupt, which is still pending */
 } EditResult;
 
-/* Words that may stand in place of the last n_typed bytes before the cursor, each ended
+/* Words that may take the place of the last n_typed bytes before the cursor, each ended
  * by a zero byte; they begin with these bytes. */
 typedef struct EditWords {
   size_t n_typed;

@@ -91,7 +91,7 @@ void history_read(const char *path, void (*add)(void *ctx, const char *statement
 }
 
 /* The directory of states and ours in it, but nothing above: a home that is not there
- * is nobody's to make. */
+ * is not made. */
 static void make_directories_of(const char *path) {
   size_t n = strlen(path), n_under = strlen(under_state);
   char *copy = n > n_under && strcmp(path + n - n_under, under_state) == 0

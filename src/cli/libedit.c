@@ -182,7 +182,7 @@ static unsigned char on_tab(EditLine *line, int character) {
 
 /* -- opening ----------------------------------------------------------------------- */
 
-/* Escape sequences of the prompt stand between \1, which takes no place. */
+/* Escape sequences of the prompt are between \1, which takes no place. */
 static char *show_prompt(EditLine *line) {
   Libedit *editor = self(line);
   snprintf(editor->shown, sizeof editor->shown,

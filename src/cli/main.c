@@ -29,7 +29,7 @@ typedef struct CommandLine {
   bool script_help;
   bool plan_dump;     /* the command of that name */
   bool interactive;   /* ends at the prompt, ... */
-  bool terminal;      /* ... where somebody can type; else with what is piped in */
+  bool terminal;      /* ... at a terminal; else with what is piped in */
   QueryCall query;    /* a command that needs no script; .command NULL: none */
   StudyOptions study; /* how experiment{} runs */
   const struct Command *command; /* that was given, of those that may need a script */
@@ -131,8 +131,8 @@ static Err set_flag(const Flag *f, CommandLine *line, const char *value, Fault *
 typedef struct Command {
   const char *name, *usage; /* usage: what follows the name */
   const char *needs;        /* which of that there must be, in words; NULL: nothing */
-  const char *doc;          /* NULL: not told of */
-  const char *flags;        /* those that its help tells, blanks between; NULL: none */
+  const char *doc;          /* NULL: not listed */
+  const char *flags;        /* those that its help lists, blanks between; NULL: none */
   size_t at;                /* of the bool that it sets in CommandLine; 0: ... */
   StudyMode mode;           /* ... how experiment{} runs */
 } Command;
@@ -295,7 +295,7 @@ static void print_version(int threads) {
 
 enum { COMMANDS_MAX = 32 };
 
-/* Those that are told of; their number. */
+/* Those that are listed; their number. */
 static int command_names(const char *names[COMMANDS_MAX]) {
   int n = 0;
   for (const Command *c = commands; c->name; c++)
@@ -358,7 +358,7 @@ static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
 }
 
 /* Until its help is printed, at its end or by its experiment. A failure before that is
- * no reason to tell nothing. */
+ * no reason to print nothing. */
 static void run_for_help(lua_State *L) {
   Fault why = {0};
   if (lua_pcall(L, 0, 0, 0) == LUA_OK) return;
@@ -428,7 +428,8 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
   if (own.code) err_print("runner: %s\n", own.text);
   if (s->record->is_open)
     storage = run_record_end(&s->record->run, s->record->results, &fault);
-  if (!fault.code && s->record->n_failed) fault.code = ERR_SCRIPT; /* which was told */
+  if (!fault.code && s->record->n_failed)
+    fault.code = ERR_SCRIPT; /* which was printed */
   return fault.code ? fault.code : storage;
 }
 
@@ -466,7 +467,7 @@ static Err run_afterwards(lua_State *L, const CommandLine *line, Err before) {
   return before ? before : err;
 }
 
-/* What the library tells of a name, or that neither it nor a command is called so. */
+/* What the library says of a name, or that neither it nor a command is called so. */
 static Err run_topic(lua_State *L, const char *topic) {
   const char *names[COMMANDS_MAX];
   int n = command_names(names);
@@ -579,7 +580,7 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
   return err;
 }
 
-/* `help`: the usage, that of a command, or what the library tells of a name. */
+/* `help`: the usage, that of a command, or what the library says of a name. */
 static Err run_explain(CommandLine *line, Fault *fault) {
   const char *word = line->script;
   if (line->n_args || line->code)

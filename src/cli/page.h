@@ -28,7 +28,7 @@ Err page_print_records(const char *format, Doc *doc, Fault *fault) WARN_UNUSED;
 void page_print_wrapped(int used, int indent, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Prints "  left   doc", the doc from the column on and wrapped; `value` (NULL: none)
- * stands behind the name. */
+ * follows the name. */
 void page_print_entry(const char *name, const char *value, int column, const char *doc);
 /* Prints the text as out_data does, or its lack of memory, and frees it. */
 Err page_print_text(Text *text, Fault *fault) WARN_UNUSED;

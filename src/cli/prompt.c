@@ -81,7 +81,7 @@ Err prompt_call(lua_State *L, int n_args, Fault *fault) {
 
 /* -- errors ------------------------------------------------------------------------ */
 
-/* Does the line of a traceback tell a person at the prompt anything? */
+/* Is the line of a traceback of use at the prompt? */
 static bool tells_something(const char *line, size_t n) {
   static const char *const frames[] = {"in main chunk", "(...tail calls...)"};
   for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
@@ -92,7 +92,7 @@ static bool tells_something(const char *line, size_t n) {
 }
 
 /* Keeps of the traceback the functions between the statement and the fault, but for a C
- * function that raised it: the message tells of that. */
+ * function that raised it: the message names that. */
 static void shorten_traceback(char *text) {
   char *trace = strstr(text, TRACEBACK_HEAD);
   if (!trace) return;

@@ -34,11 +34,10 @@ typedef struct QueryCall {
 
 struct QueryCommand {
   const char *name;
-  const char *usage;   /* after the name: "[experiment] [key=value ...]" */
-  const char *doc;     /* one line */
-  const char *details; /* further lines of its help; NULL: none */
-  void (*print_more)(
-      void); /* prints those that stand in a table elsewhere; NULL: none */
+  const char *usage;        /* after the name: "[experiment] [key=value ...]" */
+  const char *doc;          /* one line */
+  const char *details;      /* further lines of its help; NULL: none */
+  void (*print_more)(void); /* prints those that are in a table elsewhere; NULL: none */
   const QueryOption *options; /* NULL: none of its own */
   bool json;
   /* Prints its results by out_print. The status of the program comes from the Err. */

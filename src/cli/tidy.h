@@ -20,8 +20,8 @@ typedef struct Tally {
   int64_t n_refused; /* by the system, or as they are behind a link */
 } Tally;
 
-/* One more. A storage fault is one of this trial alone: it is told on stderr, and the
- * others are gone on with; whatever else went wrong is returned. */
+/* One more. A storage fault is one of this trial alone: it is printed on stderr, and
+ * the others are gone on with; whatever else went wrong is returned. */
 Err tally_note(Tally *tally, Err err, bool done, Fault *own, Fault *fault) WARN_UNUSED;
 /* ERR_STORAGE if any was refused. */
 Err tally_end(const Tally *tally, Fault *fault) WARN_UNUSED;

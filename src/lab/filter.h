@@ -5,7 +5,7 @@
  * Words are ANDed; operators are = != > >= < <=; after = and != several values,
  * separated by commas, mean any of them. A key is a fact of the trial (seed, state,
  * seconds ...), a factor, an argument or a value of the result; what has the same name
- * in two of them is told apart as factors.x, args.x, values.x. 50% is the number 0.5. A
+ * in two of them is written as factors.x, args.x, values.x. 50% is the number 0.5. A
  * trial without that field never matches. */
 #ifndef LAB_FILTER_H
 #define LAB_FILTER_H

@@ -1,4 +1,4 @@
-/* index_private.h: the tables of the index, for those who ask it.
+/* index_private.h: the tables of the index, for the files that ask it.
  *
  *   entry   one per directory in runs: name; stamp of experiment.json
  *   trial   one per trial or run, what TrialInfo says of it. `belongs` is 0 for one

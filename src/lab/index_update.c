@@ -1,8 +1,8 @@
 /* index_update.c: brings the index up to date; see index.h.
  *
  * First all directories are looked at without touching the tables: one stat each. Only
- * what changed is then read and written, in one transaction per entry. Whoever comes
- * second with the same changes writes the same rows. */
+ * what changed is then read and written, in one transaction per entry. A second query
+ * with the same changes writes the same rows. */
 #include "base/array.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -236,7 +236,7 @@ static Err put_trial(Update *u, const TrialInfo *info, int64_t stamp, Fault *fau
 }
 
 /* Of two looks the time is the one before: a change in between is seen the next time.
- * Only a published trial's directory stands still. */
+ * Only a published trial's directory does not change any more. */
 static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
   bool of_script = name_is_run(seen->id);
   Path path = path_of(of_script ? "%s/%s" : "%s/trials/%s", u->directory.s, seen->id);
@@ -288,7 +288,7 @@ static Err put_factor_names(Update *u, const Json *factors, Fault *fault) {
 
 /* Whatever is planned gets a row, unless it has one; what is no longer planned is said
  * not to belong, and forgotten if it never was begun. A plan that cannot be read plans
- * nothing. Without a plan, and while parameters are tuned, when nobody knows which of
+ * nothing. Without a plan, and while parameters are tuned, when it is unknown which of
  * the earlier trials will be asked for, all that were begun belong. */
 static Err put_plan(Update *u, Fault *fault) {
   Planned planned;

@@ -25,7 +25,7 @@ void metrics_deinit(Metrics *metrics);
 
 /* Adds a row to the table of fit `fit` (from 1) in `directory`. Other columns than
  * those of the first row are ERR_VALUE. The first row goes on with a table that an
- * earlier attempt left: what stands there from the same or a later first column on is
+ * earlier attempt left: what it holds from the same or a later first column on is
  * cut off, and so are a torn last line and a table with other columns. */
 Err metrics_row(Metrics *metrics, const char *directory, int fit,
                 const char *const *columns, const double *values, int n,

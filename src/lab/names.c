@@ -15,7 +15,7 @@ static bool fits(char c, char form) {
   return c == form;
 }
 
-/* What stands behind a begin of that form ('#': a digit, 'x': one in hex); NULL: it
+/* The rest of a name that begins in that form ('#': a digit, 'x': one in hex); NULL: it
  * begins otherwise. */
 static const char *behind(const char *name, const char *form) {
   for (; *form; name++, form++)

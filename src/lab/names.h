@@ -33,7 +33,7 @@ bool run_name_is_hidden(const char *name);
 bool run_name_is_taken(const char *name);
 
 /* "dir/name.lua" -> "name", new. What a file name cannot hold or would hide becomes
- * '_', and stands before a name that is taken. NULL on lack of memory. */
+ * '_', and is put before a name that is taken. NULL on lack of memory. */
 char *run_name_of(const char *script);
 
 /* *out is the one in the directory `runs` that was most likely meant by `name`: new;

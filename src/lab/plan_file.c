@@ -108,7 +108,7 @@ static Err check(const Json *map, const Field *fields, size_t n, bool of_lists,
   return ERR_OK;
 }
 
-/* Whoever reads it makes room for all of them. */
+/* Its readers make room for all of them. */
 static Err check_size(const Json *plan, const char *directory, Fault *fault) {
   const Json *others = json_find(plan, "others");
   int64_t n_cells = json_count(json_find(plan, "cells"));

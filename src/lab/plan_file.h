@@ -5,7 +5,7 @@
 
 #include "lab/store.h"
 
-/* The plan in the experiment's directory, new. Whoever has it may count and go through
+/* The plan in the experiment's directory, new. Its readers may count and go through
  * its cells, seeds, factors with their levels, contrasts, skipped cells, others, words
  * and names of tuned parameters; it has its name, metric, report and goal, and its
  * script, if there is one, is a text: that is looked at here and nowhere else. NULL

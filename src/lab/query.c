@@ -79,7 +79,8 @@ static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) 
   }
 }
 
-/* The column "number" stands for the maps of that trial; "n_all" is no part of a row.
+/* In place of the column "number" come the maps of that trial; "n_all" is no part of a
+ * row.
  */
 static Json *row_of(Ask *ask, sqlite3_stmt *s) {
   Json *row = json_map();
@@ -126,7 +127,7 @@ static const struct Fact { const char *name; FactType type; } facts[] = {
 
 enum { N_FACTS = sizeof facts / sizeof *facts, KEY_NAMES = 1024, LEVELS_SHOWN = 20 };
 
-/* What a key stands for: a fact, or a field. */
+/* What a key means: a fact, or a field. */
 typedef struct KeyRef {
   const struct Fact *fact;
   const char *kind, *key; /* borrowed from the names */
@@ -195,7 +196,7 @@ static KeyRef find_key(Ask *ask, const char *key) {
 /* -- conditions -------------------------------------------------------------------- */
 
 /* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. "50%"
- * is 0.5, as compare tells what is recorded as a share. */
+ * is 0.5, as compare shows what is recorded as a share. */
 static bool read_number(const char *text, double *out) {
   char *end;
   *out = strtod(text, &end);
@@ -363,7 +364,7 @@ static void add_moments(Ask *ask) {
       STAT_ROUNDING);
 }
 
-/* From the variance. The values of one trial stand for nothing here. */
+/* From the variance. The values of one trial mean nothing here. */
 static void finish_cell(Json *row) {
   double variance;
   if (json_find_number(row, "sd", &variance))
@@ -475,8 +476,8 @@ static void say_levels(Ask *ask, const FilterTerm *term, const KeyRef *key, Text
   json_free(rows);
 }
 
-/* Nothing where there is no number. A share is recorded from 0 to 1; who thinks in
- * percent writes 50%. */
+/* Nothing where there is no number. A share is recorded from 0 to 1; a
+ * number of percent is written 50%. */
 static void say_range(Ask *ask, const FilterTerm *term, const KeyRef *key, Text *out) {
   double low, high, wanted = strtod(term->values[0], NULL);
   add(ask, "SELECT min(f.number) AS low, max(f.number) AS high");

@@ -49,7 +49,7 @@ Err query_names(Index *index, const char *experiment, Json **out,
 Err query_misses(Index *index, const Query *query, Json **out,
                  Fault *fault) WARN_UNUSED;
 
-/* Does the key stand for a fact of the trial, in filters, whatever else has that
+/* Does the key mean a fact of the trial, in filters, whatever else has that
  * name? */
 bool query_is_fact(const char *key);
 

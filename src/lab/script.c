@@ -38,7 +38,7 @@ bool script_is_another_there(const Json *now, const Json *earlier) {
   return script_is_other(now, earlier) && is_file(place_of(earlier));
 }
 
-/* What stands behind the directory in the path; NULL: it is not below it. */
+/* The path below the directory; NULL: it is not below it. */
 static const char *below(const char *path, const char *directory) {
   char *whole = realpath(directory, NULL);
   if (!whole) return NULL;

@@ -1,17 +1,17 @@
 /* script.h: which script a plan or a trial came from, and whether it is another one.
  *
- * Plans (experiment.json) and records (meta.json) tell "script", as it was given on the
- * command line, and "script_path", where it stood; older ones only the first. Those of
- * -e, the prompt and stdin tell none. */
+ * Plans (experiment.json) and records (meta.json) hold "script", as it was given on the
+ * command line, and "script_path", where it was; older ones only the first. Those of
+ * -e, the prompt and stdin hold none. */
 #ifndef LAB_SCRIPT_H
 #define LAB_SCRIPT_H
 
 #include "base/json.h"
 
-/* Where the script stands, without links, new; NULL where it is not there. */
+/* The path of the script, without links, new; NULL where it is not there. */
 char *script_path(const char *script);
 
-/* Is what `earlier` tells another script than what `now` tells: of another name, or of
+/* Is the script of `earlier` another one than that of `now`: of another name, or of
  * the same and another file that is still there? One that was moved is the same; what
  * was typed is another one than any script. */
 bool script_is_other(const Json *now, const Json *earlier);

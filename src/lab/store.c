@@ -1,7 +1,7 @@
 /* store.c: the trials of an experiment on disk; see store.h.
  *
- * Whoever changes a trial's directory holds its lock: workers while they run it, and
- * store_reset and store_remove for a moment. */
+ * A process that changes a trial's directory holds its lock: workers while they run it,
+ * and store_reset and store_remove for a moment. */
 #include "lab/store.h"
 #include "base/file.h"
 #include "base/path.h"
@@ -216,8 +216,8 @@ static Json *earlier_attempts(const char *directory) {
   return attempts;
 }
 
-/* May another attempt go on with what the last one left? Where nothing tells of it,
- * nothing tells which code made its checkpoints; and one that was taken back may have
+/* May another attempt go on with what the last one left? Without a note of it,
+ * it is unknown which code made its checkpoints; and one that was taken back may have
  * been killed before they were removed. */
 static bool may_go_on(const Json *attempts) {
   int64_t n = attempts ? json_count(attempts) : 0;
@@ -330,8 +330,8 @@ static Err remove_held(const Held *held, Fault *fault) {
   return err ? err : file_remove(hidden.s, fault);
 }
 
-/* Does the work on the trial's directory, if it is there, while nobody else may: *done
- * is false, and nothing happened, where another process has it. */
+/* Does the work on the trial's directory, if it is there, while no other process may:
+ * *done is false, and nothing happened, where another process has it. */
 static Err locked(Held held, bool stays, Err (*work)(const Held *, Fault *), bool *done,
                   Fault *fault) {
   Path directory;

@@ -32,7 +32,7 @@
  * file: pipes, sockets and devices are not opened.
  *
  * Faults are ERR_STORAGE (a file cannot be written or read; it is named) or ERR_MEMORY.
- * After one, the trial is not published, nothing that stood there is damaged, and the
+ * After one, the trial is not published, nothing that was there is damaged, and the
  * same calls go through once there is room. */
 #ifndef LAB_STORE_H
 #define LAB_STORE_H
@@ -72,7 +72,7 @@ void store_trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 /* The seed in an id; 0: there is none. */
 int64_t store_trial_seed(const char *id);
 
-/* Puts experiment.json in place, if it differs from what stands there. `experiment` is
+/* Puts experiment.json in place, if it differs from what is there. `experiment` is
  *   { name, script, script_path (script.h), args: {name: value},
  *     factors: [{name, levels: [name]}], baseline: {factor: level}, metric,
  *     metric_goal, report, goal, range: [low, high] of what is reported, if it is
@@ -104,23 +104,23 @@ Err store_look(const Store *store, const char *id, TrialInfo *out,
  *
  * Claims the trial: makes its directory with config.json, removes what a dead process
  * left half written, sets aside the logs and a damaged result of an earlier attempt;
- * where nothing tells of that attempt, or it was taken back, its metrics and
+ * where there is no note of that attempt, or it was taken back, its metrics and
  * checkpoints are removed. *claimed is false, without a fault, if a live process holds
  * it, it is published or just being removed. A claim is ended by store_publish or
  * store_release. A directory whose config is another one is a fault.
  *
  * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its
- * file before the row with the same or a later first column, so whoever resumes at
- * epoch k passes rows from k on (or all again), and whoever starts over passes rows
+ * file before the row with the same or a later first column, so a fit that resumes at
+ * epoch k passes rows from k on (or all again), and one that starts over passes rows
  * from 1 on. */
 Err store_claim(const Store *store, const char *id, const Json *config, int64_t seed,
                 Trial *out, bool *claimed, Fault *fault) WARN_UNUSED;
 
 /* Writes what is left, makes the digest, puts result.json in place and ends the claim.
- * end->state is COMPLETE, DIVERGED, FAILED or CANCELLED. *first is false if somebody
- * was earlier; if that digest differs, a warning is printed and the result is kept
- * beside it as result-differs-<digest>.json. On a fault the claim still stands: publish
- * again when there is room, or release. */
+ * end->state is COMPLETE, DIVERGED, FAILED or CANCELLED. *first is false if another
+ * process was earlier; if that digest differs, a warning is printed and the result is
+ * kept beside it as result-differs-<digest>.json. On a fault the claim is still held:
+ * publish again when there is room, or release. */
 Err store_publish(Trial *claim, const TrialEnd *end, bool *first,
                   Fault *fault) WARN_UNUSED;
 
@@ -138,7 +138,7 @@ Err store_reset(const Store *store, const char *id, bool *done,
 Err store_reset_foreign(const Store *store, const char *id, const char *fingerprint,
                         bool *done, Fault *fault) WARN_UNUSED;
 
-/* What stands in the way of the two, without doing anything: a fault, or *done is
+/* What keeps the two from being done, without doing anything: a fault, or *done is
  * false. */
 Err store_try(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
 

@@ -303,9 +303,9 @@ static Json *map_in(const Json *map, const char *key) {
   return there && json_kind(there) == JSON_KIND_MAP ? json_share(there) : json_map();
 }
 
-/* Writes into the plan that what is foreign stands beside the code as it is now:
- * kept_code: { the code that made it: { the code that it stands beside: since when }
- * }. */
+/* Writes into the plan that results of other code are kept beside those of the code as
+ * it is now: kept_code: { the code that made them: { the code of now: since when } }.
+ */
 static void note_kept(Study *s) {
   char now[32];
   Json *kept = map_in(s->plan, "kept_code");
@@ -447,7 +447,7 @@ static bool has_result(const Study *s, const StudyTrial *t) {
   return file_exists(path_of("%s/%s/result.json", s->store.trials, t->info.id).s);
 }
 
-/* Somebody removed its result. It is to be run again, unless that happened before. */
+/* Its result was removed. It is to be run again, unless that happened before. */
 static Err note_gone(Study *s, int64_t trial, int64_t *n_again, int64_t *n_left,
                      Fault *fault) {
   StudyTrial *t = &s->trials[trial];

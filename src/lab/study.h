@@ -5,11 +5,11 @@
  *            trials,        states on      made by other         ▲            │
  *            seed-major     disk           code?                 └ study_look_at
  *
- * The plan is what experiment.json holds (store.h): cells and seeds. Trials stand in
+ * The plan is what experiment.json holds (store.h): cells and seeds. Trials are in
  * seed-major order, all cells with the first seed, then all with the second, so that a
  * study that is stopped early is balanced. What must hold: the disk decides. A trial's
- * state and values are read from there after it ran, whoever ran it. Without a store
- * (nothing is to be recorded) the outcome is given by the caller.
+ * state and values are read from there after it ran, in whatever process. Without a
+ * store (nothing is to be recorded) the outcome is given by the caller.
  *
  * One thread uses a study. */
 #ifndef LAB_STUDY_H
@@ -25,12 +25,12 @@ typedef enum CodeChoice { CODE_ASK, CODE_RERUN, CODE_KEEP } CodeChoice;
 enum { STUDY_DEATHS = 10 }; /* of workers over one trial, before it counts as failed */
 
 typedef struct StudyTrial {
-  TrialInfo info;  /* state RUNNING: by us, or by somebody else; `data` is not kept */
+  TrialInfo info;  /* state RUNNING: by us, or by another process; `data` is not kept */
   int cell;        /* from 0 */
   bool ours;       /* ran, or runs, in this study */
   bool gone;       /* its result was removed while the study ran */
   bool foreign;    /* its last attempt was made by other code */
-  bool kept;       /* foreign, and said to stand beside the code as it is now */
+  bool kept;       /* foreign, and kept by --code=keep */
   bool other_data; /* read under a name that others read, and not the same */
   int deaths;
 } StudyTrial;
@@ -44,7 +44,7 @@ typedef struct Study {
   bool larger_is_better;
   int n_cells;
   Json **configs;                  /* one per cell: { factors, args } */
-  char (*fingerprints)[HASH_TEXT]; /* one per cell; "": the plan tells none */
+  char (*fingerprints)[HASH_TEXT]; /* one per cell; "": the plan has none */
   int64_t n_trials;
   StudyTrial *trials;
   int64_t n_done;     /* complete or diverged */
@@ -57,9 +57,10 @@ typedef struct Study {
   int *cell_n;
   Json *earlier; /* the plan on disk when the study was opened; NULL: none */
   /* private */
-  Json *data; /* name -> hash, of what trials read, whoever was looked at first */
+  Json *data; /* name -> hash, of what trials read, of the trial that was looked at
+                 first */
   char other_data[128]; /* the first name under which they differ */
-  int64_t next;         /* no pending trial stands before it */
+  int64_t next;         /* no pending trial comes before it */
 } Study;
 
 /* Takes the plan, also on failure: one that plan_file_read would give. seeds: list of
@@ -74,8 +75,8 @@ void study_close(Study *study);
  * brought up to date. What is run is decided by the directories alone. */
 Err study_look(Study *study, Fault *fault) WARN_UNUSED;
 Err study_look_up(Study *study, Index *index, Fault *fault) WARN_UNUSED;
-/* The same of one trial, off its directory. ERR_USAGE when somebody else published it
- * with other code since study_check_code was asked, unless such trials are kept. */
+/* The same of one trial, off its directory. ERR_USAGE when another process published
+ * it with other code since study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
 /* Has it a result? One that is complete or diverged? Such a one, made by other code?
  * And one that was not said to be kept? */
@@ -83,7 +84,7 @@ bool study_is_published(const StudyTrial *trial);
 bool study_is_done(const StudyTrial *trial);
 bool study_is_foreign(const StudyTrial *trial);
 bool study_is_asked_about(const StudyTrial *trial);
-/* Has it no result, and runs nobody it? */
+/* Has it no result, and is it not running? */
 bool study_is_open(const StudyTrial *trial);
 
 /* Differences between two listings of code, as lines of text; NULL on lack of
@@ -92,10 +93,10 @@ typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
 
 /* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says
  * what differs and asks, unless all are kept already; with CODE_RERUN they are reset
- * and run again; with CODE_KEEP they stay, and the plan tells from then on that what
- * that code made stands beside this one: nobody asks again, until CODE_RERUN. Then
- * those that other code left unfinished, or failed at, are reset: nothing of them may
- * be gone on with. `listings`: map fingerprint -> text. */
+ * and run again; with CODE_KEEP they stay, and the plan says from then on that results
+ * of that code are kept beside those of this one: it is not asked again, until
+ * CODE_RERUN. Then those that other code left unfinished, or failed at, are reset:
+ * nothing of them may be gone on with. `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;
 
@@ -126,9 +127,9 @@ int64_t study_next(Study *study);
 /* Looks again at trials that others run: *n of them still do; one that was left behind
  * by its process is ours to run. */
 Err study_look_at_others(Study *study, int64_t *n, Fault *fault) WARN_UNUSED;
-/* When nothing is left to be run: *n trials whose result was there and is gone, since
- * somebody removed it, are to be run again, once; what is removed again is left. That
- * is told on stderr, and experiment.json is written if it is not there. */
+/* When nothing is left to be run: *n trials whose result was there and was removed
+ * are to be run again, once; what is removed again is left. That is printed on stderr,
+ * and experiment.json is written if it is not there. */
 Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) WARN_UNUSED;
 /* How a trial ended, where nothing is recorded. Borrows all. */
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,

@@ -13,8 +13,8 @@
 
 /* What became of a job. */
 typedef enum JobOutcome {
-  JOB_ENDED,                 /* published: the directory tells how it ended */
-  JOB_TAKEN,                 /* somebody else runs, has published or removes it */
+  JOB_ENDED,                 /* published: the directory says how it ended */
+  JOB_TAKEN,                 /* another process runs, has published or removes it */
   JOB_STOPPED,               /* interrupted, after a checkpoint where there is one */
   JOB_STORAGE,               /* its files could not be written; ends the study */
   JOB_CODE,                  /* the script is not what it was; ends the study */

@@ -8,7 +8,7 @@
  * is read out of the latter (study_said.h).
  *
  * A worker is the leader of a process group, in which the programs are that its trials
- * start. So Ctrl-C at a terminal reaches the coordinator alone, who says when a trial
+ * start. So Ctrl-C at a terminal reaches the coordinator alone, which says when a trial
  * has to stop: by SIGTERM to the whole group, which ends with its worker. Ctrl-Z stops
  * the workers too. A worker sees by its link that the coordinator is gone
  * (worker.c). */
@@ -46,7 +46,7 @@ typedef struct Worker {
   int stderr_fd;
   Voice voice;
   int64_t trial; /* that it runs; -1: idle */
-  bool told_to_stop;
+  bool asked_to_stop;
 } Worker;
 
 static const Worker no_worker = {.link.fd = -1, .stderr_fd = -1, .trial = -1};
@@ -57,11 +57,11 @@ typedef struct Pool {
   Worker *workers;
   struct pollfd *polled; /* two per worker: link and stderr */
   StudyProgress progress;
-  Told told;
+  Told shown;       /* lines of trials that were passed on */
   bool stopping;    /* nothing new is begun */
   Fault ended;      /* what ends the study once running trials are finished */
   int n_heeded;     /* signals so far */
-  double stopped_s; /* when the running trials were told to stop; 0: they were not */
+  double stopped_s; /* when the running trials were asked to stop; 0: they were not */
   double others_s;  /* when trials of others were looked at last */
   int64_t n_others;
   Fault *fault;
@@ -90,16 +90,12 @@ static int out_of_the_way(int fd) {
 /* fds: ours and the worker's end of the link, ours and the worker's end of its
  * stderr. */
 static bool open_channels(int fds[4]) {
-  int link[2], error[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link)) return false;
-  if (pipe2(error, O_CLOEXEC)) {
-    close(link[0]);
-    close(link[1]);
-    return false;
-  }
-  for (int i = 0; i < 2; i++) {
-    fds[i] = out_of_the_way(link[i]);
-    fds[2 + i] = out_of_the_way(error[i]);
+  for (int i = 0; i < 4; i += 2) {
+    int pair[2];
+    if (i ? pipe2(pair, O_CLOEXEC)
+          : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+      return false;
+    for (int k = 0; k < 2; k++) fds[i + k] = out_of_the_way(pair[k]);
   }
   fcntl(fds[2], F_SETFL, O_NONBLOCK);
   return fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && fds[3] >= 0;
@@ -181,7 +177,7 @@ static void give(Pool *pool, Worker *w, int64_t trial) {
 static Err give_work(Pool *pool) {
   for (int i = 0; !pool->stopping && i < pool->options->jobs; i++) {
     Worker *w = &pool->workers[i];
-    if (w->pid && (w->trial >= 0 || w->told_to_stop)) continue;
+    if (w->pid && (w->trial >= 0 || w->asked_to_stop)) continue;
     int64_t trial = study_next(pool->study);
     if (trial < 0) return ERR_OK;
     if (!w->pid && start_worker(pool, w)) {
@@ -207,8 +203,8 @@ static void stop_all(Pool *pool) {
   if (pool->stopped_s == 0) pool->stopped_s = clock_s();
   for (int i = 0; i < pool->options->jobs; i++) {
     Worker *w = &pool->workers[i];
-    if (w->pid && (late || !w->told_to_stop)) kill(-w->pid, late ? SIGKILL : SIGTERM);
-    w->told_to_stop = true;
+    if (w->pid && (late || !w->asked_to_stop)) kill(-w->pid, late ? SIGKILL : SIGTERM);
+    w->asked_to_stop = true;
   }
 }
 
@@ -218,14 +214,14 @@ static void stop_all(Pool *pool) {
 static bool hear_stderr(Pool *pool, Worker *w) {
   char buffer[4096];
   ssize_t n = read(w->stderr_fd, buffer, sizeof buffer);
-  if (n > 0) voice_add(&w->voice, &pool->told, buffer, (size_t)n);
+  if (n > 0) voice_add(&w->voice, &pool->shown, buffer, (size_t)n);
   return n > 0;
 }
 
 /* What was said last; a program that the script left behind may go on for ever. */
 static void hear_last_words(Pool *pool, Worker *w) {
   for (int i = 0; i < LAST_READS && hear_stderr(pool, w); i++) continue;
-  voice_pause(&w->voice, &pool->told);
+  voice_pause(&w->voice, &pool->shown);
 }
 
 /* The study is to end; what runs is finished first. */
@@ -406,7 +402,7 @@ static Err wait_and_hear(Pool *pool, int timeout_ms) {
     Worker *w = &pool->workers[i];
     if (!w->pid) continue;
     if (pool->polled[2 * i + 1].revents & POLLIN) hear_stderr(pool, w);
-    if (w->trial >= 0) voice_hear(&w->voice, &pool->told);
+    if (w->trial >= 0) voice_hear(&w->voice, &pool->shown);
     if (pool->polled[2 * i].revents) err = hear(pool, w);
   }
   return err;
@@ -438,7 +434,8 @@ static void heed_signals(Pool *pool) {
   if (n >= 2) stop_all(pool);
 }
 
-/* Trials that other coordinators run are waited for: the end is told with them. */
+/* Trials that other coordinators run are waited for: the page at the end counts them.
+ */
 static Err look_at_others(Pool *pool) {
   if (clock_s() - pool->others_s < 1e-3 * OTHERS_MS) return ERR_OK;
   pool->others_s = clock_s();
@@ -528,7 +525,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     study_progress_end(&pool.progress, study);
     if (!err) err = outcome(&pool, n_signals);
   }
-  told_deinit(&pool.told);
+  told_deinit(&pool.shown);
   free(pool.workers);
   free(pool.polled);
   return err;

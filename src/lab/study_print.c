@@ -24,7 +24,7 @@ static bool failed_alike(const StudyTrial *a, const StudyTrial *b) {
 }
 
 /* Did an earlier trial fail in the same way? */
-static bool told_before(const Study *s, int64_t trial) {
+static bool is_repeated(const Study *s, int64_t trial) {
   for (int64_t i = 0; i < trial; i++)
     if (failed_alike(&s->trials[trial], &s->trials[i])) return true;
   return false;
@@ -47,7 +47,7 @@ static void add_failed(const Study *s, Doc *doc) {
   doc_break(doc);
   doc_say(doc, DOC_PARAGRAPH, "%s failed:", text_counted(s->n_failed, "trial").s);
   for (int64_t i = 0; i < s->n_trials && n <= FAILED_SHOWN; i++) {
-    if (s->trials[i].info.state != TRIAL_FAILED || told_before(s, i)) continue;
+    if (s->trials[i].info.state != TRIAL_FAILED || is_repeated(s, i)) continue;
     if (n++ < FAILED_SHOWN) add_failure(s, i, doc_begin(doc, DOC_ITEM));
     else doc_say(doc, DOC_ITEM, "and others, for other reasons");
   }
@@ -91,14 +91,14 @@ static void add_pointers(const Study *s, bool whole, Doc *doc) {
   text_deinit(&used);
 }
 
-/* Each reason is told once, with the first trial that it ended. */
+/* Each reason is given once, with the first trial that it ended. */
 void study_result_doc(const Study *study, const Compare *compare, bool whole,
                       Doc *doc) {
-  bool told = add_reason(study, whole, doc);
-  bool results = !told && compare->runs.n_complete + compare->runs.n_diverged > 0;
-  if (study->n_cells && !told)
+  bool one_reason = add_reason(study, whole, doc);
+  bool results = !one_reason && compare->runs.n_complete + compare->runs.n_diverged > 0;
+  if (study->n_cells && !one_reason)
     compare_doc(compare, whole ? COMPARE_ALL : COMPARE_SHORT, doc);
-  if (study->n_failed && !told) add_failed(study, doc);
+  if (study->n_failed && !one_reason) add_failed(study, doc);
   if (study->n_failed && study->stored)
     doc_say(doc, DOC_PARAGRAPH,
             DOC_CODE "runner retry %s" DOC_END " makes them run again", study->name);
@@ -116,9 +116,8 @@ typedef struct CellCount {
 static CellCount count_cell(const Study *s, int cell) {
   CellCount n = {0};
   for (int64_t i = cell; i < s->n_trials; i += s->n_cells) {
-    TrialState state = s->trials[i].info.state;
-    if (state == TRIAL_COMPLETE || state == TRIAL_DIVERGED) n.done++;
-    else if (state == TRIAL_FAILED || state == TRIAL_CANCELLED) n.failed++;
+    if (study_is_done(&s->trials[i])) n.done++;
+    else if (study_is_published(&s->trials[i])) n.failed++;
     else n.left++;
   }
   return n;
@@ -173,26 +172,14 @@ static void add_skipped(const Study *s, Doc *doc) {
     doc_say(doc, DOC_ITEM, "and %lld more", (long long)(n - SKIPPED_SHOWN));
 }
 
-/* Trials of tuning, which come before those of the plan. */
-typedef struct Tuning {
-  int64_t trials, done;
-  double seconds; /* of those done */
-} Tuning;
-
-static Tuning tuning_of(const Study *s) {
-  Tuning tuning = {0};
-  const Json *tuned = json_find(s->plan, "tuned");
-  json_find_int(tuned, "trials", &tuning.trials);
-  json_find_int(tuned, "done", &tuning.done);
-  json_find_number(tuned, "seconds", &tuning.seconds);
-  return tuning;
-}
-
-/* Seconds that the rest will take, by the mean of the *n trials that ended. */
+/* Seconds that the rest will take, by the mean of the *n trials that ended; of these
+ * and those, trials of tuning come before those of the plan. */
 static double time_left(const Study *s, int jobs, int64_t *n) {
-  Tuning tuning = tuning_of(s);
-  double sum = tuning.seconds, left = (double)(s->n_left + tuning.trials - tuning.done);
-  *n = tuning.done;
+  const Json *tuned = json_find(s->plan, "tuned");
+  double sum = 0;
+  *n = json_int(tuned, "done");
+  json_find_number(tuned, "seconds", &sum);
+  double left = (double)(s->n_left + json_int(tuned, "trials") - *n);
   for (int64_t i = 0; i < s->n_trials; i++) {
     if (!study_is_published(&s->trials[i]) || s->trials[i].info.seconds <= 0) continue;
     sum += s->trials[i].info.seconds;
@@ -217,11 +204,11 @@ static void add_time(const Study *s, int jobs, Doc *doc) {
 }
 
 static void add_tuning(const Study *s, Doc *doc) {
-  Tuning tuning = tuning_of(s);
-  if (tuning.trials)
+  const Json *tuned = json_find(s->plan, "tuned");
+  if (json_int(tuned, "trials"))
     doc_say(doc, DOC_PARAGRAPH,
             "tuning: %lld trials choose the parameters of each cell before; %lld done",
-            (long long)tuning.trials, (long long)tuning.done);
+            (long long)json_int(tuned, "trials"), (long long)json_int(tuned, "done"));
 }
 
 static void add_size(const Study *s, Doc *doc) {

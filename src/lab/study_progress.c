@@ -50,27 +50,26 @@ static void add_counts(const StudyProgress *p, const Study *s, int running,
   else if (left >= 0) text_addf(line, ", ETA %s", study_duration_text(left, eta));
 }
 
-static bool fits(const Text *line, const Text *more, int width) {
-  return line->data && more->data && !more->failed &&
-         text_columns(line->data) + text_columns(more->data) <= width;
+/* Adds it where there is room: nothing is cut in the middle. Ends `more`. */
+static bool add_fitting(Text *line, Text *more, int width) {
+  bool fits = line->data && more->data && !more->failed &&
+              text_columns(line->data) + text_columns(more->data) <= width;
+  if (fits) text_add(line, more->data);
+  text_deinit(more);
+  return fits;
 }
 
-/* The best cell so far and its name, as far as there is room: nothing is cut in the
- * middle. */
+/* The best cell so far, and its name. */
 static void add_best(const Study *s, int width, Text *line) {
   double mean = 0;
   int n = 0, best = study_best(s, &mean, &n);
   Text value = {0}, name = {0};
   if (best < 0) return;
   text_addf(&value, ", best %s %.4g (mean of %d)", s->report, mean, n);
+  if (!add_fitting(line, &value, width)) return;
   text_add(&name, ": ");
   study_cell_text(s, best, &name);
-  if (fits(line, &value, width)) {
-    text_add(line, value.data);
-    if (fits(line, &name, width)) text_add(line, name.data);
-  }
-  text_deinit(&value);
-  text_deinit(&name);
+  add_fitting(line, &name, width);
 }
 
 static void add_bar(const Study *s, Text *line) {
@@ -84,12 +83,12 @@ static void add_bar(const Study *s, Text *line) {
 
 /* In front of the line, if there is room. */
 static void put_bar(const Study *s, int width, Text *line) {
-  Text bar = {0}, words = *line;
+  Text bar = {0};
   add_bar(s, &bar);
-  if (!fits(&words, &bar, width)) return text_deinit(&bar);
-  text_add(&bar, words.data);
+  text_add(&bar, line->data ? line->data : "");
+  if (bar.failed || text_columns(bar.data) > width) return text_deinit(&bar);
+  text_deinit(line);
   *line = bar;
-  text_deinit(&words);
 }
 
 void study_progress_show(StudyProgress *p, const Study *study, int running,
@@ -110,8 +109,8 @@ void study_progress_show(StudyProgress *p, const Study *study, int running,
 }
 
 /* "failed: relu, seed 3: the first line of the message", so many times. */
-static void tell(int *n, const char *others, const Study *study, const StudyTrial *t,
-                 const char *what, const char *message) {
+static void print_trial(int *n, const char *others, const Study *study,
+                        const StudyTrial *t, const char *what, const char *message) {
   if (++*n > TRIAL_LINES) return;
   Text line = {0};
   text_addf(&line, "%s: ", what);
@@ -128,14 +127,15 @@ void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
   const StudyTrial *t = &study->trials[trial];
   p->n_diverged += t->info.state == TRIAL_DIVERGED;
   if (t->info.state == TRIAL_FAILED || t->info.state == TRIAL_DIVERGED)
-    tell(&p->n_told, "do not end well are counted and", study, t,
-         trial_state_name(t->info.state), t->info.message);
+    print_trial(&p->n_shown, "do not end well are counted and", study, t,
+                trial_state_name(t->info.state), t->info.message);
 }
 
 void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,
                           const char *why) {
   if (study->trials[trial].deaths == 1)
-    tell(&p->n_again, "are run again", study, &study->trials[trial], "run again", why);
+    print_trial(&p->n_again, "are run again", study, &study->trials[trial], "run again",
+                why);
 }
 
 void study_progress_end(StudyProgress *p, const Study *study) {

@@ -9,8 +9,8 @@ typedef struct StudyProgress {
   double start_s, shown_s;
   int64_t done_at_start;
   int64_t n_diverged; /* in this run */
-  int n_told,
-      n_again; /* lines about trials that did not end well, that are run again */
+  int n_shown;        /* lines about trials that did not end well */
+  int n_again;        /* the same of those that are run again */
 } StudyProgress;
 
 /* "240 trials: 97 done, 3 failed, 140 to run, by 2 workers of 1 thread". workers 0:
@@ -20,9 +20,9 @@ void study_progress_begin(StudyProgress *p, const Study *study, int workers,
 /* Shows it if it is time to. `stopping`: nothing new is begun. */
 void study_progress_show(StudyProgress *p, const Study *study, int running,
                          bool stopping);
-/* Tells of a trial that failed or diverged, at once. */
+/* Prints a line about a trial that failed or diverged. */
 void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial);
-/* Tells that it is run again, and why, when that happens for the first time. */
+/* Prints that it is run again, and why, when that happens for the first time. */
 void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,
                           const char *why);
 void study_progress_end(StudyProgress *p, const Study *study);

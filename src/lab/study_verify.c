@@ -152,8 +152,9 @@ static void check_key(Findings *f, const char *key, const Json *there,
 /* What decides which trials there are and how they are compared. */
 static void check_plan(Findings *f) {
   static const char *const keys[] = {
-      "name",   "factors", "cells", "args", "seeds",     "baseline",       "metric", "metric_goal",
-      "report", "goal",    "range", "rope", "contrasts", "cell_contrasts", "random"};
+      "name",   "factors",     "cells",  "args", "seeds", "baseline",
+      "metric", "metric_goal", "report", "goal", "range", "rope",
+      "contrasts", "cell_contrasts", "random"};
   Fault fault = {0};
   Json *there = plan_file_read(f->study->store.directory, &fault);
   if (!there)

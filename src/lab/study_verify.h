@@ -16,7 +16,7 @@
  * records, altered, unreadable, missing, run_again, differ, trials: [{ problem, cell,
  * seed, id, other_code, message }], plan: [sentences] }. Unreadable records count as
  * records; missing are the trials without a result. *n_wrong: all of these but the
- * missing; what stands in the study is not touched. */
+ * missing; the study itself is not changed. */
 Err study_verify(const Study *study, const PoolOptions *options, int sample, bool json,
                  int64_t *n_wrong, Fault *fault) WARN_UNUSED;
 

@@ -2,9 +2,9 @@
  *
  * Order on disk: directory, lock, config.json, meta.json, the logs when it is opened;
  * rows of metrics as they come; at the end meta.json again, the logs' end, result.json.
- * Whoever finds result.json finds all the rest complete: at the end everything is
+ * Where there is a result.json all the rest is complete: at the end everything is
  * synced before it (or with it, where crash.h says so). Until then nothing is, since
- * whoever finds no result runs the trial again. */
+ * without a result the trial is run again. */
 #include "lab/trial.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -172,7 +172,7 @@ static bool has_file(const Trial *trial, const char *name) {
 
 /* What does not change while the process runs, read once: it is a dozen files. */
 typedef struct Machine {
-  char processor[256]; /* brand string, as the system tells it */
+  char processor[256]; /* brand string, as the system gives it */
   int cores;           /* 0: not read yet */
 } Machine;
 
@@ -427,7 +427,7 @@ Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) 
 
 Err trial_finish(Trial *trial, const TrialEnd *end, Fault *fault) {
   if (trial->finished || !trial->directory) return ERR_OK;
-  if (trial->failed) { /* what stands there stays, without a result */
+  if (trial->failed) { /* what is there stays, without a result */
     trial->finished = true;
     (void)!close_logs(trial, NULL);
     return ERR_OK;

@@ -120,7 +120,8 @@ void trial_deinit(Trial *trial); /* writes nothing; ends the lock */
 Err trial_open(Trial *trial, Fault *fault) WARN_UNUSED;
 
 /* One row of the metrics of fit number `fit` (from 1). The columns of the first row
- * stand for all: the same names in the same order, else ERR_VALUE. Opens the record. */
+ * are those of all: the same names in the same order, else ERR_VALUE. Opens the record.
+ */
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) WARN_UNUSED;
 

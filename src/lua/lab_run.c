@@ -1,7 +1,7 @@
 /* lab_run.c: internal.study: a plan from Lua becomes a study that runs, here or in
  * workers, and comes back as a table of trials.
  *
- * All C parts of it stand in one userdata, so that an error raised on the way leaks
+ * All C parts of it are in one userdata, so that an error raised on the way leaks
  * nothing. */
 #include "lua/lab.h"
 #include "lua/sources.h"
@@ -197,13 +197,13 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
 
 /* What it printed is in its logs; here the user waits for it: all of it, however
  * much. */
-static void show_logs(const char *directory, Voice *voice, Told *told) {
+static void show_logs(const char *directory, Voice *voice, Told *shown) {
   char buffer[1 << 14];
   int log = file_open_own(path_of("%s/" TRIAL_STDOUT, directory).s, O_RDONLY);
   for (ssize_t n; log >= 0 && (n = read(log, buffer, sizeof buffer)) > 0;)
     out_write(buffer, (size_t)n);
   if (log >= 0) close(log);
-  voice_pause(voice, told);
+  voice_pause(voice, shown);
 }
 
 /* The trial runs: here, under this claim, or in no record (NULL). */
@@ -238,7 +238,7 @@ static Err look_at_other(Study *study, int64_t i, Fault *fault) {
 }
 
 /* One trial in this Lua state. */
-static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *fault) {
+static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *shown, Fault *fault) {
   Study *study = &box->study;
   const StudyTrial *t = &study->trials[i];
   Trial claim;
@@ -252,15 +252,15 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *f
   Path directory = path_of("%s", claim.directory);
   voice_follow(&voice, directory.s);
   Err err = run_claimed(L, box, i, &claim, fault);
-  show_logs(directory.s, &voice, told);
+  show_logs(directory.s, &voice, shown);
   voice_deinit(&voice);
   return err;
 }
 
-static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told,
+static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *shown,
                          Fault *fault) {
   const StudyTrial *t = &box->study.trials[i];
-  Err err = run_here(L, box, i, told, fault);
+  Err err = run_here(L, box, i, shown, fault);
   if (err || !session(L)->study.fail_fast || t->info.state != TRIAL_FAILED) return err;
   return fault_set(fault, ERR_SCRIPT,
                    "a trial failed, and --fail-fast ends the study: %s",
@@ -268,10 +268,10 @@ static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told,
 }
 
 static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress,
-                            Told *told, Fault *fault) {
+                            Told *shown, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
-    err = run_next_here(L, box, i, told, fault);
+    err = run_next_here(L, box, i, shown, fault);
     if (!err || study_is_published(&box->study.trials[i]))
       study_progress_trial(progress, &box->study, i);
     study_progress_show(progress, &box->study, 0, false);
@@ -280,8 +280,8 @@ static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress
 }
 
 /* Trials that other processes run are waited for, as coordinators of workers do: the
- * end is told with them. *more: some that these left, or that were removed, are to be
- * run. */
+ * page at the end counts them. *more: some that these left, or that were removed, are
+ * to be run. */
 static Err await_others(StudyBox *box, StudyProgress *progress, bool *more,
                         Fault *fault) {
   Study *study = &box->study;
@@ -312,7 +312,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   SourceCache sources = {.memory = &s->graph.memory};
   StudyProgress progress;
-  Told told = {0};
+  Told shown = {0};
   Err err = ERR_OK;
   s->record->script_count = session_graph(L)->count;
   uint64_t seed = session_graph(L)->seed;
@@ -321,13 +321,13 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   study_progress_begin(&progress, &box->study, 0, 0);
   for (bool more = true; !err && more;) {
     more = false;
-    err = run_pending_here(L, box, &progress, &told, fault);
+    err = run_pending_here(L, box, &progress, &shown, fault);
     if (!err && box->study.stored) err = await_others(box, &progress, &more, fault);
   }
   study_progress_end(&progress, &box->study);
   s->sources = NULL;
   sources_deinit(&sources);
-  told_deinit(&told);
+  told_deinit(&shown);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count =
       s->record->script_count; /* the next study's trials begin there, too */

@@ -401,7 +401,7 @@ static int read_module(lua_State *L) {
                     module, name, nearest ? nearest : module);
 }
 
-/* The module at the top, if it is a table, tells of names that it has not. */
+/* The module at the top, if it is a table, raises errors for names that it has not. */
 static void make_strict(lua_State *L, const char *name) {
   if (!lua_istable(L, -1)) return;
   if (!lua_getmetatable(L, -1)) lua_newtable(L);

@@ -160,7 +160,7 @@ void look_beside_script(lua_State *L, const char *path);
  * a file of lua/lib returns. */
 void push_hook(lua_State *L, const char *name);
 
-/* Pushes the globals of what is typed at the prompt: locals of earlier statements stand
+/* Pushes the globals of what is typed at the prompt: locals of earlier statements are
  * in the table itself; reading goes on in _G, strictly; a new name becomes a global. */
 void push_prompt_globals(lua_State *L);
 
