@@ -64,7 +64,8 @@ static int add_count(char *buffer, size_t n_bytes, const OpAttr *attr) {
   int least = attr->n_least, most = attr->n_most;
   if (most == 0) return snprintf(buffer, n_bytes, "a list of whole numbers");
   if (least == most)
-    return snprintf(buffer, n_bytes, "%d whole numbers or one for all", most);
+    return snprintf(buffer, n_bytes, "%d whole numbers, or one for %s%s", most,
+                    most == 2 ? "both" : "all", attr->lo || attr->hi ? "," : "");
   return snprintf(buffer, n_bytes, "a list of %d to %d whole numbers", least, most);
 }
 

@@ -2,17 +2,18 @@
  *
  * Each of these files calls those before it alone:
  *
+ *   attr, op                   what a record says of attributes and of the work
  *   walk, origins, node        nodes are made, kept, listed and freed
  *   streams                    where draws come from
  *   exec, history, apply       they are computed and cut; an op is applied to them
  *   variable                   what changes; transactions
- *   known, op, ops_*, grad     what is known, computed and differentiated
+ *   known, ops_*, grad         what is known, computed and differentiated
  *   plan_compile, plan_arena, plan_proof, plan_verify, plan_emit, plan, plan_run, cache
  *   session, bound, values     opens and closes it all; values by plans
  *
- * Left is one circle, of ops_elementwise, ops_chain, ops_reduce and ops_shape: a
- * gradient of a sum broadcasts, and that of what was broadcast sums. scripts/check-tree
- * finds any other. */
+ * One circle is left, of ops_elementwise, ops_reduce and ops_shape: the gradient of a
+ * sum broadcasts, and that of what was broadcast sums. scripts/check-tree finds any
+ * other. */
 #ifndef GRAPH_GRAPH_PRIVATE_H
 #define GRAPH_GRAPH_PRIVATE_H
 

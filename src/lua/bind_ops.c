@@ -170,13 +170,17 @@ static lua_Integer length_at(lua_State *L, int arg) {
   return lua_type(L, arg) == LUA_TTABLE ? luaL_len(L, arg) : 1;
 }
 
-static int length_up_to(const OpArgs *a, const OpAttr *spec, int arg, int limit) {
+static void refuse_length(const OpArgs *a, const OpAttr *spec, lua_Integer n,
+                          int limit) {
+  char allowed[32];
+  snprintf(allowed, sizeof allowed, "at most %d", limit);
+  refuse_count(a, spec, n, allowed);
+}
+
+/* Of a list of axes or sizes. */
+static int length_of_rank(const OpArgs *a, const OpAttr *spec, int arg) {
   lua_Integer n = length_at(a->L, arg);
-  if (n < 0 || n > limit) {
-    char allowed[32];
-    snprintf(allowed, sizeof allowed, "at most %d", limit);
-    refuse_count(a, spec, n, allowed);
-  }
+  if (n < 0 || n > MAX_RANK) refuse_length(a, spec, n, MAX_RANK);
   return (int)n;
 }
 
@@ -200,13 +204,14 @@ static bool preset_ints(OpArgs *a, const OpAttr *spec) {
 /* One number stands for all of a list whose length the record says. */
 static void read_ints(OpArgs *a, const OpAttr *spec, int arg) {
   lua_State *L = a->L;
-  bool for_all = lua_type(L, arg) != LUA_TTABLE && spec->n_least == spec->n_most;
-  int limit = spec->n_most ? spec->n_most : ATTR_VALUES;
-  int n = for_all && spec->n_most ? limit : length_up_to(a, spec, arg, limit);
+  bool is_table = lua_type(L, arg) == LUA_TTABLE;
+  bool for_all = !is_table && spec->n_most && spec->n_least == spec->n_most;
+  lua_Integer n = for_all ? spec->n_most : length_at(L, arg);
   char allowed[128];
-  if (n < spec->n_least)
+  if (spec->n_most && (n < spec->n_least || n > spec->n_most))
     refuse_count(a, spec, n, attr_allowed(spec, allowed, sizeof allowed));
-  Attr *list = add_list(a, n);
+  if (n < 0 || n > ATTR_VALUES) refuse_length(a, spec, n, ATTR_VALUES);
+  Attr *list = add_list(a, (int)n);
   for (int k = 0; k < n; k++) {
     list[1 + k].i = whole_at(a, spec, push_element(L, arg, k));
     lua_pop(L, 1);
@@ -223,7 +228,7 @@ static bool preset_axes(OpArgs *a, const OpAttr *spec) {
 /* In ascending order, so that {2, 1} is the same graph as {1, 2}. */
 static void read_axes(OpArgs *a, const OpAttr *spec, int arg) {
   lua_State *L = a->L;
-  int n = length_up_to(a, spec, arg, MAX_RANK);
+  int n = length_of_rank(a, spec, arg);
   if (n == 0) refuse_count(a, spec, 0, "an axis or more");
   unsigned seen = 0;
   for (int k = 0; k < n; k++) {
@@ -244,7 +249,7 @@ static bool preset_perm(OpArgs *a, const OpAttr *spec) {
 
 static void read_perm(OpArgs *a, const OpAttr *spec, int arg) {
   lua_State *L = a->L;
-  int n = length_up_to(a, spec, arg, MAX_RANK);
+  int n = length_of_rank(a, spec, arg);
   Attr *list = add_list(a, n);
   for (int k = 0; k < n; k++) {
     list[1 + k].i = axis_at(a, spec, push_element(L, arg, k));
@@ -255,7 +260,7 @@ static void read_perm(OpArgs *a, const OpAttr *spec, int arg) {
 
 static void read_shape(OpArgs *a, const OpAttr *spec, int arg) {
   lua_State *L = a->L;
-  int n = length_up_to(a, spec, arg, MAX_RANK);
+  int n = length_of_rank(a, spec, arg);
   Attr *list = add_list(a, n);
   for (int k = 0; k < n; k++) {
     int at = push_element(L, arg, k);
@@ -615,7 +620,7 @@ static int call_neg(lua_State *L) {
   return 1;
 }
 
-static void push_op(lua_State *L, const Op *op) {
+void bind_push_op(lua_State *L, const Op *op) {
   reflect_note(L, RECORD_OP, op);
   lua_pushlightuserdata(L, (void *)op);
   lua_pushcclosure(L, call_op, 1);
@@ -630,12 +635,12 @@ void bind_add_op_functions(lua_State *L, int table) {
   for (int i = 0; i < N_OPS; i++) {
     const Op *op = op_table[i];
     if (!is_public(op)) continue;
-    push_op(L, op);
+    bind_push_op(L, op);
     lua_setfield(L, table, op->name);
     for (const char *p = op->alias; p && *p;) {
       size_t n = strcspn(p, " ");
       lua_pushlstring(L, p, n);
-      push_op(L, op);
+      bind_push_op(L, op);
       lua_rawset(L, table);
       p += n + strspn(p + n, " ");
     }
@@ -645,7 +650,7 @@ void bind_add_op_functions(lua_State *L, int table) {
 void bind_add_op_operators(lua_State *L, int metatable) {
   metatable = lua_absindex(L, metatable);
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-    push_op(L, operators[i].op);
+    bind_push_op(L, operators[i].op);
     lua_setfield(L, metatable, operators[i].event);
   }
   lua_pushcfunction(L, call_neg);

@@ -8,6 +8,8 @@
 void bind_push_tensor_metatable(lua_State *L);
 /* What is in the metatable at that index is from now on that of new tensors. */
 void bind_set_tensor_metatable(lua_State *L, int metatable);
+/* The op as a function. */
+void bind_push_op(lua_State *L, const Op *op);
 /* Every public op by name and alias into the table at that index. */
 void bind_add_op_functions(lua_State *L, int table);
 /* Arithmetic operators into the metatable at that index. */

@@ -3,6 +3,7 @@
 #include "test.h"
 #include "graph/cache.h"
 #include "graph/ops.h"
+#include "graph/words.h"
 
 static Graph graph;
 
@@ -152,6 +153,27 @@ TEST(what_differs_is_named) {
   Text text = {0};
   assert_false(trace_difference(&trace, &graph, made + 1000, &text));
   assert_int_equal(text.n_bytes, 0);
+  trace_deinit(&trace);
+  end();
+}
+
+TEST(lists_of_the_same_values_are_told_apart_by_where_they_end) {
+  static const int64_t v[] = {1, 2, 3, 0};
+  begin();
+  assert_true(alike(plain(words_node(&graph, v, 2, v, 3)),
+                    plain(words_node(&graph, v, 2, v, 3))));
+  for (int n = 0; n < 3; n++)
+    assert_false(alike(plain(words_node(&graph, v, n, v + n, 3 - n)),
+                       plain(words_node(&graph, v, n + 1, v + n + 1, 2 - n))));
+  assert_false(alike(plain(words_node(&graph, v, 3, v, 0)),
+                     plain(words_node(&graph, v, 4, v, 0))));
+  Node *root = words_node(&graph, v, 2, v + 2, 1);
+  Trace trace = plain(root);
+  uint64_t made = cache_add(&graph, PLANS_OF_STEPS, &trace, &root, 1, (VariableList){0},
+                            NULL, 0)
+                      ->made;
+  assert_differs(made, words_node(&graph, v, 1, v + 1, 2), "\"one\" was another");
+  assert_differs(made, words_node(&graph, v, 2, v + 2, 2), "\"other\" was another");
   trace_deinit(&trace);
   end();
 }
