@@ -1,0 +1,42 @@
+-- The experiments that come with the program run from the command line, small, to the end.
+local check = dofile "tests/check.lua"
+local tests = {}
+local here = io.popen("pwd"):read()
+
+-- Runs one seed of the study; every cell must be complete.
+local function runs(script, n_trials, words)
+  local command = { "--jobs", "2", "--threads", "1", here .. "/experiments/" .. script,
+                    table.unpack(words) }
+  local out, err, status = check.runner(command)
+  check.equal({ status, err:match "runner: .*" }, { 0, nil }, err)
+  local complete = ("%d of %d trials complete"):format(n_trials, n_trials)
+  check.yes(out:gsub("%s+", " "):find(complete, 1, true) ~= nil, out)
+  check.yes(out:find("Best mean", 1, true) ~= nil, out)
+end
+
+function tests.test_transfer_learning()
+  runs("transfer_learning.lua", 3, { "rows=30", "epochs=2", "frozen=1", "rows_a=300", "epochs_a=1",
+                                     "seeds=1" })
+end
+
+function tests.test_optimizers()
+  runs("optimizers.lua", 3, { "rows=300", "epochs=1", "seeds=1",
+                              "optimizer=sgd,adagrad,nadam" })
+end
+
+function tests.test_overfitting()
+  runs("overfitting.lua", 3, { "rows=60", "epochs=2", "seeds=1",
+                               "remedy=none,early_stopping,combined" })
+end
+
+-- Each is read in one go, and says how it is called.
+function tests.test_they_are_short()
+  for path in io.popen("ls experiments/*.lua"):lines() do
+    local text = check.read(path)
+    local _, n = text:gsub("\n", "")
+    check.yes(n < 80, ("%s has %d lines"):format(path, n))
+    check.yes(text:find("runner " .. path, 1, true) ~= nil, path)
+  end
+end
+
+check.run(tests)
