@@ -70,7 +70,7 @@ static void emit(Pass *pass, int64_t n, Node **root) {
   need(pass, !optimizer_begin(opt, &pass->w, &numbers, &grouped, &pass->fault));
   need(pass, grouped && numbers.n <= MOST_NUMBERS);
   for (int i = 0; i < numbers.n; i++) number[i] = graph_scalar(graph, numbers.value[i]);
-  need(pass, !optimizer_emit(graph, opt, &numbers, number, &pass->w, pass->slot,
+  need(pass, !optimizer_emit(graph, opt, &numbers, number, NULL, &pass->w, pass->slot,
                              &gradient, root, root + 1));
   optim_numbers_deinit(&numbers);
 }

@@ -10,7 +10,7 @@ const Op *const op_table[N_OPS] = {
 
 ExpressionStep op_step(const OpCall *call) {
   const Attr *attr = call->attr;
-  ExpressionStep step = {.op = call->op->step};
+  ExpressionStep step = {.op = call->op->step, .n_in = call->n_in};
   if (call->n_attr == 0) return step;
   step.p = (real)attr[0].f;
   step.q = (real)(call->n_attr > 1 ? attr[1].f : 1 - attr[0].f);

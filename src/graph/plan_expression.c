@@ -99,6 +99,7 @@ static Err make_expression(Compiler *c, PlanItem *item, Registers *r) {
                                   .n_streams = r->streams.n, .n_numbers = r->numbers.n,
                                   .n_registers = n_registers},
                         .stream = stream, .number = number};
+  e->steps.loop = expression_loop(&e->steps);
   item->expression = e;
   return ERR_OK;
 }

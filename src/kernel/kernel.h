@@ -57,10 +57,16 @@ typedef enum ExpressionOp {
 #undef STEP
 } ExpressionOp;
 
-enum { EXPRESSION_BLOCK = 256, EXPRESSION_REGISTERS = 32, EXPRESSION_OPERANDS = 3 };
+enum {
+  EXPRESSION_BLOCK = 256,
+  EXPRESSION_REGISTERS = 32,
+  EXPRESSION_OPERANDS = 3,
+  EXPRESSION_STEPS = 32 /* of a loop */
+};
 
 typedef struct ExpressionStep {
   ExpressionOp op;
+  int n_in; /* operands that it has; a search for its loop needs them */
   int out, in[EXPRESSION_OPERANDS]; /* registers; of operands that it has not: any */
   real p, q;                        /* its numbers in step.def */
 } ExpressionStep;
@@ -69,7 +75,20 @@ typedef struct Expression {
   const ExpressionStep *steps;
   int n_steps, n_streams, n_numbers;
   int n_registers; /* in all; at most EXPRESSION_REGISTERS */
+  int loop;        /* of loop.def, that is these steps; 0: none */
 } Expression;
+
+/* The number of the loop in loop.def, from 1, that is just these steps; 0: none. */
+int expression_loop(const Expression *e);
+
+/* A step of such a loop: what `in` and `stream` are, loop.c says. */
+typedef struct LoopStep {
+  ExpressionOp op;
+  int in[EXPRESSION_OPERANDS], stream;
+} LoopStep;
+
+/* The steps in this form; which is which of their registers makes no difference. */
+void expression_as_loop(const Expression *e, LoopStep *out);
 
 /* Strides of the rows of the matrices of a product, as they are stored. */
 typedef struct GemmStrides {

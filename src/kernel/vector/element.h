@@ -77,15 +77,10 @@ VMATH real f_le(real a, real b) { return a <= b ? (real)1 : (real)0; }
 VMATH real f_gt(real a, real b) { return a > b ? (real)1 : (real)0; }
 VMATH real f_ge(real a, real b) { return a >= b ? (real)1 : (real)0; }
 
-/* A NaN among the two is the result: in b, because the comparison is false. */
-VMATH real f_maximum(real a, real b) {
-  real y = a > b ? a : b;
-  return a != a ? a : y;
-}
-VMATH real f_minimum(real a, real b) {
-  real y = a < b ? a : b;
-  return a != a ? a : y;
-}
+/* A NaN among the two is the result: b, because the comparison is false. One choice of
+ * two conditions, for of two choices gcc may make branches. */
+VMATH real f_maximum(real a, real b) { return (a > b) | (a != a) ? a : b; }
+VMATH real f_minimum(real a, real b) { return (a < b) | (a != a) ? a : b; }
 
 VMATH real f_where(real condition, real a, real b) { return condition != 0 ? a : b; }
 

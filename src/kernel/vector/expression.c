@@ -5,7 +5,12 @@
  * which holds a number in each element, or what one step leaves to a later one. A block
  * is so small that the processor has the next step under way while a root or a quotient
  * is still being computed, and so large that choosing the step costs little beside it.
- * The last block, which is not full, is computed on copies. */
+ * The last block, which is not full, is computed on copies.
+ *
+ * The expressions of loop.def, which are the rules of optimizers, are loops of their
+ * own: values between steps stay in the processor's registers, and other steps run
+ * while a root or a quotient is being computed. The steps are the same functions of one
+ * element, so the bytes are, too. */
 #include "kernel/kernel.h"
 #include "kernel/vector/element.h"
 #include <string.h>
@@ -57,8 +62,61 @@ static void run_rest(const Expression *e, real *const *at, const real *number,
     if (s->out < e->n_streams) memcpy(at[s->out], room[s->out], n_bytes);
 }
 
+/* -- loops ------------------------------------------------------------------------- */
+
+#define STEP(name, value)                                                              \
+  VMATH real step_##name(real A, real B, real C, real P, real Q) {                     \
+    const real N = B;                                                                  \
+    (void)A, (void)C, (void)P, (void)Q, (void)N;                                       \
+    return value;                                                                      \
+  }
+#include "kernel/step.def"
+#undef STEP
+
+/* Numbers of the steps, streams, numbers of the expression: none of them is written. */
+typedef struct LoopArgs {
+  real p[EXPRESSION_STEPS], q[EXPRESSION_STEPS], number[EXPRESSION_REGISTERS];
+} LoopArgs;
+
+#define READ(j) const real L##j = stream[j][i];
+#define L(j) L##j
+#define N(j) x->number[j]
+#define V(k) V##k
+#define NONE 0
+#define STEP(k, op, a, b, c) const real V##k = step_##op(a, b, c, x->p[k], x->q[k]);
+#define WRITE(k, op, a, b, c, to) STEP(k, op, a, b, c) stream[to][i] = V##k;
+#define LOOP(name, reads, ...)                                                         \
+  static void name(real *const *stream, const LoopArgs *restrict x, int64_t n) {       \
+    VECTOR_LOOP                                                                        \
+    for (int64_t i = 0; i < n; i++) {                                                  \
+      reads __VA_ARGS__                                                                \
+    }                                                                                  \
+  }
+#include "kernel/loop.def"
+#undef LOOP
+
+static void run_loop(const Expression *e, real *const *stream, const real *number,
+                     int64_t n) {
+  static void (*const loops[])(real *const *, const LoopArgs *, int64_t) = {
+#define LOOP(name, ...) name,
+#include "kernel/loop.def"
+#undef LOOP
+  };
+  LoopArgs x;
+  for (int k = 0; k < e->n_steps; k++) {
+    x.p[k] = e->steps[k].p;
+    x.q[k] = e->steps[k].q;
+  }
+  for (int k = 0; k < e->n_numbers; k++) x.number[k] = number[k];
+  loops[e->loop - 1](stream, &x, n);
+}
+
 void KN(expression)(const Expression *e, real *const *stream, const real *number,
                     int64_t n) {
+  if (e->loop) {
+    run_loop(e, stream, number, n);
+    return;
+  }
   _Alignas(64) real room[EXPRESSION_REGISTERS][EXPRESSION_BLOCK];
   real *at[EXPRESSION_REGISTERS];
   for (int k = 0; k < e->n_registers; k++)
