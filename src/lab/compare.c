@@ -149,13 +149,16 @@ void compare_add_contrast(const Compare *compare, const CompareContrast *contras
   compare_add_sides(compare, contrast, false, " - ", out);
 }
 
-void compare_add_place(const Compare *compare, const int *levels, Text *out) {
+const char *compare_place(Compare *compare, const int *levels) {
+  Text place = {0};
   for (int f = 0; f < compare->spec.n_factors; f++) {
     const CompareFactor *factor = &compare->spec.factors[f];
     bool known = levels[f] >= 0 && levels[f] < factor->n_levels;
-    text_addf(out, "%s%s=%s", f ? " " : "", factor->name,
+    text_addf(&place, "%s%s=%s", f ? " " : "", factor->name,
               known ? factor->levels[levels[f]] : "-");
   }
+  const char *text = compare_keep_text(&compare->spec.blocks, &place, compare->fault);
+  return text ? text : "";
 }
 
 /* -- what is compared -------------------------------------------------------------- */
@@ -250,17 +253,6 @@ static Err find_seeds(Compare *compare, const CompareTrial *trials, int64_t n) {
   return ERR_OK;
 }
 
-static Err same_trial_twice(const Compare *compare, const CompareTrial *trial) {
-  Text text = {0};
-  compare_add_place(compare, trial->levels, &text);
-  Err err = fault_set(compare->fault, ERR_VALUE,
-                      "compare: trial %s%sseed=%lld is given twice",
-                      text.data ? text.data : "", text.n_bytes ? " " : "",
-                      (long long)trial->seed);
-  text_deinit(&text);
-  return err;
-}
-
 void compare_add_runs(CompareRuns *to, CompareRuns runs) {
   to->n_planned += runs.n_planned;
   to->n += runs.n;
@@ -315,7 +307,10 @@ static Err fill_table(Compare *compare, const CompareTrial *const *sorted, int64
       compare->cells[++cell].levels = sorted[i]->levels;
       compare->cells[cell].note = sorted[i]->note;
     } else if (sorted[i - 1]->seed == sorted[i]->seed) {
-      return same_trial_twice(compare, sorted[i]);
+      const char *place = compare_place(compare, sorted[i]->levels);
+      return fault_set(compare->fault, ERR_VALUE,
+                       "compare: trial %s%sseed=%lld is given twice", place,
+                       *place ? " " : "", (long long)sorted[i]->seed);
     }
     put_trial(compare, cell, sorted[i]);
   }

@@ -323,17 +323,6 @@ static void add_level_contrasts(Compare *compare, Scratch *scratch) {
   }
 }
 
-static Err unknown_cell(const Compare *compare, const int *levels) {
-  Text text = {0};
-  compare_add_place(compare, levels, &text);
-  Err err = fault_set(compare->fault, ERR_VALUE,
-                      "compare: a contrast asks for the cell %s, which is not one of "
-                      "the study's %d cells",
-                      text.data ? text.data : "", compare->n_cells);
-  text_deinit(&text);
-  return err;
-}
-
 static Err add_cell_contrasts(Compare *compare, Scratch *scratch) {
   int base = 0;
   while (base < compare->n_cells && !compare->cells[base].baseline) base++;
@@ -344,7 +333,12 @@ static Err add_cell_contrasts(Compare *compare, Scratch *scratch) {
     const ComparePair *pair = &compare->spec.pairs[i];
     int a = compare_find_cell(compare, pair->a),
         b = compare_find_cell(compare, pair->b);
-    if (a < 0 || b < 0) return unknown_cell(compare, a < 0 ? pair->a : pair->b);
+    if (a < 0 || b < 0)
+      return fault_set(compare->fault, ERR_VALUE,
+                       "compare: a contrast asks for the cell %s, which is not one of "
+                       "the study's %d cells",
+                       compare_place(compare, a < 0 ? pair->a : pair->b),
+                       compare->n_cells);
     if (a == b)
       return fault_set(compare->fault, ERR_VALUE,
                        "compare: a contrast of a cell with itself");

@@ -62,11 +62,11 @@ static inline const char *compare_level_title(const Compare *compare, int factor
   return compare->level_titles[factor][level + 1];
 }
 
-/* Add names: "relu, norm=none" for a cell: its levels of the factors that vary and
- * apply, as level_add has them; "activation=relu norm=none" for levels that are no
- * cell. */
+/* Kept: "activation=relu norm=none", of levels that may be no cell. */
+const char *compare_place(Compare *compare, const int *levels);
+/* Adds "relu, norm=none": the cell's levels of the factors that vary and apply, as
+ * level_add has them. */
 void compare_add_cell(const Compare *compare, int cell, Text *out);
-void compare_add_place(const Compare *compare, const int *levels, Text *out);
 /* One side of a contrast, a level or a cell. Both, the second first where `turn` is
  * set: of cells "tanh beats relu at he_normal" where they share levels, else "tanh,
  * he_normal beats the baseline", "... beats relu, lecun_normal". */

@@ -114,7 +114,7 @@ TEST(the_header_shows_units) {
 }
 
 /* Ends of a scale tell apart a tenth of its length, whatever the size. */
-TEST(scales_are_told_with_the_decimals_that_they_need) {
+TEST(scales_have_the_decimals_that_they_need) {
   static const struct { double low, high; const char *want; } cases[] = {
       {10, 81.07, "10 81"}, {0.0377, 0.4803, "0.04 0.48"},
       {77.22, 77.56, "77.22 77.56"},

@@ -143,7 +143,7 @@ TEST(a_skipped_cell_is_no_setting) {
 
 /* -- diverged trials --------------------------------------------------------------- */
 
-TEST(diverged_trials_are_told_both_ways) {
+TEST(diverged_trials_are_counted_both_ways) {
   Study *study = study_new();
   fill(study, 10);
   for (int64_t seed = 1; seed <= 2; seed++) {
@@ -664,7 +664,7 @@ TEST(one_contrast_needs_no_correction) {
   finish(study, c);
 }
 
-TEST(any_study_can_be_told) {
+TEST(any_study_has_a_page) {
   Random random = {{philox_key(9, "any study", NULL), 0}, 0};
   int n = getenv("LONG") ? 20000 : 200;
   for (; random.stream.draw < (uint64_t)n; random.stream.draw++) {

@@ -188,7 +188,7 @@ TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
 
 /* Adding the seeds that are proposed is another look at results, and decides what looks
  * alike. */
-TEST(the_seeds_told_decide_when_they_are_added) {
+TEST(the_seeds_named_decide_when_they_are_added) {
   double same[8];
   for (int i = 0; i < 8; i++) same[i] = 0.02;
   for (int n = 5; n <= 7; n++) {
@@ -377,7 +377,7 @@ TEST(with_results_plan_tells_it_in_the_unit_of_the_metric) {
   finish(study, c);
 }
 
-TEST(few_seeds_are_told_to_be_too_few) {
+TEST(few_seeds_are_called_too_few) {
   Study *study = study_new();
   fill(study, 3);
   Compare *c = compare(study);

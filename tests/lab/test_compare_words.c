@@ -2,7 +2,7 @@
  * result. */
 #include "lab/compare_study.h"
 
-TEST(what_is_used_where_trials_lack_is_told_whatever_they_lack_for) {
+TEST(what_is_used_where_trials_lack_is_named_whatever_they_lack_for) {
   static const CompareState states[] = {COMPARE_MISSING, COMPARE_FAILED,
                                         COMPARE_DIVERGED};
   for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
@@ -120,7 +120,7 @@ TEST(intervals_end_with_the_range_and_say_so) {
   finish(study, c);
 }
 
-TEST(a_study_without_any_value_is_told_in_a_line) {
+TEST(a_study_without_any_value_is_one_line) {
   Study *study = study_new();
   fill(study, 2);
   for (int i = 0; i < study->n; i++)
@@ -238,7 +238,7 @@ TEST(the_table_begins_with_the_cell_that_is_called_best) {
 
 /* -- levels that two factors have -------------------------------------------------- */
 
-TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
+TEST(a_level_that_two_factors_have_is_named_with_its_factor) {
   static const char *const sizes[] = {"small", "large"}, *const coders[] = {"small",
                                                                             "large"};
   Study *study = study_new();
@@ -255,13 +255,13 @@ TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
   check_says(c, COMPARE_CONTRASTS, "  decoder=large - small  ");
   check_says(c, COMPARE_CONTRASTS, "  decoder=small: encoder=large - encoder=small  ");
   check_says(c, COMPARE_VERDICTS,
-             "encoder: small beats large by"); /* the factor stands there */
+             "encoder: small beats large by"); /* the factor is written there */
   finish(study, c);
 }
 
 /* -- the rope of another metric ---------------------------------------------------- */
 
-TEST(a_rope_of_another_metric_is_not_applied_and_told) {
+TEST(a_rope_of_another_metric_is_named_and_not_applied) {
   Study *study = study_new();
   fill(study, 8);
   for (int64_t seed = 1; seed <= 8; seed++)
