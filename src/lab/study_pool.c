@@ -5,7 +5,7 @@
  * command "worker"): a process that OpenMP has run in must not fork. Its stdin and
  * stdout are /dev/null, its stderr comes here, and descriptor 3 is its end of the link
  * (study_link.h). While a trial runs stdout and stderr are its logs, and what it says
- * is read out of the latter (study_said.h).
+ * is read out of the latter (study_stderr.h).
  *
  * A worker is the leader of a process group, in which the programs are that its trials
  * start. So Ctrl-C at a terminal reaches the coordinator alone, which says when a trial
@@ -22,7 +22,7 @@
 #include "base/lock.h"
 #include "lab/study_link.h"
 #include "lab/study_progress.h"
-#include "lab/study_said.h"
+#include "lab/study_stderr.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -44,7 +44,7 @@ typedef struct Worker {
   pid_t pid; /* 0: there is none in this place */
   Link link;
   int stderr_fd;
-  Voice voice;
+  LogReader reader;
   int64_t trial; /* that it runs; -1: idle */
   bool asked_to_stop;
 } Worker;
@@ -57,7 +57,7 @@ typedef struct Pool {
   Worker *workers;
   struct pollfd *polled; /* two per worker: link and stderr */
   StudyProgress progress;
-  Told shown;       /* lines of trials that were passed on */
+  ShownLines shown; /* lines of trials that were passed on */
   bool stopping;    /* nothing new is begun */
   Fault ended;      /* what ends the study once running trials are finished */
   int n_heeded;     /* signals so far */
@@ -168,7 +168,7 @@ static void give(Pool *pool, Worker *w, int64_t trial) {
   json_put_shared(job, "config", config);
   json_put_shared(job, "cell", json_find(config, "factors"));
   w->trial = trial;
-  voice_follow(&w->voice, path_of("%s/%s", s->store.trials, t->info.id).s);
+  log_reader_follow(&w->reader, path_of("%s/%s", s->store.trials, t->info.id).s);
   link_send(&w->link, job);
   json_free(job);
 }
@@ -214,14 +214,14 @@ static void stop_all(Pool *pool) {
 static bool hear_stderr(Pool *pool, Worker *w) {
   char buffer[4096];
   ssize_t n = read(w->stderr_fd, buffer, sizeof buffer);
-  if (n > 0) voice_add(&w->voice, &pool->shown, buffer, (size_t)n);
+  if (n > 0) log_reader_add(&w->reader, &pool->shown, buffer, (size_t)n);
   return n > 0;
 }
 
 /* What was said last; a program that the script left behind may go on for ever. */
 static void hear_last_words(Pool *pool, Worker *w) {
   for (int i = 0; i < LAST_READS && hear_stderr(pool, w); i++) continue;
-  voice_pause(&w->voice, &pool->shown);
+  log_reader_end(&w->reader, &pool->shown);
 }
 
 /* The study is to end; what runs is finished first. */
@@ -325,7 +325,7 @@ static void describe_death(const Worker *w, int status, Text *out) {
     text_addf(out, "its process died of signal %d (%s)", WTERMSIG(status),
               strsignal(WTERMSIG(status)));
   else text_addf(out, "its process ended with status %d", WEXITSTATUS(status));
-  if (w->voice.tail.n_bytes) text_addf(out, "; it said:\n%s", w->voice.tail.data);
+  if (w->reader.tail.n_bytes) text_addf(out, "; it said:\n%s", w->reader.tail.data);
 }
 
 /* Is it gone? It is not reaped yet. */
@@ -370,7 +370,7 @@ static Err on_gone(Pool *pool, Worker *w) {
   describe_death(w, status, &why);
   link_close(&w->link);
   close(w->stderr_fd);
-  voice_deinit(&w->voice);
+  log_reader_deinit(&w->reader);
   *w = no_worker;
   Err err = trial < 0 ? ERR_OK
                       : lost(pool, trial, why.failed ? "out of memory" : why.data);
@@ -402,7 +402,7 @@ static Err wait_and_hear(Pool *pool, int timeout_ms) {
     Worker *w = &pool->workers[i];
     if (!w->pid) continue;
     if (pool->polled[2 * i + 1].revents & POLLIN) hear_stderr(pool, w);
-    if (w->trial >= 0) voice_hear(&w->voice, &pool->shown);
+    if (w->trial >= 0) log_reader_read(&w->reader, &pool->shown);
     if (pool->polled[2 * i].revents) err = hear(pool, w);
   }
   return err;
@@ -477,7 +477,7 @@ static void end_workers(Pool *pool, bool now) {
     if (!w->pid) continue;
     await_end(pool, w, END_GRACE_S);
     close(w->stderr_fd);
-    voice_deinit(&w->voice);
+    log_reader_deinit(&w->reader);
   }
 }
 
@@ -525,7 +525,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     study_progress_end(&pool.progress, study);
     if (!err) err = outcome(&pool, n_signals);
   }
-  told_deinit(&pool.shown);
+  shown_lines_deinit(&pool.shown);
   free(pool.workers);
   free(pool.polled);
   return err;

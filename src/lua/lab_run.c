@@ -15,7 +15,7 @@
 #include "lab/study_compare.h"
 #include "lab/study_pool.h"
 #include "lab/study_progress.h"
-#include "lab/study_said.h"
+#include "lab/study_stderr.h"
 #include "lab/study_verify.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -197,13 +197,13 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
 
 /* What it printed is in its logs; here the user waits for it: all of it, however
  * much. */
-static void show_logs(const char *directory, Voice *voice, Told *shown) {
+static void show_logs(const char *directory, LogReader *reader, ShownLines *shown) {
   char buffer[1 << 14];
   int log = file_open_own(path_of("%s/" TRIAL_STDOUT, directory).s, O_RDONLY);
   for (ssize_t n; log >= 0 && (n = read(log, buffer, sizeof buffer)) > 0;)
     out_write(buffer, (size_t)n);
   if (log >= 0) close(log);
-  voice_pause(voice, shown);
+  log_reader_end(reader, shown);
 }
 
 /* The trial runs: here, under this claim, or in no record (NULL). */
@@ -238,11 +238,12 @@ static Err look_at_other(Study *study, int64_t i, Fault *fault) {
 }
 
 /* One trial in this Lua state. */
-static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *shown, Fault *fault) {
+static Err run_here(lua_State *L, StudyBox *box, int64_t i, ShownLines *shown,
+                    Fault *fault) {
   Study *study = &box->study;
   const StudyTrial *t = &study->trials[i];
   Trial claim;
-  Voice voice = {0};
+  LogReader reader = {0};
   bool claimed = false;
   if (!study->stored) return run_claimed(L, box, i, NULL, fault);
   if (store_claim(&study->store, t->info.id, study->configs[t->cell], t->info.seed,
@@ -250,14 +251,14 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *shown, Fault *
     return fault->code;
   if (!claimed) return look_at_other(study, i, fault);
   Path directory = path_of("%s", claim.directory);
-  voice_follow(&voice, directory.s);
+  log_reader_follow(&reader, directory.s);
   Err err = run_claimed(L, box, i, &claim, fault);
-  show_logs(directory.s, &voice, shown);
-  voice_deinit(&voice);
+  show_logs(directory.s, &reader, shown);
+  log_reader_deinit(&reader);
   return err;
 }
 
-static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *shown,
+static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, ShownLines *shown,
                          Fault *fault) {
   const StudyTrial *t = &box->study.trials[i];
   Err err = run_here(L, box, i, shown, fault);
@@ -268,7 +269,7 @@ static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *shown,
 }
 
 static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress,
-                            Told *shown, Fault *fault) {
+                            ShownLines *shown, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
     err = run_next_here(L, box, i, shown, fault);
@@ -312,7 +313,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   SourceCache sources = {.memory = &s->graph.memory};
   StudyProgress progress;
-  Told shown = {0};
+  ShownLines shown = {0};
   Err err = ERR_OK;
   s->record->script_count = session_graph(L)->count;
   uint64_t seed = session_graph(L)->seed;
@@ -327,7 +328,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   study_progress_end(&progress, &box->study);
   s->sources = NULL;
   sources_deinit(&sources);
-  told_deinit(&shown);
+  shown_lines_deinit(&shown);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count =
       s->record->script_count; /* the next study's trials begin there, too */
