@@ -76,8 +76,10 @@ const char *attr_allowed(const OpAttr *attr, char *buffer, size_t n_bytes) {
                                   : snprintf(buffer, n_bytes, "a %snumber",
                                              attr->kind == ATTR_INT ? "whole " : "");
   bool ranged = attr->lo != 0 || attr->hi != 0;
+  char lo[32], hi[32];
   if (ranged && n > 0 && (size_t)n < n_bytes)
-    snprintf(buffer + n, n_bytes - (size_t)n, " from %g to %g", attr->lo, attr->hi);
+    snprintf(buffer + n, n_bytes - (size_t)n, " from %s to %s",
+             text_number(lo, attr->lo), text_number(hi, attr->hi));
   return buffer;
 }
 

@@ -500,8 +500,13 @@ static const FamilyBinding activation_binding = {
 static int make_activation(lua_State *L) {
   Fault fault = {0};
   Object *activation = bind_object_from_lua(L, 1, &activation_family, &fault);
+  if (!activation && fault.code == ERR_SCRIPT)
+    return luaL_error(L,
+                      "nn.activation: got %s, allowed: an activation or its name, or "
+                      "a function",
+                      fault.text);
   if (!activation) {
-    fault_prefix(&fault, "nn.activation: got");
+    fault_prefix(&fault, "nn.activation");
     return bind_raise_fault(L, &fault);
   }
   Layer *layer = layer_activation_new((Activation *)activation, &fault);

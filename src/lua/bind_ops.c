@@ -499,7 +499,8 @@ static void read_attrs(OpArgs *a, int next) {
   luaL_checkstack(L, n + LUA_MINSTACK, "too many arguments");
   lua_settop(L, a->memory + n);
   if (place_in_order(a, next, top, a->memory, n) <= top)
-    luaL_error(L, "%s: too many arguments", a->op->name);
+    luaL_error(L, "%s: too many arguments; help(tensor.%s) says what it takes",
+               a->op->name, a->op->name);
   if (options) place_by_name(a, options, a->memory, n);
   for (int k = 0; k < n; k++) {
     const OpAttr *spec = &a->op->attrs[k];

@@ -89,9 +89,14 @@ static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
   }
 }
 
-static void only_dtype(lua_State *L, const char *function) {
-  luaL_error(L, "%s: the only option is dtype = \"real\", \"int32\" or \"uint8\"",
-             function);
+/* The field at -2 is no dtype, or its value at -1 is none. */
+static void refuse_option(lua_State *L, const char *function) {
+  luaL_tolstring(L, -2, NULL);
+  luaL_tolstring(L, -2, NULL);
+  luaL_error(L,
+             "%s: got the option %s = %s, allowed: dtype = \"real\", \"int32\" or "
+             "\"uint8\"",
+             function, lua_tostring(L, -2), lua_tostring(L, -1));
 }
 
 /* The dtype of a last table of options at `arg`, real where there is none. */
@@ -109,7 +114,7 @@ static DType option_dtype(lua_State *L, int arg, const char *function) {
                  strcmp(lua_tostring(L, -2), "dtype") == 0;
     if (!known || lua_type(L, -1) != LUA_TSTRING ||
         !dtype_parse(&dtype, lua_tostring(L, -1)))
-      only_dtype(L, function);
+      refuse_option(L, function);
     lua_pop(L, 1);
   }
   return dtype;

@@ -550,7 +550,12 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
        * given. */
       bool meant = lua_type(L, first) == LUA_TNUMBER || opt->family;
       const FamilyBinding *binding = meant ? NULL : find_binding(L, o->kind->family);
-      if (binding && binding->elsewhere)
+      const Option *other = binding ? meant_option(L, first, o->kind) : NULL;
+      if (other)
+        fault_suffix(fault, "; { %s = \"%s\" } is an option", other->name,
+                     lua_tostring(L, first));
+      else if (binding && binding->elsewhere && opt->kind != OPT_PAIR &&
+               lua_type(L, first) != LUA_TSTRING)
         fault_suffix(fault, "; %s", binding->elsewhere);
       return fault->code;
     }
