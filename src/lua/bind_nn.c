@@ -1,4 +1,4 @@
-/* bind_nn.c: the globals `nn`, `init`, `loss` and `optim`, and the methods of nets. */
+/* bind_nn.c: the globals `nn`, `loss` and `optim`, and the methods of nets. */
 #include "lua/net_private.h"
 #include "lua/reflect.h"
 #include "graph/ops.h"
@@ -62,6 +62,7 @@ static int net_build(lua_State *L) {
 typedef struct SummaryCall {
   Object object;
   Loss *loss;
+  bool init;
 } SummaryCall;
 
 static const Kind summary_method;
@@ -70,9 +71,12 @@ static const Family net_methods = {"net", "net", net_method_kinds, NULL};
 
 static const Option summary_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(SummaryCall, loss),
-     .position = 1,
-     .family = &loss_family,
+     .position = 1, .value = "none", .family = &loss_family,
      .doc = "says in which form a cross-entropy takes the outputs"},
+    {.name = "init", .kind = OPT_BOOL, .offset = offsetof(SummaryCall, init),
+     .value = "false",
+     .doc = "also say how each parameter got its initial value: rule, fan, gain, the "
+            "deviation that follows, and that which it has now"},
     {0}};
 
 static const Kind summary_method = {
@@ -91,7 +95,8 @@ static int net_summary(lua_State *L) {
     call = (SummaryCall *)bind_object_from_args(L, 2, &summary_method);
   int scope = bind_enter_call(L);
   Text text = {0};
-  Err err = layer_summary(graph, net, call ? call->loss : NULL, &text, &fault);
+  Err err = layer_summary(graph, net, call ? call->loss : NULL, call && call->init,
+                          &text, &fault);
   graph_scope_end(graph, scope);
   object_release(call);
   if (!err) return bind_push_text(L, &text);
@@ -373,10 +378,11 @@ static const Function layer_methods[] = {
      "Creates the parameters for inputs of that shape, without the batch axis; of "
      "several inputs a list each. Returns the net.",
      NULL},
-    {"summary", net_summary, "net:summary(loss)",
+    {"summary", net_summary, "net:summary(loss, { init = false })",
      "A table of the layers, their shapes and parameters, as text. With a loss it also "
-     "says in which form that takes the outputs.",
-     NULL},
+     "says in which form that takes the outputs; with init = true how each parameter "
+     "got its initial value.",
+     &summary_method},
     {"parameters", net_parameters, "net:parameters()", "The list of all variables "
      "that are trained.", NULL},
     {"state", net_state, "net:state()",
@@ -565,67 +571,6 @@ int open_nn(lua_State *L) {
   lua_newtable(L);
   bind_register_family_as(L, &activation_binding, make_or_apply_activation);
   bind_register_family(L, &layer_binding);
-  reflect_set_functions(L, functions);
-  return 1;
-}
-
-/* -- init -------------------------------------------------------------------------- */
-
-/* init.orthogonal()(3, 3): a tensor of that shape; of weights [in, out], fan-in and
- * fan-out. */
-static int init_call(lua_State *L) {
-  Graph *graph = session_graph(L);
-  int scope = bind_enter_call(L);
-  Init *init = bind_check_object(L, 1, &init_family);
-  Shape shape;
-  int next = bind_check_shape(L, 2, &shape);
-  if (next <= lua_gettop(L) || shape.rank < 1)
-    return luaL_error(L, "an initializer takes sizes, as in init.he_normal()(3, 4)");
-  for (int i = 0; i < shape.rank; i++)
-    if (shape.dim[i] < 1)
-      return luaL_error(L, "size %d is %I; allowed: at least 1", i + 1,
-                        (LUAI_UACINT)shape.dim[i]);
-  double fan_in = (double)shape.dim[0], fan_out = (double)shape.dim[shape.rank - 1];
-  bind_push_node(L, init_make(graph, init, &shape, fan_in, fan_out, "call"));
-  graph_scope_end(graph, scope);
-  return 1;
-}
-
-static const Function init_methods[] = {{"__call", init_call, NULL, NULL, NULL}, {0}};
-static const FamilyBinding init_binding = {.family = &init_family,
-                                           .methods = init_methods};
-
-/* init.gain("leaky_relu", 0.2): a name with what its constructor takes; or an
- * activation. */
-static int gain(lua_State *L) {
-  bool named = lua_type(L, 1) == LUA_TSTRING;
-  Fault fault = {0};
-  double g;
-  const Kind *kind = named ? family_find(&activation_family, lua_tostring(L, 1), &fault)
-                           : NULL;
-  if (named && !kind) return bind_raise_fault(L, &fault);
-  Object *activation = named ? bind_object_from_args(L, 2, kind)
-                             : bind_object_from_lua(L, 1, &activation_family, &fault);
-  if (!activation) {
-    fault_prefix(&fault, "init.gain: got");
-    return bind_raise_fault(L, &fault);
-  }
-  Err err = init_gain((Activation *)activation, &g, &fault);
-  object_release(activation);
-  if (err) return bind_raise_fault(L, &fault);
-  lua_pushnumber(L, g);
-  return 1;
-}
-
-int open_init(lua_State *L) {
-  static const Function functions[] = {
-      {"gain", gain, "init.gain(activation, { options })",
-       "The gain with which weights keep the variance through an activation; it takes "
-       "that activation's options.",
-       NULL},
-      {0}};
-  lua_newtable(L);
-  bind_register_family(L, &init_binding);
   reflect_set_functions(L, functions);
   return 1;
 }

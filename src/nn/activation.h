@@ -20,6 +20,9 @@ typedef struct ActivationKind {
   /* The factor on an initializer's deviation that keeps the variance (see init.gain).
    * NULL: none known. */
   double (*gain)(const Activation *self);
+  /* Name of the initializer of weights before it that the literature gives: init.auto.
+   * NULL: glorot_uniform. */
+  const char *init;
   /* One element of y, from which the tests judge values and derivatives at all edges.
    * NULL: y is not elementwise, or the user's own, or a layer's. */
   long double (*reference)(const Activation *self, long double x);

@@ -50,6 +50,7 @@ const ActivationKind activation_relu = {
                     "Its gradient at 0 is 0.",
              .equation = "y = max(x, 0)",
              .source = "Nair & Hinton, ICML 2010, section 2"},
+    .init = "he_normal",
     .apply = relu_apply, .gain = relu_gain, .reference = relu_value};
 
 /* -- leaky_relu -------------------------------------------------------------------- */
@@ -87,6 +88,7 @@ const ActivationKind activation_leaky_relu = {
                     "that no unit stops learning.",
              .equation = "y = x if x > 0 else negative_slope x",
              .source = "Maas et al., ICML 2013, section 2"},
+    .init = "he_normal",
     .apply = leaky_relu_apply, .gain = leaky_relu_gain, .reference = leaky_relu_value};
 
 /* -- elu, selu --------------------------------------------------------------------- */
@@ -116,6 +118,7 @@ const ActivationKind activation_elu = {
              .doc = "Exponential linear unit.",
              .equation = "y = x if x > 0 else alpha (exp(x) - 1)",
              .source = "Clevert et al., ICLR 2016, eq. 15"},
+    .init = "he_normal",
     .apply = elu_apply, .reference = elu_value};
 
 static Node *selu_apply(Graph *g, A *self, Node *x) {
@@ -139,6 +142,7 @@ const ActivationKind activation_selu = {
                     "variance 1 from layer to layer, with weights from lecun_normal.",
              .equation = "y = 1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))",
              .source = "Klambauer et al., NIPS 2017, eq. 2"},
+    .init = "lecun_normal",
     .apply = selu_apply, .gain = selu_gain, .reference = selu_value};
 
 typedef struct Celu {
@@ -171,6 +175,7 @@ const ActivationKind activation_celu = {
              .doc = "Exponential linear unit whose slope at 0 is 1 for every alpha.",
              .equation = "y = x if x > 0 else alpha (exp(x / alpha) - 1)",
              .source = "Barron, arXiv:1704.07483, eq. 2"},
+    .init = "he_normal",
     .apply = celu_apply, .reference = celu_value};
 
 /* -- between two bounds ------------------------------------------------------------ */
@@ -210,6 +215,7 @@ const ActivationKind activation_relu6 = {
              .doc = "Rectified linear unit that is limited to 6.",
              .equation = "y = min(6, max(0, x))",
              .source = "Krizhevsky, Convolutional deep belief networks, 2010"},
+    .init = "he_normal",
     .apply = relu6_apply, .gain = relu_gain, .reference = relu6_value};
 
 /* x + 3 is exact near -3. */
@@ -246,6 +252,7 @@ const ActivationKind activation_hard_swish = {
              .doc = "Input times its hard_sigmoid: silu made of simple arithmetic.",
              .equation = "y = x min(6, max(0, x + 3)) / 6",
              .source = "Howard et al., ICCV 2019, section 5.2"},
+    .init = "he_normal",
     .apply = hard_swish_apply, .reference = hard_swish_value};
 
 /* -- shrinking --------------------------------------------------------------------- */

@@ -105,6 +105,7 @@ const ActivationKind activation_silu = {
                     "dip below 0.",
              .equation = "y = x / (1 + exp(-x))",
              .source = "Elfwing et al., Neural Networks 107, 2018"},
+    .init = "he_normal",
     .apply = silu_apply, .reference = silu_value};
 
 /* The exact one, or its approximation, whose tanh is a sigmoid:
@@ -153,6 +154,7 @@ const ActivationKind activation_gelu = {
              .doc = "Input times the standard normal distribution function of it.",
              .equation = "y = x (1 + erf(x / sqrt(2))) / 2",
              .source = "Hendrycks & Gimpel, arXiv:1606.08415, section 2"},
+    .init = "he_normal",
     .apply = gelu_apply, .reference = gelu_value};
 
 /* -- log_sigmoid, log_softmax ------------------------------------------------------ */
@@ -245,4 +247,5 @@ const ActivationKind activation_mish = {
                     "below 0.",
              .equation = "y = x tanh(log(1 + exp(x)))",
              .source = "Misra, BMVC 2020"},
+    .init = "he_normal",
     .apply = mish_apply, .reference = mish_value};

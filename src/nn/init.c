@@ -2,6 +2,7 @@
  * activations. */
 #include "nn/init.h"
 #include "graph/ops.h"
+#include <math.h>
 #include <stddef.h>
 
 /* -- functions of the user --------------------------------------------------------- */
@@ -46,16 +47,22 @@ static const Kind *const init_kinds[] = {
 
 const Family init_family = {"initializer", "init", init_kinds, &init_function.kind};
 
-Node *init_make(Graph *graph, const Init *init, const Shape *shape, double fan_in,
-                double fan_out, const char *stream) {
+Node *init_make(Graph *graph, const Init *init, const InitCall *call) {
   if (graph->fault.code) return NULL;
   const InitKind *kind = (const InitKind *)init->object.kind;
-  Node *node = kind->make(graph, init, &(InitCall){shape, fan_in, fan_out, stream});
-  if (!node || shape_equal(&node->shape, shape)) return node;
+  Node *node = kind->make(graph, init, call);
+  if (!node || shape_equal(&node->shape, call->shape)) return node;
   char want[SHAPE_TEXT], got[SHAPE_TEXT];
   fault_set(&graph->fault, ERR_SHAPE, "init.%s: got %s, allowed: %s", kind->kind.name,
-            shape_text(got, &node->shape), shape_text(want, shape));
+            shape_text(got, &node->shape), shape_text(want, call->shape));
   return NULL;
+}
+
+InitRule init_rule(const Init *init, const InitCall *call) {
+  const InitKind *kind = (const InitKind *)init->object.kind;
+  InitRule rule = {.name = kind->kind.name, .fan = NAN, .gain = NAN, .std = NAN};
+  if (kind->rule) kind->rule(init, call, &rule);
+  return rule;
 }
 
 /* -- gain -------------------------------------------------------------------------- */

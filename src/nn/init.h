@@ -18,18 +18,30 @@ typedef struct InitCall {
   const Shape *shape;
   double fan_in, fan_out;
   const char *stream;
+  bool placed;                   /* is it known what the results go through? */
+  const ActivationKind *follows; /* then that; NULL: they go on as they are */
 } InitCall;
+
+/* What an initializer comes to for a parameter; NaN and NULL where it has none such. */
+typedef struct InitRule {
+  const char *name; /* of the kind that draws */
+  const char *mode; /* which fan it looks at */
+  double fan, gain;
+  double std; /* of the law that it draws from */
+} InitRule;
 
 typedef struct InitKind {
   Kind kind;
   Node *(*make)(Graph *graph, const Init *self, const InitCall *call);
+  /* Fills in what it has. NULL: the name alone. */
+  void (*rule)(const Init *self, const InitCall *call, InitRule *out);
 } InitKind;
 
 extern const Family init_family; /* module "init" */
 
-/* Borrowed; of exactly `shape`, else NULL and graph->fault. */
-Node *init_make(Graph *graph, const Init *init, const Shape *shape, double fan_in,
-                double fan_out, const char *stream);
+/* Borrowed; of exactly the call's shape, else NULL and graph->fault. */
+Node *init_make(Graph *graph, const Init *init, const InitCall *call);
+InitRule init_rule(const Init *init, const InitCall *call);
 
 /* The factor that keeps the variance through the activation, as its record says; a
  * fault where none is known. */

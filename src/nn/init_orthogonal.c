@@ -61,6 +61,15 @@ static Node *orthogonal_make(Graph *graph, const Init *self, const InitCall *cal
   return node;
 }
 
+/* Each of the fewer sides has the length gain in as many elements as the other has. */
+static void orthogonal_rule(const Init *self, const InitCall *call, InitRule *out) {
+  const Shape *shape = call->shape;
+  double rows = shape->rank ? (double)shape->dim[0] : 1;
+  double cols = (double)shape_count(shape) / fmax(rows, 1);
+  out->gain = ((const Orthogonal *)self)->gain;
+  out->std = out->gain / sqrt(fmax(fmax(rows, cols), 1));
+}
+
 static const Option orthogonal_options[] = {INIT_GAIN(Orthogonal), {0}};
 
 const InitKind init_orthogonal = {
@@ -71,4 +80,4 @@ const InitKind init_orthogonal = {
              .equation = "W^T W = gain^2 I, or W W^T where W has fewer rows than "
                          "columns",
              .source = "Saxe et al., ICLR 2014, section 3"},
-    .make = orthogonal_make};
+    .make = orthogonal_make, .rule = orthogonal_rule};

@@ -2,6 +2,7 @@
  * given width. */
 #include "nn/init.h"
 #include "graph/ops.h"
+#include <math.h>
 #include <stddef.h>
 
 /* -- constants --------------------------------------------------------------------- */
@@ -11,13 +12,18 @@ static Node *zeros_make(Graph *graph, const Init *self, const InitCall *call) {
   return op_full(graph, 0, call->shape);
 }
 
+static void equal_rule(const Init *self, const InitCall *call, InitRule *out) {
+  (void)self, (void)call;
+  out->std = 0;
+}
+
 const InitKind init_zeros = {
     .kind = {.name = "zeros", .alias = "zero", .family = &init_family,
              .size = sizeof(Init),
              .doc = "All elements 0: for biases. Units whose weights are all equal "
                     "stay equal.",
              .equation = "w = 0"},
-    .make = zeros_make};
+    .make = zeros_make, .rule = equal_rule};
 
 static Node *ones_make(Graph *graph, const Init *self, const InitCall *call) {
   (void)self;
@@ -27,7 +33,7 @@ static Node *ones_make(Graph *graph, const Init *self, const InitCall *call) {
 const InitKind init_ones = {
     .kind = {.name = "ones", .alias = "one", .family = &init_family,
              .size = sizeof(Init), .doc = "All elements 1.", .equation = "w = 1"},
-    .make = ones_make};
+    .make = ones_make, .rule = equal_rule};
 
 typedef struct Constant {
   Init init;
@@ -48,7 +54,7 @@ const InitKind init_constant = {
     .kind = {.name = "constant", .family = &init_family, .size = sizeof(Constant),
              .options = constant_options, .doc = "All elements the same value.",
              .equation = "w = value"},
-    .make = constant_make};
+    .make = constant_make, .rule = equal_rule};
 
 /* -- identity ---------------------------------------------------------------------- */
 
@@ -127,6 +133,11 @@ static Node *normal_make(Graph *graph, const Init *self, const InitCall *call) {
   return init_normal_law(graph, call, n->mean, n->std, n->truncated);
 }
 
+static void normal_rule(const Init *self, const InitCall *call, InitRule *out) {
+  (void)call;
+  out->std = ((const Normal *)self)->std;
+}
+
 static const Option normal_options[] = {
     {.name = "mean", .kind = OPT_REAL, .offset = offsetof(Normal, mean), .value = "0",
      .position = 1, .doc = "mean of the distribution"},
@@ -142,12 +153,17 @@ const InitKind init_normal = {
              .doc = "Normal distribution with a fixed deviation, whatever the size of "
                     "the layer.",
              .equation = "w ~ N(mean, std^2)"},
-    .make = normal_make};
+    .make = normal_make, .rule = normal_rule};
 
 /* The law before it is cut off has the deviation std, as in Keras and PyTorch. */
 static Node *truncated_make(Graph *graph, const Init *self, const InitCall *call) {
   const Normal *n = (const Normal *)self;
   return init_normal_law(graph, call, n->mean, n->std * TRUNCATED_STD, true);
+}
+
+static void truncated_rule(const Init *self, const InitCall *call, InitRule *out) {
+  normal_rule(self, call, out);
+  out->std *= TRUNCATED_STD;
 }
 
 static const Option truncated_options[] = {
@@ -166,7 +182,7 @@ const InitKind init_truncated_normal = {
              .doc = "Normal distribution without tails: values beyond two standard "
                     "deviations are drawn again.",
              .equation = "w ~ N(mean, std^2), |w - mean| <= 2 std"},
-    .make = truncated_make};
+    .make = truncated_make, .rule = truncated_rule};
 
 /* -- uniform ----------------------------------------------------------------------- */
 
@@ -179,6 +195,12 @@ static Node *uniform_make(Graph *graph, const Init *self, const InitCall *call) 
   const Uniform *u = (const Uniform *)self;
   Stream stream = graph_draw(graph, "init", call->stream);
   return op_random_uniform(graph, call->shape, u->lo, u->hi, stream);
+}
+
+static void uniform_rule(const Init *self, const InitCall *call, InitRule *out) {
+  const Uniform *u = (const Uniform *)self;
+  (void)call;
+  out->std = (u->hi - u->lo) / sqrt(12);
 }
 
 static Err uniform_check(Object *object, Fault *fault) {
@@ -202,4 +224,4 @@ const InitKind init_uniform = {
              .doc = "Uniform distribution in a fixed range, whatever the size of the "
                     "layer.",
              .equation = "w ~ U(lo, hi)"},
-    .make = uniform_make};
+    .make = uniform_make, .rule = uniform_rule};

@@ -27,12 +27,33 @@ typedef struct ScaledNormal {
   bool truncated;
 } ScaledNormal;
 
+static double fan_of(const Init *self, const InitCall *call) {
+  int mode = ((const Scaled *)self)->mode;
+  double fan = mode == FAN_IN    ? call->fan_in
+               : mode == FAN_OUT ? call->fan_out
+                                 : (call->fan_in + call->fan_out) / 2;
+  return fan > 0 ? fan : 1;
+}
+
 static double scaled_std(const Init *self, double c, const InitCall *call) {
+  return ((const Scaled *)self)->gain * sqrt(c / fan_of(self, call));
+}
+
+static void scaled_rule(const Init *self, double c, const InitCall *call,
+                        InitRule *out) {
   const Scaled *s = (const Scaled *)self;
-  double fan = s->mode == FAN_IN    ? call->fan_in
-               : s->mode == FAN_OUT ? call->fan_out
-                                    : (call->fan_in + call->fan_out) / 2;
-  return s->gain * sqrt(c / (fan > 0 ? fan : 1));
+  out->mode = mode_names[s->mode];
+  out->fan = fan_of(self, call);
+  out->gain = s->gain * sqrt(c);
+  out->std = scaled_std(self, c, call);
+}
+
+static void single_rule(const Init *self, const InitCall *call, InitRule *out) {
+  scaled_rule(self, 1, call, out);
+}
+
+static void double_rule(const Init *self, const InitCall *call, InitRule *out) {
+  scaled_rule(self, 2, call, out);
 }
 
 static Node *scaled_uniform(Graph *graph, const Init *self, double c,
@@ -98,6 +119,13 @@ static Node *variance_scaling_make(Graph *graph, const Init *self,
                                                                  v.scale, call);
 }
 
+static void variance_scaling_rule(const Init *self, const InitCall *call,
+                                  InitRule *out) {
+  VarianceScaling v = *(const VarianceScaling *)self;
+  v.normal.scaled.gain = 1;
+  scaled_rule(&v.normal.scaled.init, v.scale, call, out);
+}
+
 static const Option variance_scaling_options[] = {
     {.name = "scale", .kind = OPT_REAL, .offset = offsetof(VarianceScaling, scale),
      .value = "1", .position = 1, .lo = 0, .hi = 1e6, .open = true,
@@ -118,7 +146,7 @@ const InitKind init_variance_scaling = {
                     "1, fan_avg), he (scale 2, fan_in) and lecun (scale 1, fan_in).",
              .equation = "var(w) = scale / fan",
              .source = "He et al., ICCV 2015, section 2.2"},
-    .make = variance_scaling_make};
+    .make = variance_scaling_make, .rule = variance_scaling_rule};
 
 const InitKind init_glorot_uniform = {
     .kind = {.name = "glorot_uniform", .alias = "xavier_uniform",
@@ -129,7 +157,7 @@ const InitKind init_glorot_uniform = {
                     "sigmoid.",
              .equation = "w ~ U(-a, a), a = gain sqrt(6 / (fan_in + fan_out))",
              .source = "Glorot & Bengio, AISTATS 2010, eq. 16"},
-    .make = single_uniform};
+    .make = single_uniform, .rule = single_rule};
 
 const InitKind init_glorot_normal = {
     .kind = {.name = "glorot_normal", .alias = "xavier_normal", .family = &init_family,
@@ -137,7 +165,7 @@ const InitKind init_glorot_normal = {
              .doc = "Like glorot_uniform, with a normal distribution.",
              .equation = "w ~ N(0, gain^2 2 / (fan_in + fan_out))",
              .source = "Glorot & Bengio, AISTATS 2010, eq. 12"},
-    .make = single_normal};
+    .make = single_normal, .rule = single_rule};
 
 const InitKind init_he_uniform = {
     .kind = {.name = "he_uniform", .alias = "kaiming_uniform", .family = &init_family,
@@ -145,7 +173,7 @@ const InitKind init_he_uniform = {
              .doc = "Like he_normal, with a uniform distribution.",
              .equation = "w ~ U(-a, a), a = gain sqrt(6 / fan_in)",
              .source = "He et al., ICCV 2015, eq. 10"},
-    .make = double_uniform};
+    .make = double_uniform, .rule = double_rule};
 
 const InitKind init_he_normal = {
     .kind = {.name = "he_normal", .alias = "kaiming_normal", .family = &init_family,
@@ -154,7 +182,7 @@ const InitKind init_he_normal = {
                     "to layer, for relu and its kin.",
              .equation = "w ~ N(0, gain^2 2 / fan_in)",
              .source = "He et al., ICCV 2015, eq. 10"},
-    .make = double_normal};
+    .make = double_normal, .rule = double_rule};
 
 const InitKind init_lecun_uniform = {
     .kind = {.name = "lecun_uniform", .family = &init_family, .size = sizeof(Scaled),
@@ -162,7 +190,7 @@ const InitKind init_lecun_uniform = {
              .doc = "Like lecun_normal, with a uniform distribution.",
              .equation = "w ~ U(-a, a), a = gain sqrt(3 / fan_in)",
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
-    .make = single_uniform};
+    .make = single_uniform, .rule = single_rule};
 
 const InitKind init_lecun_normal = {
     .kind = {.name = "lecun_normal", .family = &init_family,
@@ -172,4 +200,4 @@ const InitKind init_lecun_normal = {
                     "variance 1, for linear units and selu.",
              .equation = "w ~ N(0, gain^2 / fan_in)",
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
-    .make = single_normal};
+    .make = single_normal, .rule = single_rule};

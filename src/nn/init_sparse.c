@@ -64,6 +64,13 @@ static Node *sparse_make(Graph *graph, const Init *self, const InitCall *call) {
   return node;
 }
 
+static void sparse_rule(const Init *self, const InitCall *call, InitRule *out) {
+  const Sparse *sparse = (const Sparse *)self;
+  double n = call->shape->rank ? (double)call->shape->dim[0] : 1;
+  double kept = 1 - ceil(sparse->sparsity * n) / fmax(n, 1);
+  out->std = sparse->std * sqrt(fmax(kept, 0));
+}
+
 static const Option sparse_options[] = {
     {.name = "sparsity", .kind = OPT_REAL, .offset = offsetof(Sparse, sparsity),
      .value = "0.9", .position = 1, .lo = 0, .hi = 1,
@@ -81,4 +88,4 @@ const InitKind init_sparse = {
              .equation = "w ~ N(0, std^2), with ceil(sparsity fan_in) zeros in each "
                          "column",
              .source = "Martens, ICML 2010, section 5"},
-    .make = sparse_make};
+    .make = sparse_make, .rule = sparse_rule};

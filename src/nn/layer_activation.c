@@ -102,7 +102,7 @@ static Node *prelu_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define PRELU_EQUATION "y = x if x > 0 else weight x"
 #define PRELU_SOURCE "He et al., ICCV 2015, section 2.1"
-ACTIVATION_OF_LAYER(prelu, "PReLU",
+ACTIVATION_OF_LAYER(prelu, "PReLU", "he_normal",
                     "Rectified linear unit with trained slopes for negative inputs.",
                     PRELU_EQUATION, PRELU_SOURCE);
 
@@ -168,7 +168,7 @@ static Node *rrelu_forward(Graph *graph, Layer *layer, Node *x) {
 #define RRELU_EQUATION                                                                 \
   "y = x if x > 0 else a x, a ~ U(lower, upper); inference: a = (lower + upper) / 2"
 #define RRELU_SOURCE "Xu et al., arXiv:1505.00853, section 2.4"
-ACTIVATION_OF_LAYER(rrelu, "RReLU",
+ACTIVATION_OF_LAYER(rrelu, "RReLU", "he_normal",
                     "Rectified linear unit with random slopes for negative inputs.",
                     RRELU_EQUATION, RRELU_SOURCE);
 
@@ -222,7 +222,7 @@ static Node *maxout_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define MAXOUT_EQUATION "y_j = max(x_k(j-1)+1, ..., x_kj), k = pieces"
 #define MAXOUT_SOURCE "Goodfellow et al., ICML 2013, section 3"
-ACTIVATION_OF_LAYER(maxout, "Maxout",
+ACTIVATION_OF_LAYER(maxout, "Maxout", NULL,
                     "The larger of every two neighbours along the last axis.",
                     MAXOUT_EQUATION, MAXOUT_SOURCE);
 
@@ -279,7 +279,7 @@ static Node *glu_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define GLU_EQUATION "y = a sigmoid(b), x = [a, b]"
 #define GLU_SOURCE "Dauphin et al., ICML 2017, eq. 1"
-ACTIVATION_OF_LAYER(glu, "GLU",
+ACTIVATION_OF_LAYER(glu, "GLU", NULL,
                     "Gated linear unit: the first half of the last axis times the "
                     "sigmoid of the second.",
                     GLU_EQUATION, GLU_SOURCE);

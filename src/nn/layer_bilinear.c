@@ -84,8 +84,7 @@ static Ports bilinear_ports(Graph *graph, Layer *layer, const Ports *in) {
                  op_cast(graph, in->v[1].x, DT_REAL), layer_read(graph, layer, WEIGHT),
                  w->dim[1], self->units);
   if (self->bias) y = op_add(graph, y, layer_read(graph, layer, BIAS));
-  if (self->activation) y = activation_apply(graph, self->activation, y);
-  return layer_ports_of(y, NULL);
+  return layer_ports_of(layer_activated(graph, layer, y), NULL);
 }
 
 static const Option bilinear_options[] = {

@@ -97,7 +97,7 @@ static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
     Node *bias = layer_read(graph, layer, BIAS);
     y = op_add(graph, y, op_reshape(graph, bias, &SHAPE_OF(self->filters, 1, 1)));
   }
-  return self->activation ? activation_apply(graph, self->activation, y) : y;
+  return layer_activated(graph, layer, y);
 }
 
 #define AT(field) .offset = offsetof(Conv2D, field)

@@ -52,7 +52,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
   Node *w = layer_read(graph, layer, WEIGHT);
   Node *y = op_matmul(graph, op_cast(graph, x, DT_REAL), w);
   if (d->bias) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
-  return d->activation ? activation_apply(graph, d->activation, y) : y;
+  return layer_activated(graph, layer, y);
 }
 
 #define AT(type, field) .offset = offsetof(type, field)

@@ -36,11 +36,15 @@ static Layer *outermost(Layer *layer) {
   return layer;
 }
 
+/* A leaf's option `activation`; NULL: it has none. */
+static const Activation *own_activation(const Layer *layer) {
+  size_t offset = layer_kind(layer)->activation;
+  return offset ? *(Activation *const *)((const char *)layer + offset) : NULL;
+}
+
 /* Where the layer that does a leaf's activation is held; NULL: none does it. */
 static Layer *const *activation_layer(const Layer *layer) {
-  size_t offset = layer_kind(layer)->activation;
-  if (!offset) return NULL;
-  const Activation *activation = *(Activation *const *)((const char *)layer + offset);
+  const Activation *activation = own_activation(layer);
   return activation && activation->layer ? &activation->layer : NULL;
 }
 
@@ -324,10 +328,77 @@ void layer_deinit(Object *object) {
   leave_owner(layer);
   while (layer->owned) leave_owner(layer->owned);
   for (int i = 0; i < layer->n_vars; i++) variable_release(layer->var[i]);
+  for (int i = 0; layer->note && i < layer->n_vars; i++)
+    object_release(layer->note[i].init);
   free(layer->var);
+  free(layer->note);
   object_release(layer->trained);
   free(layer->name);
   free(layer->stream);
+}
+
+/* -- what follows a layer ---------------------------------------------------------- */
+
+typedef enum Follows { FOLLOWS_UNKNOWN, FOLLOWS_NOTHING, FOLLOWS_ACTIVATION } Follows;
+
+static Follows follows_in(const ObjectList *list, int from, const ActivationKind **out,
+                          bool *passes);
+
+/* What comes of results that go into the layer. *passes: they go through it as they
+ * are, as far as an initializer is concerned. */
+static Follows follows_into(Layer *layer, const ActivationKind **out, bool *passes) {
+  const LayerKind *kind = layer_kind(layer);
+  const Activation *activation = own_activation(layer);
+  *passes = false;
+  if (kind->growing) return follows_in(kind->growing(layer), 0, out, passes);
+  *out = kind->as_activation;
+  if (!*out && activation && !layer->n_vars) *out = activation_kind(activation);
+  if (*out) return FOLLOWS_ACTIVATION;
+  if (!layer->n_vars && object_has_call(&layer->object)) return FOLLOWS_UNKNOWN;
+  *passes = kind->norm || (!layer->n_vars && !kind->children);
+  return FOLLOWS_NOTHING;
+}
+
+/* The same of the layers of a list from number `from` on. */
+static Follows follows_in(const ObjectList *list, int from, const ActivationKind **out,
+                          bool *passes) {
+  Follows found = FOLLOWS_NOTHING;
+  *passes = true;
+  for (int i = from; *passes && i < list->n; i++)
+    found = follows_into((Layer *)list->v[i], out, passes);
+  return found;
+}
+
+/* Its own activation, or the next of its Sequential, or of the one around that. */
+static Follows follows(const Layer *layer, const ActivationKind **out) {
+  const Activation *activation = own_activation(layer);
+  Layer *owner = layer->owner;
+  *out = activation ? activation_kind(activation) : NULL;
+  if (*out) return FOLLOWS_ACTIVATION;
+  if (!owner) return FOLLOWS_UNKNOWN;
+  if (layer_kind(owner)->weight) return follows(owner, out);
+  if (!layer_kind(owner)->growing) return FOLLOWS_UNKNOWN;
+  const ObjectList *list = layer_kind(owner)->growing(owner);
+  bool passes = true;
+  int i = 0;
+  while (i < list->n && list->v[i] != &layer->object) i++;
+  if (i == list->n) return FOLLOWS_UNKNOWN;
+  Follows found = follows_in(list, i + 1, out, &passes);
+  return passes && follows(owner, out) == FOLLOWS_ACTIVATION ? FOLLOWS_ACTIVATION
+                                                             : found;
+}
+
+/* Keeps how the variable gets its value, for people. */
+static Err note_init(Layer *layer, int i, Init *init, const InitCall *call,
+                     Fault *fault) {
+  size_t n = (size_t)layer->n_vars;
+  if (!layer->note) layer->note = calloc(n, sizeof *layer->note);
+  if (!layer->note) return fault_memory(fault, n * sizeof *layer->note);
+  object_release(layer->note[i].init);
+  layer->note[i] = (InitNote){object_retain(init), *call};
+  layer->note[i].call.shape = NULL;
+  layer->note[i].call.stream = NULL;
+  return ERR_OK;
 }
 
 Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape,
@@ -343,7 +414,10 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
   char stream[STREAM_NAME + 64];
   if (!layer_stream(graph, layer, stream)) return graph_ok(graph, fault);
   snprintf(stream + strlen(stream), 64, ".%.60s", layer->var_name[i]);
-  Node *value = init_make(graph, init, shape, fan_in, fan_out, stream);
+  InitCall call = {shape, fan_in, fan_out, stream, false, NULL};
+  call.placed = follows(layer, &call.follows) != FOLLOWS_UNKNOWN;
+  Node *value = init_make(graph, init, &call);
+  if (value && note_init(layer, i, init, &call, fault)) return fault->code;
   if (!value || variable_assign(graph, v, value)) return graph_ok(graph, fault);
   return ERR_OK;
 }
@@ -587,6 +661,12 @@ Port layer_call_one(Graph *graph, Layer *net, const Ports *in) {
 Node *layer_call(Graph *graph, Layer *net, Node *x) {
   Ports in = layer_ports_of(x, NULL);
   return layer_call_one(graph, net, &in).x;
+}
+
+Node *layer_activated(Graph *graph, Layer *layer, Node *y) {
+  const Activation *activation = own_activation(layer);
+  if (layer->watch) *layer->watch = y;
+  return activation ? activation_apply(graph, activation, y) : y;
 }
 
 Node *layer_activate(Graph *graph, const Activation *self, Node *x) {

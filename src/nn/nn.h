@@ -60,6 +60,12 @@ typedef struct NetNumber {
   uint32_t seeding; /* graph->count.seeding of that time */
 } NetNumber;
 
+/* How a variable got its initial value. */
+typedef struct InitNote {
+  Init *init;    /* retained; NULL: it got none */
+  InitCall call; /* of it, without shape and stream */
+} InitNote;
+
 struct Layer {
   Object object;
   /* options of every layer: LAYER_OPTIONS */
@@ -71,12 +77,15 @@ struct Layer {
   Layer *owner;      /* container it came to first, or NULL; no reference */
   int n_vars;
   Variable **var;              /* n_vars of them, NULL: not made with it (layer_var) */
+  InitNote *note;              /* for each, of its build; NULL: none was built */
   const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
   Shape input, output; /* of the first ports of its last forward; valid when `seen` */
   int n_inputs;        /* of that forward */
   bool seen;
-  Layer *reader;   /* its first variable is read through it (LayerKind.weight): the
-                      layer around it; NULL: as it is; no reference */
+  Layer *reader; /* its first variable is read through it (LayerKind.weight): the
+                    layer around it; NULL: as it is; no reference */
+  Node **watch;  /* where a forward notes what it gives before its activation; NULL: it
+                    notes nothing */
   Object *trained; /* of a net: what it was trained with (trained.h); or NULL */
   /* private to net.c */
   Layer *owned, *sibling; /* list of all whose owner this is; next one of that list */
@@ -172,7 +181,7 @@ static inline Variable *layer_var(const Layer *layer, int i) {
 /* The activation that layer `maker` does, by the name `word`: a layer may have
  * variables and draw, and change the shape. As an activation it is an object with that
  * layer. */
-#define ACTIVATION_OF_LAYER(word, maker, text, formula, paper)                         \
+#define ACTIVATION_OF_LAYER(word, maker, initializer, text, formula, paper)            \
   static const Option word##_options[] = {                                             \
       {.name = "layer", .kind = OPT_OBJECT, .offset = offsetof(Activation, layer),     \
        .family = &layer_family, .value = maker, .doc = "that does it: nn." maker},     \
@@ -181,8 +190,11 @@ static inline Variable *layer_var(const Layer *layer, int i) {
       .kind = {.name = #word, .family = &activation_family, .size = sizeof(Activation),\
                .options = word##_options, .doc = text, .equation = formula,            \
                .source = paper},                                                       \
+      .init = initializer,                                                             \
       .apply = layer_activate}
 Node *layer_activate(Graph *graph, const Activation *self, Node *x);
+/* y through the layer's option `activation`, if it has one. */
+Node *layer_activated(Graph *graph, Layer *layer, Node *y);
 
 /* Room for n variables, of which there is none yet. */
 Err layer_reserve(Layer *layer, int n, const char *const *names,
@@ -317,9 +329,19 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen,
                  Fault *fault) WARN_UNUSED;
 
 /* Table of layer, output shape, parameters, trainable; totals; with a loss: which form
- * of the cross-entropy it takes (loss may be NULL). */
-Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out,
+ * of the cross-entropy it takes (loss may be NULL); `init`: how each variable got its
+ * initial value, and the deviation that it has now. */
+Err layer_summary(Graph *graph, Layer *net, const Loss *loss, bool init, Text *out,
                   Fault *fault) WARN_UNUSED;
+
+/* Layer-sequential unit variance: see init_lsuv.c. Builds the net for the batch. */
+typedef struct Lsuv {
+  Object object;
+  double tolerance; /* of the variance, around 1 */
+  int64_t trials;   /* for each layer, at most */
+} Lsuv;
+Err layer_lsuv(Graph *graph, Layer *net, const Ports *in, const Lsuv *lsuv,
+               Fault *fault) WARN_UNUSED;
 
 /* A line per layer, nested as the containers are: what it was made with, but for
  * defaults, and what it took and gave of one example, once it was used. A leaf is one

@@ -1,6 +1,7 @@
 /* summary.c: nets as text: the table of summary(), and the lines that print shows. */
 #include "nn/nn.h"
 #include "graph/ops.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,59 @@ static Err add_form(Graph *graph, Layer *net, const Loss *loss, Text *out,
   return graph_ok(graph, fault);
 }
 
-Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault) {
+/* -- initial values ---------------------------------------------------------------- */
+
+/* The deviation of a variable's elements as they are now; NaN: a fault. */
+static double deviation_of(Graph *graph, const Variable *v) {
+  const Tensor *t = graph_value(graph, v->current);
+  if (!t) return NAN;
+  int64_t n = tensor_count(t);
+  double mean = 0, squares = 0;
+  for (int64_t i = 0; i < n; i++) mean += array_get(&t->a, i);
+  mean /= (double)n;
+  for (int64_t i = 0; i < n; i++) {
+    double d = array_get(&t->a, i) - mean;
+    squares += d * d;
+  }
+  return sqrt(squares / (double)n);
+}
+
+/* A number in six places, blank where there is none. */
+static const char *short_number(char buffer[32], double value) {
+  if (isnan(value)) return "";
+  snprintf(buffer, 32, "%.4g", value);
+  return buffer;
+}
+
+/* "auto: he_normal" */
+static void add_init_row(Graph *graph, const Layer *layer, int i, Text *out) {
+  const InitNote *note = &layer->note[i];
+  const Variable *v = layer->var[i];
+  InitCall call = note->call;
+  call.shape = &v->current->shape;
+  InitRule rule = init_rule(note->init, &call);
+  const char *given = note->init->object.kind->name;
+  char name[96], fan[64], number[4][32];
+  bool chosen = strcmp(given, rule.name) != 0;
+  snprintf(name, sizeof name, "%s%s%s", chosen ? given : "", chosen ? ": " : "",
+           rule.name);
+  snprintf(fan, sizeof fan, "%s%s%s", rule.mode ? rule.mode : "", rule.mode ? " " : "",
+           short_number(number[0], rule.fan));
+  text_addf(out, "%-26s %-22s %-14s %8s %10s %10s\n", v->name, name, fan,
+            short_number(number[1], rule.gain), short_number(number[2], rule.std),
+            short_number(number[3], deviation_of(graph, v)));
+}
+
+static void add_inits(Graph *graph, const LayerList *list, Text *out) {
+  text_addf(out, "\n%-26s %-22s %-14s %8s %10s %10s\n", "Initial value", "Rule", "Fan",
+            "Gain", "Deviation", "is now");
+  for (int k = 0; k < list->n; k++)
+    for (int i = 0; list->v[k]->note && i < list->v[k]->n_vars; i++)
+      if (list->v[k]->note[i].init) add_init_row(graph, list->v[k], i, out);
+}
+
+Err layer_summary(Graph *graph, Layer *net, const Loss *loss, bool init, Text *out,
+                  Fault *fault) {
   LayerList list;
   Counts total;
   Err err = layer_prepare(graph, net, fault);
@@ -103,9 +156,11 @@ Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *
   if (!err) err = layer_list(net, &list, fault);
   if (err) return err;
   add_rows(&list, out);
-  free(list.v);
   text_addf(out, "total: %lld parameters, %lld trainable\n", (long long)total.all,
             (long long)total.trained);
+  if (init) add_inits(graph, &list, out);
+  free(list.v);
+  if (graph_ok(graph, fault)) return fault->code;
   if (!layer_built(net)) {
     text_add(out, "not built yet: sizes follow at first use, or by net:build(shape)\n");
     return ERR_OK;

@@ -33,7 +33,9 @@ static void check_spread(const char *name, double fan_in, double fan_out,
   Init *init = (Init *)family_make(&init_family, name, &fault);
   assert_non_null(init);
   const int64_t n = 40000;
-  Node *node = init_make(&graph, init, &SHAPE_OF(n), fan_in, fan_out, "test");
+  InitCall call = {.shape = &SHAPE_OF(n), .fan_in = fan_in, .fan_out = fan_out,
+                   .stream = "test"};
+  Node *node = init_make(&graph, init, &call);
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < n; i++) {
     double v = item(node, i);
@@ -64,7 +66,9 @@ TEST(truncated_normal_ends_at_two_sigma_and_keeps_its_deviation) {
   const Option *truncated = option_find(init->object.kind, "truncated", &fault);
   assert_int_equal(give_bool(&init->object, truncated, true, &fault), ERR_OK);
   const int64_t n = 20000;
-  Node *node = init_make(&graph, init, &SHAPE_OF(n), 50, 10, "test");
+  InitCall call = {.shape = &SHAPE_OF(n), .fan_in = 50, .fan_out = 10,
+                   .stream = "test"};
+  Node *node = init_make(&graph, init, &call);
   double std = sqrt(2.0 / 50), squares = 0;
   for (int64_t i = 0; i < n; i++) {
     double v = item(node, i);
@@ -79,7 +83,9 @@ TEST(truncated_normal_ends_at_two_sigma_and_keeps_its_deviation) {
 TEST(orthogonal_columns_are_orthonormal) {
   open_graph();
   Init *init = (Init *)family_make(&init_family, "orthogonal", &fault);
-  Node *w = init_make(&graph, init, &SHAPE_OF(7, 4), 7, 4, "test");
+  InitCall call = {.shape = &SHAPE_OF(7, 4), .fan_in = 7, .fan_out = 4,
+                   .stream = "test"};
+  Node *w = init_make(&graph, init, &call);
   for (int a = 0; a < 4; a++)
     for (int b = 0; b < 4; b++) {
       double dot = 0;
@@ -118,8 +124,10 @@ TEST(gain_of_activations) {
 /* -- any shape --------------------------------------------------------------------- */
 
 static int64_t value_of(const Init *init, const Shape *shape, double *out) {
-  Node *node = init_make(&graph, init, shape, (double)shape->dim[0],
-                         (double)shape->dim[shape->rank - 1], "test");
+  InitCall call = {.shape = shape, .fan_in = (double)shape->dim[0],
+                   .fan_out = (double)shape->dim[shape->rank - 1], .stream = "test",
+                   .placed = true};
+  Node *node = init_make(&graph, init, &call);
   if (!node) fail_msg("%s: %s", init->object.kind->name, graph.fault.text);
   int64_t n = shape_count(shape);
   for (int64_t i = 0; i < n; i++) out[i] = item(node, i);

@@ -392,12 +392,12 @@ TEST(summary_counts_parameters_and_names_the_form_of_the_loss) {
   add(net, dense(2));
   add(net, plain("BatchNorm"));
   Text text = {0};
-  assert_int_equal(layer_summary(&graph, net, NULL, &text, &fault), ERR_OK);
+  assert_int_equal(layer_summary(&graph, net, NULL, false, &text, &fault), ERR_OK);
   assert_non_null(strstr(text.data, "not built"));
   text_deinit(&text);
   build(net, 3);
   assert_int_equal(layer_freeze(net, "batch_norm_1", true, &fault), ERR_OK);
-  assert_int_equal(layer_summary(&graph, net, loss, &text, &fault), ERR_OK);
+  assert_int_equal(layer_summary(&graph, net, loss, false, &text, &fault), ERR_OK);
   assert_non_null(strstr(text.data, "12 parameters, 8 trainable"));
   assert_non_null(strstr(text.data, "frozen"));
   assert_non_null(strstr(text.data, "logits"));

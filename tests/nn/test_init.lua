@@ -1,0 +1,158 @@
+-- Initializers: moments against their formulas, the rule that a summary shows, "auto", LSUV.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local ROWS, COLUMNS = 300, 400
+local N = ROWS * COLUMNS
+local deviation_of_cut = 0.87962566103423978
+
+local function drawn(rule)
+  return nn.Dense(COLUMNS, { init = rule }):build { ROWS }.weight
+end
+
+-- The deviation of the formula; the mean where it is not 0. Orthogonal: ROWS rows of length 1.
+local laws = {
+  zeros = { 0 }, ones = { 0, 1 }, constant = { 0, 0 },
+  normal = { 0.05 }, uniform = { 0.1 / 12 ^ .5 }, truncated_normal = { 0.05 * deviation_of_cut },
+  variance_scaling = { (1 / ROWS) ^ .5 },
+  glorot_uniform = { (2 / (ROWS + COLUMNS)) ^ .5 }, glorot_normal = { (2 / (ROWS + COLUMNS)) ^ .5 },
+  he_uniform = { (2 / ROWS) ^ .5 }, he_normal = { (2 / ROWS) ^ .5 },
+  lecun_uniform = { (1 / ROWS) ^ .5 }, lecun_normal = { (1 / ROWS) ^ .5 },
+  orthogonal = { (1 / COLUMNS) ^ .5 }, sparse = { 0.01 * 0.1 ^ .5 },
+}
+
+-- Of n values of a law the sample's mean is off by sd / sqrt(n), its deviation by about
+-- sd sqrt((kurtosis - 1) / 4 n): four such are allowed, of the sparse one's kurtosis, 30.
+function tests.test_every_initializer_has_the_moments_of_its_formula()
+  local names = {}
+  for name, f in pairs(init) do names[name] = tostring(f) == "function init." .. name or nil end
+  for _, other in ipairs { "gain", "lsuv", "auto", "identity" } do names[other] = nil end
+  for name, law in pairs(laws) do
+    local w, std, mean = drawn(name), law[1], law[2] or 0
+    check.yes(math.abs(w:mean():item() - mean) <= 4 * std / N ^ .5 + 1e-9, name)
+    local off = math.abs(w:var():item() ^ .5 - std)
+    local allowed = 4 * std * ((name == "sparse" and 29 or 2) / (4 * N)) ^ .5 + 1e-9
+    check.yes(off <= allowed, ("%s: off by %g, allowed: %g"):format(name, off, allowed))
+    local said = nn.Sequential { nn.Dense(COLUMNS, { init = name, bias = false }) }:build { ROWS }
+      :summary { init = true }:match "dense_1.weight[^\n]*"
+    check.yes(said:find(name, 1, true) ~= nil, said)
+    local rule = tonumber(said:match "(%S+) +%S+$")
+    check.near(rule, std, 1e-3, name)
+  end
+  for name in pairs(names) do check.yes(laws[name] ~= nil, name .. " has no law here") end
+end
+
+function tests.test_uniform_laws_end_where_they_should()
+  for name, c in pairs { glorot_uniform = 6 / (ROWS + COLUMNS), he_uniform = 6 / ROWS,
+    lecun_uniform = 3 / ROWS } do
+    local largest = drawn(name):abs():max():item()
+    check.yes(largest <= c ^ .5 * 1.000001 and largest > c ^ .5 * 0.999, name)
+  end
+end
+
+function tests.test_orthogonality()
+  for _, shape in ipairs { { 50, 30 }, { 30, 50 }, { 20, 20 } } do
+    local w = init.orthogonal { gain = 3 }(table.unpack(shape))
+    local square = shape[1] < shape[2] and w:matmul(w:transpose()) or w:transpose():matmul(w)
+    local off = (square - tensor.eye(math.min(shape[1], shape[2])) * 9):abs():max():item()
+    check.yes(off <= 9e-5, off)
+  end
+end
+
+function tests.test_functions_as_initializers()
+  local seen
+  local layer = nn.Dense(3, { init = function(shape, fan_in, fan_out)
+    seen = { shape[1], shape[2], fan_in, fan_out }
+    return tensor.full(0.5, table.unpack(shape))
+  end }):build { 2 }
+  check.equal(seen, { 2, 3, 2, 3 })
+  check.near(layer.weight, { { .5, .5, .5 }, { .5, .5, .5 } })
+  check.fails(function()
+    nn.Dense(3, { init = function() return tensor.ones(2) end }):build { 2 }
+  end, "got 2, allowed: 2x3")
+end
+
+-- The rules of the weights in order.
+local function rules(net)
+  local found = {}
+  for rule in net:summary { init = true }:gmatch "%.weight +auto: (%S+)" do
+    found[#found + 1] = rule
+  end
+  return found
+end
+
+local function dense(options)
+  options = options or {}
+  options.init = "auto"
+  return nn.Dense(4, options)
+end
+
+function tests.test_auto_follows_the_activation()
+  local net = nn.Sequential {
+    dense { activation = "relu" }, dense { activation = "tanh" }, dense { activation = "selu" },
+    dense(), nn.BatchNorm(), nn.Dropout(0.1), "gelu",
+    dense(), nn.PReLU(), dense { activation = "rrelu" }, dense(), dense(), nn.Sequential { "elu" },
+    nn.Sequential { dense() }, "sigmoid", dense { activation = function(x) return x end },
+    nn.WeightNorm(dense()), "silu", dense() }
+  net:build { 4 }
+  check.equal(rules(net), { "he_normal", "glorot_uniform", "lecun_normal", "he_normal", "he_normal",
+    "he_normal", "glorot_uniform", "he_normal", "glorot_uniform", "glorot_uniform", "he_normal",
+    "glorot_uniform" })
+  check.near(net[1].weight, nn.Sequential { nn.Dense(4, { init = "he_normal" }) }:build { 4 }[1]
+    .weight:mean():item() * 0 + net[1].weight)
+  local images = nn.Sequential { nn.Conv2D(8, 3, { init = "auto" }), "relu" }:build { 5, 6, 6 }
+  check.near(images[1].weight:var():item(), 2 / 45, 0.015)
+  for _, alone in ipairs { dense(), nn.Residual(dense()),
+    nn.Sequential { dense(), function(x) return x end } } do
+    check.fails(function() alone:build { 4 } end, "init.auto: it is not known", "nn.Sequential")
+  end
+  check.fails(function() init.auto()(3, 4):eval() end, "init.auto")
+end
+
+function tests.test_the_rule_is_shown()
+  local net = nn.Sequential {
+    nn.Dense(20, { init = init.he_normal { gain = 2, mode = "fan_out" } }), nn.BatchNorm() }
+  net:build { 10 }
+  local text = net:summary { init = true }
+  local sd = ("%.4g"):format(2 * (2 / 20) ^ .5)
+  check.yes(text:find("dense_1.weight +he_normal +fan_out 20 +2.828 +" .. sd) ~= nil, text)
+  check.yes(text:find "dense_1.bias +zeros +0 +0\n" ~= nil, text)
+  check.yes(text:find "batch_norm_1.running_var +constant +0 +0" ~= nil, text)
+  check.equal(net:summary():find("Initial value", 1, true), nil)
+  check.yes(net:summary("mse", { init = true }):find "loss mse" ~= nil)
+end
+
+-- Depth 20, narrow and wide, with any activation: variances 1 within the tolerance.
+function tests.test_lsuv()
+  local x = tensor.randn(200, 30) * 5 + 1
+  local net = nn.Sequential {}
+  for i = 1, 20 do
+    net:add(nn.Dense(i % 2 == 0 and 25 or 40, { activation = i % 3 == 0 and "relu" or "tanh" }))
+  end
+  net:add(nn.Dense(8, { activation = "glu" })):add(nn.WeightNorm(nn.Dense(6)))
+  check.equal(init.lsuv(net, x, { tolerance = 0.01 }), net)
+  local h = x
+  for i = 1, #net do
+    local layer = net[i]
+    local weight = i == #net and layer[1].weight or layer.weight
+    if i < #net then
+      check.near(h:matmul(weight):var():item(), 1, 0.011)
+    else
+      check.near(layer(h):var():item(), 1, 0.011)
+    end
+    h = layer(h):eval()
+  end
+  local flat = nn.Sequential { nn.Dense(10, { bias = false }) }
+  init.lsuv(flat, x)
+  local w = flat[1].weight
+  local square = w:transpose():matmul(w)
+  local scale = square:max():item()
+  check.near(square / scale, tensor.eye(10), 1e-4)
+  check.fails(function() init.lsuv(flat, tensor.zeros(3, 30)) end, "dense_1", "variance 0")
+  check.fails(function() init.lsuv(flat, { 1 }) end, "argument 2 is a table")
+  check.fails(function() init.lsuv(flat, x, { trails = 3 }) end, 'did you mean "trials"')
+  check.fails(function() init.lsuv(flat, tensor.ones(3, 4)) end, "expects [N, 30]")
+end
+
+check.run(tests)
