@@ -4,8 +4,8 @@
 -- Task A is Fashion-MNIST without T-shirts and pullovers, task B tells these two apart, of 200
 -- images (Géron, Hands-On Machine Learning, chapter 11; his single seed gained .020). "transfer"
 -- takes over the hidden layers of a net trained on A, frozen for the first epochs so that the
--- new head does not spoil them. "features" leaves them frozen. The seed decides all weights and
--- which images are taken, so the gain is a mean over seeds with its interval.
+-- new head does not spoil them. "features" leaves them frozen. The images are the first ones, the
+-- seed decides the weights and their order: the gain is a mean over seeds, with its interval.
 --
 --   runner experiments/transfer_learning.lua
 --   runner experiments/transfer_learning.lua rows=50 seeds=8
@@ -51,7 +51,7 @@ experiment {
   trial = function(c, run)
     local body = c.start == "scratch" and hidden() or trained_on_a(run)
     local net = nn.Sequential { body, nn.Dense(1) }
-    local few = fashion.train:only(two):shuffle():take(args.rows)
+    local few = fashion.train:only(two):take(args.rows)
     local function fit(epochs)
       return train.fit(net, few, {
         loss = "binary_crossentropy", optimizer = optim.SGD { lr = args.lr },

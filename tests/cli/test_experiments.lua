@@ -29,6 +29,11 @@ function tests.test_overfitting()
                                "remedy=none,early_stopping,combined" })
 end
 
+function tests.test_pretraining()
+  runs("pretraining.lua", 3, { "labels=40", "rows=200", "epochs=1", "epochs_a=1", "seeds=1",
+                               "net=relu" })
+end
+
 -- Each is read in one go, and says how it is called.
 function tests.test_they_are_short()
   for path in io.popen("ls experiments/*.lua"):lines() do

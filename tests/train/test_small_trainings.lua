@@ -1,0 +1,200 @@
+-- Trainings of more than one net, or of one in parts: autoencoders, a GAN, transfer. Short: the
+-- pieces do what they should. LONG=1: what is known of each comes out.
+local check = dofile "tests/check.lua"
+local tests = {}
+local long = os.getenv "LONG" == "1"
+
+-- -- a GAN: two steps over shared parts -------------------------------------------------
+
+local function gan()
+  local function net(n_out)
+    return nn.Sequential { nn.Dense(64, { activation = "tanh" }),
+                           nn.Dense(64, { activation = "tanh" }), nn.Dense(n_out) }
+  end
+  local generator, critic = net(2):build { 16 }, net(1):build { 2 }
+  local yes_no = loss.binary_crossentropy { from_logits = true }
+  local function adam() return optim.Adam { lr = 1e-3, beta1 = 0.5 } end
+  local function made(n) return generator(tensor.randn(n, 16)) end
+  local criticize = train.step(function(x)
+    local n = #x
+    return yes_no(critic(x), tensor.ones(n, 1)) +
+           yes_no(critic(made(n):detach()), tensor.zeros(n, 1))
+  end, critic, adam())
+  local generate = train.step(function(n)
+    return yes_no(critic(made(n)), tensor.ones(n, 1))
+  end, generator, adam())
+  return generator, critic, criticize, generate
+end
+
+local function values(net)
+  local list = {}
+  for name, t in pairs(net:state()) do list[name] = t:totable() end
+  return list
+end
+
+function tests.test_each_step_of_a_gan_trains_its_own_net()
+  local generator, critic, criticize, generate = gan()
+  local x = data.gaussians { n = 32, radius = 2 }:tensors()
+  local g, c = values(generator), values(critic)
+  criticize(x)
+  check.equal(values(generator), g)
+  check.yes(values(critic)["dense_1.weight"][1][1] ~= c["dense_1.weight"][1][1])
+  c = values(critic)
+  generate(32)
+  check.equal(values(critic), c)
+  check.yes(values(generator)["dense_1.weight"][1][1] ~= g["dense_1.weight"][1][1])
+end
+
+-- Of 2,000 samples, how many of the eight have at least 2 %?
+local function modes(generator)
+  local count, found = {}, 0
+  for _, p in ipairs(generator(tensor.randn(2000, 16)):totable()) do
+    for k = 1, 8 do
+      local a = 2 * math.pi * (k - 1) / 8
+      local near = (p[1] - 2 * math.cos(a)) ^ 2 + (p[2] - 2 * math.sin(a)) ^ 2 <= 0.3 ^ 2
+      if near then count[k] = (count[k] or 0) + 1 end
+    end
+  end
+  for k = 1, 8 do found = found + ((count[k] or 0) >= 40 and 1 or 0) end
+  return found
+end
+
+-- The critic's hidden layers tell the eight apart: as features for another net.
+local function accuracy_of_features(critic, set)
+  local net = nn.Sequential { critic:clone():cut(2), nn.Dense(8) }
+  net:build { 2 }
+  net:freeze "dense_1"
+  net:freeze "dense_2"
+  return train.fit(net, set, {
+    loss = "sparse_categorical_crossentropy", optimizer = optim.Adam { lr = 0.01 },
+    epochs = 5, metrics = { "accuracy" }, verbose = false }).accuracy[5]
+end
+
+function tests.test_a_gan_finds_eight_gaussians()
+  for seed = 1, long and 3 or 0 do
+    tensor.seed(seed)
+    local generator, critic, criticize, generate = gan()
+    local set = data.gaussians { n = 8000, radius = 2, noise = 0.05 }
+    for _ = 1, 32 do
+      for x in set:batches(128) do
+        criticize(x)
+        generate(#x)
+      end
+    end
+    check.yes(modes(generator) >= 7, modes(generator))
+    check.yes(accuracy_of_features(critic, set:take(2000)) >= 0.95)
+  end
+end
+
+-- -- autoencoders -----------------------------------------------------------------------
+
+local fashion = data.fashion_mnist()
+
+-- Pictures as their own targets.
+local function pictures(set)
+  local x = set:tensors()
+  x = x:reshape(x.shape[1], 784):eval()
+  return data.set(x, x)
+end
+
+local function dense(n) return nn.Dense(n, { activation = "relu" }) end
+
+local function fit(net, set, epochs, held_out)
+  return train.fit(net, set, {
+    loss = "mse", optimizer = optim.NAdam { lr = 0.001, eps = 1e-7 }, epochs = epochs,
+    validation = held_out, verbose = false })
+end
+
+-- y = act(x W' + b), W the weight of another layer.
+local function transposed(layer, n, relu)
+  local self = { bias = tensor.variable(tensor.zeros(n), "bias") }
+  function self:forward(x)
+    local y = x:matmul(layer.weight:transpose()) + self.bias
+    return relu and y:relu() or y
+  end
+  return self
+end
+
+local function tied()
+  local first, second = dense(100), dense(30)
+  nn.Sequential { first, second }:build { 784 }
+  return nn.Sequential { first, second, transposed(second, 100, true), transposed(first, 784) }
+end
+
+-- One layer after the other, each on what the one before makes of the rows.
+local function greedy(set, epochs)
+  local encoder, rows = nn.Sequential {}, set
+  local heads, losses = {}, {}
+  for i, n in ipairs { 100, 30 } do
+    local x = rows:tensors()
+    local pair = nn.Sequential { dense(n), i == 1 and nn.Dense(784) or dense(100) }
+    losses[i] = fit(pair, rows, epochs).loss[epochs]
+    encoder:add(pair[1])
+    heads[i] = pair[2]
+    local code = pair:cut(1):predict(x)
+    rows = data.set(code, code)
+  end
+  return encoder:add(heads[2]):add(heads[1]), losses
+end
+
+local function falls(h) return h.loss[#h.loss] < 0.9 * h.loss[1] end
+
+function tests.test_autoencoders_learn()
+  tensor.seed(1)
+  local few = pictures(fashion.train:take(256))
+  local stacked = nn.Sequential { dense(100), dense(30), dense(100), nn.Dense(784) }
+  check.yes(falls(fit(stacked, few, 4)))
+  local net = tied()
+  check.yes(falls(fit(net, few, 4)))
+  check.equal(#net:parameters(), 6)   -- two weights, four biases
+  local noisy = nn.Sequential { nn.GaussianNoise(0.3), dense(50), nn.Dense(784) }
+  check.yes(falls(fit(noisy, few, 4)))
+  local whole, losses = greedy(few, 4)
+  check.equal({ #whole, #losses }, { 4, 2 })
+  local alone = whole:evaluate(few, { loss = "mse" }).loss
+  check.yes(falls(fit(whole, few, 4)) or whole:evaluate(few, { loss = "mse" }).loss < alone)
+end
+
+-- Printed (Géron, chapter 17; one seed): .0137, tied .0133.
+function tests.test_autoencoders_reach_what_is_printed()
+  if not long then return end
+  tensor.seed(1)
+  local rows, held_out = fashion.train:split(55000, { shuffle = false })
+  local set, others = pictures(rows), pictures(held_out)
+  local stacked = nn.Sequential { dense(100), dense(30), dense(100), nn.Dense(784) }
+  local mse = fit(stacked, set, 10, others).val_loss[10]
+  check.yes(mse >= 0.0130 and mse <= 0.0145, mse)
+  mse = fit(tied(), set, 10, others).val_loss[10]
+  check.yes(mse >= 0.0120 and mse <= 0.0145, mse)
+end
+
+-- -- transfer ---------------------------------------------------------------------------
+
+-- Over five seeds eight classes help to tell two others apart of 200 images.
+function tests.test_transfer_gains()
+  if not long then return end
+  local script = io.popen("pwd"):read() .. "/experiments/transfer_learning.lua"
+  local _, err, status = check.runner { "--jobs", "2", script, "start=scratch,transfer", "seeds=5" }
+  check.equal(status, 0, err)
+  local sum = { scratch = 0, transfer = 0 }
+  local csv = check.runner { "export", "transfer-learning", "--format=csv" }
+  local columns, n = {}, 0
+  for line in csv:gmatch "[^\n]+" do
+    local cells, i = {}, 0
+    for cell in (line .. ","):gmatch "([^,]*)," do
+      i = i + 1
+      if n == 0 then columns[cell] = i end
+      cells[i] = cell
+    end
+    if n > 0 then
+      local start = cells[columns.start]
+      sum[start] = sum[start] + tonumber(cells[columns.test_accuracy]) / 5
+    end
+    n = n + 1
+  end
+  check.equal(n, 11)
+  local gain = sum.transfer - sum.scratch
+  check.yes(gain >= 0.008 and gain <= 0.030, gain)
+end
+
+check.run(tests)
