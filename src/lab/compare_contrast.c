@@ -230,7 +230,7 @@ static Err adjust(Compare *compare, size_t at, bool counts) {
   double **own = compare_alloc(compare, n, sizeof *own);
   if (!p || !own) return ERR_MEMORY;
   for (int i = 0; i < n; i++) {
-    own[n_tests] = (double *)((char *)&compare->contrasts[i] + at);
+    own[n_tests] = (void *)((char *)&compare->contrasts[i] + at);
     p[n_tests] = *own[n_tests];
     n_tests += counts || !isnan(p[n_tests]);
   }

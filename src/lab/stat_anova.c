@@ -49,7 +49,8 @@ static int64_t group_means(const Grid *grid, const double *values, const int *di
                            int n_dims, double *means) {
   int64_t n_groups = 1;
   for (int k = 0; k < n_dims; k++) n_groups *= grid->levels[dims[k]];
-  double size = (double)(grid->n / n_groups);
+  int64_t in_group = grid->n / n_groups;
+  double size = (double)in_group;
   memset(means, 0, (size_t)n_groups * sizeof *means);
   for (int64_t i = 0; i < grid->n; i++)
     means[group_of(grid, dims, n_dims, i)] += values[i];
@@ -63,10 +64,11 @@ static StatEffect sweep(Grid *grid, StatSource source, const int *dims, int n_di
                         double *means) {
   StatEffect effect = {.source = source, .a = -1, .b = -1, .df = 1};
   int64_t n_groups = group_means(grid, grid->v, dims, n_dims, means);
+  int64_t in_group = grid->n / n_groups;
   for (int64_t i = 0; i < grid->n; i++)
     grid->v[i] -= means[group_of(grid, dims, n_dims, i)];
   for (int64_t g = 0; g < n_groups; g++) effect.ss += means[g] * means[g];
-  effect.ss *= (double)(grid->n / n_groups);
+  effect.ss *= (double)in_group;
   for (int k = 0; k < n_dims; k++) effect.df *= grid->levels[dims[k]] - 1;
   if (source <= STAT_PAIR) effect.a = dims[0];
   if (source == STAT_PAIR) effect.b = dims[1];
