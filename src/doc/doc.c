@@ -134,9 +134,8 @@ static void add_words(DocKind kind, const char *text, int width, Text *out) {
   text_add_clean(&clean, plain.data ? plain.data : "");
   out->failed |= plain.failed || clean.failed;
   text_addf(out, "%*s", indent, "");
-  if (!clean.failed)
-    text_add_wrapped(out, clean.data, indent,
-                     kind == DOC_NOTE ? indent : indent + INDENT, width);
+  text_add_wrapped(out, clean.data ? clean.data : "", indent,
+                   kind == DOC_NOTE ? indent : indent + INDENT, width);
   text_deinit(&plain);
   text_deinit(&clean);
 }

@@ -3,7 +3,6 @@
 #include "doc/table.h"
 #include "base/fault.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -166,15 +165,13 @@ static void add_shown(const Table *table, TableAt at, int drawn, Text *out) {
   }
 }
 
-/* New: as many columns as a terminal gets, cleaned; intervals drawn in so many columns,
- * 0: left out. */
+/* A view: as many columns as a terminal gets, which stay the table's, and new cells,
+ * cleaned; intervals drawn in so many columns, 0: left out. */
 static Table shown_in(const Table *table, int drawn) {
-  Table out = {.n_columns = table->n_columns < SHOWN_MAX ? table->n_columns : SHOWN_MAX,
-               .names_rows = table->names_rows};
-  out.columns = calloc((size_t)out.n_columns + 1, sizeof *out.columns);
-  if (!out.columns) out.cells.failed = true;
-  for (int c = 0; out.columns && c < out.n_columns; c++)
-    out.columns[c] = table->columns[c];
+  Table out = *table;
+  out.cells = (Text){0};
+  out.n_cells = 0;
+  if (out.n_columns > SHOWN_MAX) out.n_columns = SHOWN_MAX;
   for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
     if (at.column >= SHOWN_MAX) continue;
     add_shown(table, at, drawn, &out.cells);
@@ -190,7 +187,7 @@ static Table shown(const Table *table, int width) {
   if (out.cells.failed || !table->has_drawn) return out;
   Layout layout = fitting(&out, width);
   int more = width - total(&out, &layout);
-  table_deinit(&out);
+  text_deinit(&out.cells);
   if (more < 0) return shown_in(table, 0);
   return shown_in(table, more < DRAWN_MAX - DRAWN_MIN ? DRAWN_MIN + more : DRAWN_MAX);
 }
@@ -203,7 +200,7 @@ bool table_fits(const Table *table, int width, int indent) {
     Layout layout = layout_of(&view, width - indent, false);
     fits = total(&view, &layout) <= width - indent;
   }
-  table_deinit(&view);
+  text_deinit(&view.cells);
   return fits;
 }
 
@@ -218,7 +215,7 @@ void table_left_out(const Table *table, int width, int indent, Text *out) {
       if (all.width[c] && !layout.width[c] && view.columns[c].rank != TABLE_BELOW)
         text_addf(out, "%s%s", out->n_bytes ? ", " : "", title);
   }
-  table_deinit(&view);
+  text_deinit(&view.cells);
 }
 
 /* -- writing ----------------------------------------------------------------------- */
@@ -314,7 +311,7 @@ static void write_whole(const Table *table, int width, int indent, Text *out) {
   Table view = shown(table, width - indent);
   if (view.cells.failed) out->failed = true;
   else write_rows(&view, width, indent, out);
-  table_deinit(&view);
+  text_deinit(&view.cells);
 }
 
 /* New: the first column and n from `first` on. */

@@ -208,7 +208,7 @@ static bool holds(const char *text, const char *word) {
   return false;
 }
 
-static bool stands_in(const void *ctx, const char *name, size_t n) {
+static bool is_used(const void *ctx, const char *name, size_t n) {
   char word[64];
   if (n >= sizeof word) return false;
   memcpy(word, name, n);
@@ -223,5 +223,5 @@ static bool stands_in(const void *ctx, const char *name, size_t n) {
 void terms_used(const Doc *doc, int most, Text *out) {
   int n = 0;
   for (const Term *t = terms; t->name && n < most; t++)
-    if (any_name(t, stands_in, doc)) text_addf(out, "%s%s", n++ ? ", " : "", t->name);
+    if (any_name(t, is_used, doc)) text_addf(out, "%s%s", n++ ? ", " : "", t->name);
 }

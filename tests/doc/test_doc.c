@@ -166,6 +166,15 @@ TEST(an_empty_document_is_nothing) {
   doc_deinit(&doc);
 }
 
+TEST(a_text_of_marks_alone_is_an_empty_line) {
+  Doc doc = {0};
+  doc_say(&doc, DOC_PARAGRAPH, "%s", DOC_STRONG DOC_END);
+  check_written(&doc, "text", "\n");
+  check_written(&doc, "md", "****\n");
+  check_written(&doc, "json", "[\n  {\n    \"paragraph\": \"\"\n  }]\n");
+  doc_deinit(&doc);
+}
+
 /* Whatever a name holds, no terminal and no page does anything by it. */
 TEST(control_characters_of_a_text_do_no_harm) {
   Doc doc = {0};
