@@ -144,13 +144,13 @@ static const Option fann_options[] = {
      .position = 1, .doc = "text file, plain or gzipped"},
     {.name = "labels", .kind = OPT_BOOL, .offset = offsetof(FannSource, labels),
      .value = "false",
-     .doc = "outputs are one for each class: y is the class of the largest one"},
+     .doc = "there is one output for each class: y is the class of the largest one"},
     {0}};
 
 const SourceKind dataset_fann = {
     .kind = {.name = "fann", .family = &dataset_family, .size = sizeof(FannSource),
              .options = fann_options, .deinit = source_deinit,
-             .doc = "A file of FANN (fann_read_train_from_file): the numbers of rows, "
-                    "inputs and outputs, then each row's inputs and outputs; y are the "
-                    "outputs, [n, outputs]."},
+             .doc = "A training file of FANN, as fann_read_train_from_file takes: the "
+                    "numbers of rows, inputs and outputs, then each row's inputs and "
+                    "outputs. y are the outputs, [n, outputs]."},
     .load = fann_load};

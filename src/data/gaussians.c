@@ -49,10 +49,10 @@ static double *begin(Normals *s, int64_t n_common, Rows *out, Fault *fault) {
    .hi = 1e9, .doc = "number of rows"}
 #define FEATURES(default_)                                                             \
   {.name = "features", .kind = OPT_INT, AT(n_features), .value = default_, .lo = 1,    \
-   .hi = 1e6, .doc = "numbers of a row"}
+   .hi = 1e6, .doc = "number of features of a row"}
 #define SEED                                                                           \
   {.name = "seed", .kind = OPT_INT, AT(seed), .value = "0", .lo = 0, .hi = 0x1p53,     \
-   .doc = "0: the seed of the run"}
+   .doc = "seed of the random numbers; 0: the seed of the run"}
 
 /* -- a mixture --------------------------------------------------------------------- */
 
@@ -98,7 +98,7 @@ static const Option gaussians_options[] = {
      .hi = 1e6, .doc = "number of normal distributions, each a class"},
     FEATURES("2"),
     {.name = "radius", .kind = OPT_REAL, AT(radius), .value = "1", .lo = 0, .hi = 1e6,
-     .doc = "distance of their means from 0"},
+     .doc = "distance of the means from 0"},
     {.name = "noise", .kind = OPT_REAL, AT(sd), .value = "0.1", .lo = 0, .hi = 1e6,
      .alias = "sd", .doc = "standard deviation on each axis"},
     SEED,
@@ -107,10 +107,10 @@ static const Option gaussians_options[] = {
 const SourceKind dataset_gaussians = {
     .kind = {.name = "gaussians", .family = &dataset_family, .size = sizeof(Normals),
              .options = gaussians_options, .deinit = source_deinit,
-             .doc = "A mixture of normal distributions, as many rows of each: in the "
-                    "plane their means lie evenly on a circle, else they are drawn on "
-                    "a sphere.",
-             .equation = "x = m(class) + noise e, |m| = radius, e normal"},
+             .doc = "Points of a mixture of normal distributions, equally many of "
+                    "each, which are the classes. In the plane their means lie evenly "
+                    "on a circle, else they are drawn on a sphere.",
+             .equation = "x = m(class) + noise e, |m| = radius, e ~ N(0, 1)"},
     .draws = true,
     .load = gaussians_load};
 
@@ -155,9 +155,9 @@ static const Option regression_options[] = {
     COUNT,
     FEATURES("10"),
     {.name = "informative", .kind = OPT_INT, AT(n_informative), .value = "0", .lo = 0,
-     .hi = 1e6, .doc = "features that y depends on, the first ones; 0: all"},
+     .hi = 1e6, .doc = "number of features that y depends on, the first ones; 0: all"},
     {.name = "noise", .kind = OPT_REAL, AT(sd), .value = "0.1", .lo = 0, .hi = 1e6,
-     .doc = "standard deviation of what is added to y"},
+     .doc = "standard deviation of the noise that is added to y"},
     SEED,
     {0}};
 
@@ -165,8 +165,9 @@ const SourceKind dataset_regression = {
     .kind = {.name = "regression", .family = &dataset_family, .size = sizeof(Normals),
              .options = regression_options, .check = regression_check,
              .deinit = source_deinit,
-             .doc = "Numbers y [n, 1] that are a linear function of normal features, "
-                    "and noise.",
-             .equation = "y = (w . x) / sqrt(informative) + noise e; w, x, e normal"},
+             .doc = "Targets y [n, 1] that are a linear function of normal features, "
+                    "plus noise.",
+             .equation = "y = (w . x) / sqrt(informative) + noise e, with w, x, e ~ "
+                         "N(0, 1)"},
     .draws = true,
     .load = regression_load};

@@ -4,7 +4,7 @@
 
 #define AT(type, field) .offset = offsetof(type, field)
 
-static const char doc_seed[] = "0: the seed of the run";
+static const char doc_seed[] = "seed of the random numbers; 0: the seed of the run";
 
 /* -- split ------------------------------------------------------------------------- */
 

@@ -160,22 +160,24 @@ static const char *const parts[] = {"train", "test", NULL};
 static const Option mnist1d_options[] = {
     {.name = "n", .kind = OPT_INT, .offset = offsetof(Mnist1d, n), .position = 1,
      .value = "5000", .lo = 10, .hi = 1e7,
-     .doc = "examples, as many of each class; four of five are .train"},
+     .doc = "number of examples, equally many of each class; four of five are .train"},
     {.name = "permute", .kind = OPT_BOOL, .offset = offsetof(Mnist1d, permute),
      .value = "false",
-     .doc = "one order of the 40 places for all rows, drawn: nothing is near anything "
-            "any more"},
+     .doc = "put the 40 places of all rows into one random order, so that neighbours "
+            "mean nothing"},
     {.name = "seed", .kind = OPT_INT, .offset = offsetof(Mnist1d, seed), .value = "0",
-     .lo = 0, .hi = 0x1p53, .doc = "0: the seed of the run"},
+     .lo = 0, .hi = 0x1p53,
+     .doc = "seed of the random numbers; 0: the seed of the run"},
     {0}};
 
 const SourceKind dataset_mnist1d = {
     .kind = {.name = "mnist1d", .family = &dataset_family, .size = sizeof(Mnist1d),
              .options = mnist1d_options, .deinit = source_deinit,
              .doc = "MNIST-1D: ten shapes of 40 numbers, padded, stretched, moved and "
-                    "under noise, made by the published generator of numbers of ours: "
-                    ".train, .test. A linear model gets 32 % of the test rows right, a "
-                    "perceptron 65, a convolutional net 92.",
+                    "under noise, in .train and .test. They are made by the published "
+                    "procedure, with random numbers of this library. A linear model "
+                    "gets 32 % of the test rows right, a perceptron 65 %, a "
+                    "convolutional net 92 %.",
              .source = "Greydanus, Kobak, \"Scaling down deep learning with "
                        "MNIST-1D\", ICML 2024"},
     .parts = parts,

@@ -74,24 +74,25 @@ static Err quadratic_load(Source *source, int part, Rows *out, Fault *fault) {
 #define AT(field) .offset = offsetof(Quadratic, field)
 static const Option quadratic_options[] = {
     {.name = "n", .kind = OPT_INT, AT(n), .position = 1, .value = "1000", .lo = 1,
-     .hi = 1e9, .doc = "rows of .train, and of .test"},
+     .hi = 1e9, .doc = "number of rows of .train, and of .test"},
     {.name = "features", .kind = OPT_INT, AT(n_features), .value = "100", .lo = 1,
      .hi = 1e4, .doc = "number of parameters"},
     {.name = "noise", .kind = OPT_REAL, AT(noise), .value = "0.6", .lo = 0, .hi = 1e6,
      .doc = "standard deviation of the rows"},
     {.name = "seed", .kind = OPT_INT, AT(seed), .value = "0", .lo = 0, .hi = 0x1p53,
-     .doc = "0: the seed of the run"},
+     .doc = "seed of the random numbers; 0: the seed of the run"},
     {0}};
 
 const SourceKind dataset_noisy_quadratic = {
     .kind = {.name = "noisy_quadratic", .family = &dataset_family,
              .size = sizeof(Quadratic),
              .options = quadratic_options, .deinit = source_deinit,
-             .doc = "The rotated quadratic of DeepOBS: x are the minima of .train's "
-                    "and .test's rows, and .hessian:tensors() is H [features, "
-                    "features]. DeepOBS begins at t = 1.",
-             .equation = "loss = 1/2 (t - x)' H (t - x), x normal of sd noise; 9 of 10 "
-                         "eigenvalues of H uniform in (0, 1), others in (30, 60)",
+             .doc = "The noisy quadratic of DeepOBS: x are the minima of the rows of "
+                    ".train and .test, and .hessian:tensors() is H [features, "
+                    "features]. DeepOBS starts at t = 1.",
+             .equation = "loss = (t - x)^T H (t - x) / 2, x ~ N(0, noise^2); 9 of 10 "
+                         "eigenvalues of H are uniform in (0, 1), the others in (30, "
+                         "60)",
              .source = "Schneider, Balles, Hennig, \"DeepOBS: a deep learning "
                        "optimizer benchmark suite\", ICLR 2019"},
     .parts = parts,

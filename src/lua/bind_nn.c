@@ -405,18 +405,18 @@ static const Function layer_methods[] = {
      "Returns the net.",
      NULL},
     {"cut", net_cut, "net:cut(n)",
-     "A net of the first n layers of a Sequential; cut(-1) is all but the last. They "
-     "are the same layers, so what trains one trains the other: net:clone():cut(n) has "
-     "its own.",
+     "Makes a net of the first n layers of a Sequential; cut(-1) is all but the last. "
+     "They are the same layers, so what trains one net trains the other: "
+     "net:clone():cut(n) has its own.",
      NULL},
     {"replace", net_replace, "net:replace(name, layer)",
-     "Puts a layer in the place of the one that is called so, as a new head for "
+     "Puts a layer in the place of the one of that name, such as a new head for "
      "another task. Returns the net.",
      NULL},
     {"clone", net_clone, "net:clone({ options })",
-     "A net of the same layers with parameters of its own: copies, as PyTorch's "
-     "deepcopy, or with weights = false new ones, as Keras's clone_model. Layers of a "
-     "script, tables with `forward`, cannot be cloned.",
+     "Makes a net of the same layers with parameters of its own: copies, as PyTorch's "
+     "deepcopy does, or with weights = false new ones, as Keras's clone_model does. "
+     "Layers of a script, tables with `forward`, cannot be cloned.",
      &clone_method},
     {"predict", net_predict,
      "net:predict(x, { batch_size = 256, mask = m, dropout = true })",

@@ -45,7 +45,7 @@ static const Option clone_options[] = {
     {.name = "weights", .kind = OPT_BOOL, .offset = offsetof(CloneCall, weights),
      .value = "true",
      .doc = "copy the values of parameters and statistics, and which are frozen; else "
-            "the copy is built anew, with draws of its own"},
+            "the new net draws its own"},
     {0}};
 
 const Kind clone_method = {

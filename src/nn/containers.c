@@ -185,8 +185,8 @@ static Err concat_check(Object *object, Fault *fault) {
 #define PARTS_OPTION                                                                   \
   {.name = "layers", .kind = OPT_OBJECTS, AT(Container, layers), .position = 1,        \
    .value = "none", .family = &layer_family,                                           \
-   .doc = "each gets the same input; without them the inputs themselves, net(a, b), "  \
-          "are taken"}
+   .doc = "the layers; each gets the same input. Without layers the inputs "           \
+          "themselves, net(a, b), are taken"}
 
 static const Option concat_options[] = {
     PARTS_OPTION,
@@ -251,8 +251,8 @@ static const LayerSample parts_samples[] = {
 const LayerKind layer_adding = {
     .kind = {.name = "Add", .family = &layer_family, .size = sizeof(Container),
              .options = parts_options, .check = parts_check, .deinit = layer_deinit,
-             .doc = "The sum of the results of several layers on the same input, or of "
-                    "several inputs.",
+             .doc = "Adds the results of several layers on the same input, or several "
+                    "inputs.",
              .equation = "y = f_1(x) + f_2(x) + ..., or x_1 + x_2 + ...",
              .source = "Chollet et al., Keras, 2015 (merging layers)"},
     .prefix = "add", .knows_masks = true, .samples = parts_samples, .ports = add_ports,
@@ -261,8 +261,8 @@ const LayerKind layer_adding = {
 const LayerKind layer_multiplying = {
     .kind = {.name = "Multiply", .family = &layer_family, .size = sizeof(Container),
              .options = parts_options, .check = parts_check, .deinit = layer_deinit,
-             .doc = "The product, element by element, of the results of several layers "
-                    "on the same input, or of several inputs: a gate.",
+             .doc = "Multiplies, element by element, the results of several layers on "
+                    "the same input, or several inputs: a gate.",
              .equation = "y = f_1(x) f_2(x) ..., or x_1 x_2 ...",
              .source = "Chollet et al., Keras, 2015 (merging layers)"},
     .prefix = "multiply", .knows_masks = true, .samples = parts_samples,
@@ -387,9 +387,10 @@ static Err residual_build(Graph *graph, Layer *layer, const Ports *in, Fault *fa
 
 static const Option residual_options[] = {
     {.name = "block", .kind = OPT_OBJECT, AT(Residual, block), .position = 1,
-     .family = &layer_family, .doc = "what is added to the shortcut"},
+     .family = &layer_family, .doc = "the layer whose output is added to the shortcut"},
     {.name = "shortcut", .kind = OPT_OBJECT, AT(Residual, shortcut),
-     .family = &layer_family, .doc = "in place of the input itself"},
+     .family = &layer_family,
+     .doc = "a layer for the shortcut, in place of the input itself"},
     {.name = "projection", .kind = OPT_BOOL, AT(Residual, projection), .value = "false",
      .doc = "the shortcut is a trained linear map to what the block gives: of images "
             "[N, C, H, W] of each pixel, in the steps of the block, else of the last "

@@ -90,7 +90,7 @@ static Ports bilinear_ports(Graph *graph, Layer *layer, const Ports *in) {
 static const Option bilinear_options[] = {
     {.name = "units", .kind = OPT_INT, .offset = offsetof(Bilinear, units),
      .position = 1, .lo = 1, .hi = 1e6, .alias = "out_features",
-     .doc = "number of outputs"},
+     .doc = "number of outputs, the last axis of the result"},
     LINEAR_OPTIONS(Bilinear),
     LAYER_OPTIONS,
     {0}};
@@ -99,9 +99,10 @@ const LayerKind layer_bilinear = {
     .kind = {.name = "Bilinear", .family = &layer_family, .size = sizeof(Bilinear),
              .options = bilinear_options, .check = bilinear_check,
              .deinit = layer_deinit,
-             .doc = "A form of two inputs, net(x, z): [N, I], [N, J] -> [N, units]; "
-                    "acts on the last axes. weight [I, J, units], bias [units]; each "
-                    "unit has I J inputs.",
+             .doc = "Multiplies two inputs, net(x, z), by a weight for each pair of "
+                    "their elements: [N, I] and [N, J] -> [N, units], on their last "
+                    "axes. weight [I, J, units], bias [units]; each unit has I J "
+                    "inputs.",
              .equation = "y_k = sum_ij x_i weight_ijk z_j + bias_k",
              .source = "Tenenbaum & Freeman, Neural Computation 12, 2000, eq. 1"},
     .prefix = "bilinear", .vars = bilinear_vars,

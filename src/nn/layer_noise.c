@@ -41,7 +41,7 @@ static Node *draw_normal(Graph *graph, Layer *layer, const Shape *shape, double 
   {.name = "rate", .kind = OPT_REAL, AT(Dropout, rate), .position = 1, .lo = 0,        \
    .hi = 1, .open_hi = true, .alias = "p", .doc = text}
 
-static const Option rate_options[] = {RATE("probability of a drop"), LAYER_OPTIONS,
+static const Option rate_options[] = {RATE("share of what is dropped"), LAYER_OPTIONS,
                                       {0}};
 
 /* -- Dropout ----------------------------------------------------------------------- */
@@ -105,7 +105,8 @@ const LayerKind layer_spatial_dropout_1d = {
     .kind = {.name = "SpatialDropout1D", .family = &layer_family,
              .size = sizeof(Dropout), .options = rate_options, .deinit = layer_deinit,
              .doc = "Dropout of whole features of sequences [N, T, F], at all steps "
-                    "together: neighbouring steps would tell what was dropped.",
+                    "together. Neighbouring steps would else give away what was "
+                    "dropped.",
              .equation = "y[n, t, f] = x[n, t, f] m[n, f] / (1 - rate), m ~ "
                          "Bernoulli(1 - rate)",
              .source = "Tompson et al., CVPR 2015, section 3.2"},
@@ -117,8 +118,8 @@ const LayerKind layer_spatial_dropout_1d = {
 const LayerKind layer_spatial_dropout_2d = {
     .kind = {.name = "SpatialDropout2D", .alias = "Dropout2d", .family = &layer_family,
              .size = sizeof(Dropout), .options = rate_options, .deinit = layer_deinit,
-             .doc = "Dropout of whole channels of images [N, C, H, W]: neighbouring "
-                    "pixels would tell what was dropped.",
+             .doc = "Dropout of whole channels of images [N, C, H, W]. Neighbouring "
+                    "pixels would else give away what was dropped.",
              .equation = "y[n, c, h, w] = x[n, c, h, w] m[n, c] / (1 - rate), m ~ "
                          "Bernoulli(1 - rate)",
              .source = "Tompson et al., CVPR 2015, section 3.2"},
@@ -146,10 +147,11 @@ static Node *alpha_dropout_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_alpha_dropout = {
     .kind = {.name = "AlphaDropout", .family = &layer_family, .size = sizeof(Dropout),
              .options = rate_options, .deinit = layer_deinit,
-             .doc = "Dropout for SELU: what is dropped takes the limit of SELU, and "
-                    "all is scaled and shifted so that mean 0 and variance 1 stay.",
-             .equation = "y = a (x m + c (1 - m)) - a rate c, m ~ Bernoulli(1 - rate), "
-                         "c = -1.7581, a = ((1 - rate) (1 + rate c^2))^(-1/2)",
+             .doc = "Dropout for selu: dropped elements take the smallest value of "
+                    "selu, and all are scaled and shifted so that mean 0 and variance "
+                    "1 stay.",
+             .equation = "y = a (x m + c (1 - m)) - a rate c, m ~ Bernoulli(1 - rate); "
+                         "c = -1.7581, a = 1 / sqrt((1 - rate) (1 + rate c^2))",
              .source = "Klambauer et al., NIPS 2017, section 2 (new dropout "
                        "technique)"},
     .prefix = "alpha_dropout", .keeps_time = true,
@@ -171,9 +173,9 @@ static Node *gaussian_dropout_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_gaussian_dropout = {
     .kind = {.name = "GaussianDropout", .family = &layer_family,
              .size = sizeof(Dropout), .options = rate_options, .deinit = layer_deinit,
-             .doc = "In training, multiplies elements by normal numbers of mean 1 and "
-                    "the variance that Dropout of this rate has; in inference, as "
-                    "Dropout.",
+             .doc = "Multiplies elements by normal numbers of mean 1 in training, of "
+                    "the variance that Dropout of this rate has. In inference it "
+                    "passes its input on unchanged.",
              .equation = "y = x m, m ~ N(1, rate / (1 - rate))",
              .source = "Srivastava et al., JMLR 15, 2014, section 10"},
     .prefix = "gaussian_dropout", .keeps_time = true,
@@ -206,8 +208,8 @@ const LayerKind layer_gaussian_noise = {
     .kind = {.name = "GaussianNoise", .family = &layer_family,
              .size = sizeof(GaussianNoise), .options = gaussian_noise_options,
              .deinit = layer_deinit,
-             .doc = "In training, adds normal noise to each element, as for denoising "
-                    "autoencoders; in inference, nothing.",
+             .doc = "Adds normal noise to each element in training, as for denoising "
+                    "autoencoders. In inference it passes its input on unchanged.",
              .equation = "y = x + e, e ~ N(0, std^2)",
              .source = "Bishop, Neural Computation 7, 1995"},
     .prefix = "gaussian_noise", .keeps_time = true,
@@ -252,9 +254,9 @@ const LayerKind layer_activity_regularization = {
     .kind = {.name = "ActivityRegularization", .family = &layer_family,
              .size = sizeof(ActivityRegularization), .options = activity_options,
              .deinit = layer_deinit,
-             .doc = "Gives what it gets, and adds a penalty on it to the loss of the "
-                    "step, for each example: of train.step and train.fit, whose loss "
-                    "then includes it. Losses of validation do not.",
+             .doc = "Passes its input on unchanged, and adds a penalty on it to the "
+                    "loss that train.step and train.fit minimize. Losses of validation "
+                    "do not include it.",
              .equation = "loss + (l1 sum |x| + l2 sum x^2) / N",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
                        "7.10"},

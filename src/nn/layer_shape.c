@@ -56,16 +56,17 @@ static Node *reshape_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option reshape_options[] = {
     {.name = "shape", .kind = OPT_INTS, AT(Listed, list), .position = 1,
      .alias = "target_shape",
-     .doc = "sizes of one example, without the batch axis; one may be -1: it follows"},
+     .doc = "sizes of one example, without the batch axis; one may be -1: it follows "
+            "from the others"},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_reshape = {
     .kind = {.name = "Reshape", .family = &layer_family, .size = sizeof(Listed),
              .options = reshape_options, .check = reshape_check, .deinit = layer_deinit,
-             .doc = "The numbers of each example in another shape, in the same order: "
-                    "[N, ...] -> [N, shape].",
-             .equation = "y[n, i] = x[n, j] where i and j are the same place in order",
+             .doc = "Gives the numbers of each example another shape, in the same "
+                    "order: [N, ...] -> [N, shape].",
+             .equation = "y[n, i] = x[n, i], i counting in row-major order",
              .source = "Chollet et al., Keras, 2015 (Reshape)"},
     .prefix = "reshape",
     .samples = (const LayerSample[]){
@@ -107,15 +108,15 @@ static Node *permute_forward(Graph *graph, Layer *layer, Node *x) {
 
 static const Option permute_options[] = {
     {.name = "axes", .kind = OPT_INTS, AT(Listed, list), .position = 1, .alias = "dims",
-     .doc = "in their new order, from 2 on (axis 1 is the batch): { 3, 2 } turns rows "
-            "and columns (Keras counts without the batch: (2, 1))"},
+     .doc = "the axes in their new order, from 2 on (axis 1 is the batch): { 3, 2 } "
+            "swaps rows and columns (Keras counts without the batch: (2, 1))"},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_permute = {
     .kind = {.name = "Permute", .family = &layer_family, .size = sizeof(Listed),
              .options = permute_options, .check = permute_check, .deinit = layer_deinit,
-             .doc = "The axes of each example in another order.",
+             .doc = "Puts the axes of each example in another order.",
              .equation = "{ 3, 2 }: y[n, j, i] = x[n, i, j]",
              .source = "Chollet et al., Keras, 2015 (Permute)"},
     .prefix = "permute",
@@ -141,7 +142,7 @@ static Node *repeat_vector_forward(Graph *graph, Layer *layer, Node *x) {
 
 static const Option repeat_vector_options[] = {
     {.name = "n", .kind = OPT_INT, AT(RepeatVector, n), .position = 1, .lo = 1,
-     .hi = 1e9, .doc = "how many steps"},
+     .hi = 1e9, .doc = "number of steps"},
     LAYER_OPTIONS,
     {0}};
 
@@ -149,7 +150,7 @@ const LayerKind layer_repeat_vector = {
     .kind = {.name = "RepeatVector", .family = &layer_family,
              .size = sizeof(RepeatVector), .options = repeat_vector_options,
              .deinit = layer_deinit,
-             .doc = "The same features at each of n steps: [N, F] -> [N, n, F], as "
+             .doc = "Repeats the features at each of n steps: [N, F] -> [N, n, F], as "
                     "between an encoder and a decoder of sequences.",
              .equation = "y[n, t, f] = x[n, f]",
              .source = "Chollet et al., Keras, 2015 (RepeatVector)"},

@@ -405,8 +405,8 @@ const LossKind loss_focal = {
 static const Option class_focal_options[] = {
     {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(ClassFocal, gamma),
      .value = "2", .position = 1, .lo = 0, .hi = 100,
-     .doc = "how much less a class counts whose probability is already near 1; 0: "
-            "the cross-entropy"},
+     .doc = "the larger, the less a class counts whose probability is already near 1; "
+            "0: the cross-entropy"},
     FROM_LOGITS, LABEL_SMOOTHING, {0}};
 
 const LossKind loss_categorical_focal = {
@@ -415,9 +415,9 @@ const LossKind loss_categorical_focal = {
              .family = &loss_family, .size = sizeof(ClassFocal),
              .options = class_focal_options,
              .doc = "Categorical cross-entropy in which rows that are already right "
-                    "count less. Targets as for categorical_crossentropy (Keras "
-                    "multiplies by alpha = 0.25; what classes count is class_weight's "
-                    "here).",
+                    "count less. Targets are as for categorical_crossentropy. Keras "
+                    "also multiplies by alpha = 0.25; here class_weight says what "
+                    "classes count.",
              .equation = "L = mean_n(-sum_j t_nj (1 - p_nj)^gamma log p_nj), p = "
                          "softmax(z)",
              .source = "Lin et al., ICCV 2017, eq. 4"},
@@ -427,7 +427,8 @@ const LossKind loss_categorical_focal = {
 const LossKind loss_sparse_focal = {
     .kind = {.name = "sparse_categorical_focal", .family = &loss_family,
              .size = sizeof(ClassFocal), .options = class_focal_options,
-             .doc = "The same as categorical_focal of labels [N], counted from 1.",
+             .doc = "The loss categorical_focal for targets that are labels [N], "
+                    "counted from 1.",
              .equation = "L = mean_n(-(1 - p[n, t_n])^gamma log p[n, t_n]), p = "
                          "softmax(z)",
              .source = "Lin et al., ICCV 2017, eq. 4"},

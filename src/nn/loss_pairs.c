@@ -141,14 +141,15 @@ static Node *triplet(Graph *graph, const Loss *loss, Node *output, Node *target,
 #define MARGIN                                                                         \
   {.name = "margin", .kind = OPT_REAL, .offset = offsetof(PairLoss, margin),           \
    .value = "1", .position = 1, .lo = 0, .hi = 1e9, .open = true,                      \
-   .doc = "distance beyond which nothing is asked any more"}
+   .doc = "distance beyond which a pair adds nothing to the loss"}
 static const Option contrastive_options[] = {MARGIN, {0}};
 static const Option triplet_options[] = {
     MARGIN,
     {.name = "mining", .kind = OPT_CHOICE, .offset = offsetof(PairLoss, mining),
      .value = "hard", .choices = mining_names,
-     .doc = "hard: of each row its farthest fellow and its nearest stranger (Hermans "
-            "et al., arXiv:1703.07737, eq. 5); all: every triplet, N^3 distances"},
+     .doc = "hard: of each row the farthest one of its label and the nearest one of "
+            "another (Hermans et al., arXiv:1703.07737, eq. 5); all: every triplet, "
+            "N^3 distances"},
     {0}};
 
 #define LABELS_OF_ROWS                                                                 \
@@ -158,9 +159,9 @@ static const Option triplet_options[] = {
 const LossKind loss_contrastive = {
     .kind = {.name = "contrastive", .alias = "ContrastiveLoss", .family = &loss_family,
              .size = sizeof(PairLoss), .options = contrastive_options,
-             .doc = "Rows of one label are drawn together, others pushed apart up to "
-                    "the margin. " LABELS_OF_ROWS "One value for each pair, whose "
-                    "weight is the product of its rows'.",
+             .doc = "Draws embeddings of rows of one label together, and pushes others "
+                    "apart up to the margin. " LABELS_OF_ROWS "There is one value for "
+                    "each pair, whose weight is the product of its rows' weights.",
              .equation = "L = mean_(i < j)(t_i = t_j: d^2 / 2, else max(0, margin - "
                          "d)^2 / 2), d = |y_i - y_j|",
              .source = "Hadsell, Chopra & LeCun, CVPR 2006, eq. 4"},
@@ -169,9 +170,10 @@ const LossKind loss_contrastive = {
 const LossKind loss_triplet = {
     .kind = {.name = "triplet", .alias = "TripletMarginLoss", .family = &loss_family,
              .size = sizeof(PairLoss), .options = triplet_options,
-             .doc = "Rows of one label shall be nearer to each other than to any other "
-                    "by the margin. " LABELS_OF_ROWS "One value for each anchor that "
-                    "has a fellow and a stranger, or for each triplet.",
+             .doc = "Asks that embeddings of rows of one label are nearer to each "
+                    "other than to any other, by the margin. " LABELS_OF_ROWS
+                    "There is one value for each row that has another of its label "
+                    "and one of another label, or for each triplet.",
              .equation = "L = mean(max(0, |y_a - y_p| - |y_a - y_n| + margin)), t_p = "
                          "t_a, t_n != t_a",
              .source = "Schroff, Kalenichenko & Philbin, CVPR 2015, eq. 3 (there with "

@@ -47,10 +47,11 @@ const MetricKind metric_confusion_matrix = {
     .kind = {.name = "confusion_matrix", .alias = "confusion", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = options,
              .check = metric_check_class_options,
-             .doc = "How many rows of each class (down) are taken for each class "
-                    "(across), a matrix, which net:evaluate gives; nothing can be "
-                    "monitored by it. Of a yes-no output no is 1, yes 2. A row whose "
-                    "output is NaN is in no column.",
-             .equation = "m[t, j] = #{n: t_n = t, argmax_k y[n, k] = j}",
+             .doc = "A matrix of how many rows of each class (down) are taken for each "
+                    "class (across). net:evaluate returns it; it cannot be monitored. "
+                    "Of a yes-no output, no is 1 and yes 2. A row whose output is NaN "
+                    "is in no column.",
+             .equation = "m[t, j] = number of rows n with t_n = t and argmax_k y[n, k] "
+                         "= j",
              .source = "Stehman, Remote Sensing of Environment 62 (1997)"},
     .check = check_items, .add = add_items, .table = table};

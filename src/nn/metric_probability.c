@@ -79,9 +79,9 @@ const MetricKind metric_perplexity = {
     .kind = {.name = "perplexity", .alias = "Perplexity", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = perplexity_options,
              .check = metric_check_class_options,
-             .doc = "Exponential of the mean cross-entropy: among how many equally "
-                    "likely classes the outputs leave the choice. Outputs are logits "
-                    "or probabilities, as the loss takes them.",
+             .doc = "Exponential of the mean cross-entropy: the number of equally "
+                    "likely classes among which the outputs leave the choice. Outputs "
+                    "are logits or probabilities, as the loss takes them.",
              .equation = "exp(H), H = mean_n(-log p[n, t_n]); standard error exp(H) "
                          "sd(-log p) / sqrt(n)",
              .source = "Jelinek et al., JASA 62 (1977), supplement S63"},
@@ -151,19 +151,19 @@ static const Option calibration_options[] = {
     METRIC_READ,
     {.name = "bins", .kind = OPT_INT, .offset = offsetof(Calibration, bins),
      .value = "15", .alias = "n_bins", .position = 1, .lo = 1, .hi = 1e6,
-     .doc = "of equal width, from confidence 0 to 1"},
+     .doc = "number of bins, of equal width, from confidence 0 to 1"},
     {0}};
 
 const MetricKind metric_calibration_error = {
     .kind = {.name = "calibration_error", .alias = "ece expected_calibration_error",
              .family = &metric_family, .size = sizeof(Calibration),
              .options = calibration_options, .check = metric_check_class_options,
-             .doc = "Expected calibration error: how far the share of right items is "
+             .doc = "Expected calibration error: how far the share of right answers is "
                     "from their mean confidence, the probability of the class that "
                     "they are read as, over bins of confidence. It is above 0 for a "
-                    "calibrated net, too, more so with few items in a bin. NaN where "
-                    "an output is NaN.",
-             .equation = "sum_b n_b / n |right_b - confidence_b|",
+                    "calibrated net, too, more so with few rows in a bin. NaN where an "
+                    "output is NaN.",
+             .equation = "ece = sum_b (n_b / n) |right_b - confidence_b|",
              .source = "Guo et al., ICML 2017, eq. 3"},
     .goal = GOAL_MIN, .high = 1, .check = metric_check_items, .add = add_confidences,
     .finish = finish_calibration};

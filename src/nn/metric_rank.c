@@ -66,7 +66,7 @@ static Err check(Object *object, Fault *fault) {
 static const Option options[] = {
     METRIC_NAME,
     {.name = "k", .kind = OPT_INT, .offset = offsetof(TopK, k), .value = "5",
-     .position = 1, .lo = 1, .hi = 1e9, .doc = "how many of the largest outputs"},
+     .position = 1, .lo = 1, .hi = 1e9, .doc = "number of largest outputs that count"},
     {0}};
 
 const MetricKind metric_top_k = {
@@ -75,8 +75,8 @@ const MetricKind metric_top_k = {
                       "sparse_top_k_categorical_accuracy TopKCategoricalAccuracy",
              .family = &metric_family, .size = sizeof(TopK), .options = options,
              .check = check,
-             .doc = "Share of rows whose class is among the k largest outputs; ties "
-                    "are in favour, a row with a NaN is wrong.",
+             .doc = "Share of rows whose class is among the k largest outputs. Ties "
+                    "count as right, a row with a NaN as wrong.",
              .equation = "p = mean_n(fewer than k outputs of row n are above y[n, "
                          "t_n]); standard error sqrt(p (1 - p) / n)",
              .source = "Russakovsky et al., IJCV 115 (2015), section 4.1"},

@@ -9,8 +9,8 @@ local grad, optim, tensor, train = internal.names.grad, internal.names.optim,
   internal.names.tensor, internal.names.train
 
 local options = {
-  loss = { "function of output and target, or the name of one; mse without it", "a loss" },
-  optimizer = { "what updates the parameters; sgd without it", "an optimizer" },
+  loss = { "function of output and target, or the name of a loss; default: mse", "a loss" },
+  optimizer = { "what updates the parameters; default: sgd", "an optimizer" },
 }
 local usage = "train.explain(net, x, y, { optimizer = optim.SGD { lr = 0.5 } })"
 local MOST_NUMBERS = 1000   -- of a tensor that is printed whole
@@ -258,10 +258,10 @@ table.sort(list, function(a, b) return a.name < b.name end)
 internal.documented[explain] = {
   path = "train.explain", name = "explain", family = "function", alias = {}, options = list,
   usage = usage,
-  doc = "Takes one training step and gives everything that was computed in it: print it for " ..
-    "the forward pass, the loss, each derivative by the chain rule, and the update, to 8 " ..
-    "digits. It is a table: loss; parts, in order, each with name, op, layer, value and " ..
-    "gradient; updates, each with name, before, gradient and after. Of small nets.",
+  doc = "Takes one training step of a small net and returns everything that was computed in " ..
+    "it. Printed, it shows the forward pass, the loss, each derivative by the chain rule, and " ..
+    "the update, to 8 digits. It is a table: loss; parts, in order, each with name, op, " ..
+    "layer, value and gradient; updates, each with name, before, gradient and after.",
 }
 train.explain = explain
 
