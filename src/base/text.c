@@ -148,6 +148,11 @@ char *text_measure(char *buffer, double value) {
   return buffer;
 }
 
+bool text_ends_with(const char *text, const char *end) {
+  size_t n = strlen(text), n_end = strlen(end);
+  return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
 TextCount text_counted(int64_t n, const char *what) {
   TextCount count;
   snprintf(count.s, sizeof count.s, "%lld %s%s", (long long)n, what, n == 1 ? "" : "s");

@@ -46,6 +46,9 @@ char *text_number(char *buffer, double value);
  * those would be no more than 0, or are lost behind a long number. The same buffer. */
 char *text_measure(char *buffer, double value);
 
+/* Does the text end so? */
+bool text_ends_with(const char *text, const char *end);
+
 /* "1 trial", "3 trials". */
 typedef struct TextCount {
   char s[64];

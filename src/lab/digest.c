@@ -11,13 +11,8 @@
 
 enum { FILE_LIMIT = 1 << 30 };
 
-static bool ends_with(const char *text, const char *end) {
-  size_t n = strlen(text), n_end = strlen(end);
-  return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
-
 bool digest_skips(const char *column) {
-  return strcmp(column, "time_s") == 0 || ends_with(column, "_time_s");
+  return strcmp(column, "time_s") == 0 || text_ends_with(column, "_time_s");
 }
 
 static void add_part(Sha256 *hash, const char *name, const char *bytes,
@@ -78,7 +73,7 @@ static Err add_file(Sha256 *hash, const char *directory, const char *name,
   Text bytes = {0}, skipped = {0}, kept = {0};
   Err err = file_read(path_of("%s/%s", directory, name).s, FILE_LIMIT, &bytes, fault);
   if (err == ERR_DATA) err = fault->code = ERR_STORAGE; /* a file of ours */
-  bool table = ends_with(name, ".csv");
+  bool table = text_ends_with(name, ".csv");
   if (table) drop_times(&bytes, &skipped, &kept);
   const Text *part = table ? &kept : &bytes;
   if (!err && (part->failed || skipped.failed))
@@ -95,7 +90,7 @@ static Err add_file(Sha256 *hash, const char *directory, const char *name,
 static bool counts(const char *name) {
   if (file_is_temporary(name)) return false;
   if (strcmp(name, "config.json") == 0 || name_is_probes(name)) return true;
-  return strncmp(name, "metrics", 7) == 0 && ends_with(name, ".csv");
+  return strncmp(name, "metrics", 7) == 0 && text_ends_with(name, ".csv");
 }
 
 static Err add_files(Sha256 *hash, const char *directory, Fault *fault) {

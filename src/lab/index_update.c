@@ -311,10 +311,8 @@ static Err put_plan(Update *u, Fault *fault) {
                    "belongs;"
                    /* names of fields that the trials read before have */
                    "INSERT OR IGNORE INTO name SELECT DISTINCT t.experiment, f.kind, "
-                   "f.key, 1999 "
-                   "FROM trial t JOIN field f ON f.trial = t.number WHERE t.experiment "
-                   "= %Q AND "
-                   "f.kind IN ('factors', 'args', 'values')",
+                   "f.key, 1999 FROM trial t JOIN field f ON f.trial = t.number WHERE "
+                   "t.experiment = %Q AND f.kind IN ('factors', 'args', 'values')",
                    u->name, u->name);
 }
 

@@ -23,11 +23,6 @@ static const char *behind(const char *name, const char *form) {
   return name;
 }
 
-static bool ends_with(const char *name, const char *end) {
-  size_t n = strlen(name), n_end = strlen(end);
-  return n >= n_end && strcmp(name + n - n_end, end) == 0;
-}
-
 /* Is it an integer of at least one digit, and then `end`? */
 static bool is_number(const char *text, const char *end) {
   size_t n = strspn(text, "0123456789");
@@ -63,7 +58,7 @@ bool name_is_probes(const char *name) {
 }
 
 bool name_is_checkpoint(const char *name) {
-  return behind(name, "checkpoint-") && ends_with(name, ".safetensors");
+  return behind(name, "checkpoint-") && text_ends_with(name, ".safetensors");
 }
 
 bool name_is_product(const char *name) {

@@ -57,53 +57,53 @@ typedef struct Field {
   bool needed;
   bool (*fits)(const Json *item);
   const char *allowed; /* of a list: what its items are */
+  bool list;
 } Field;
 
-static const Field plain_fields[] = {
-    {"script", false, is_text, "a path"},
-    {"script_path", false, is_text, "a path"},
-    {"name", true, is_text, "text"},
-    {"metric", true, is_text, "text"},
-    {"report", true, is_text, "text"},
-    {"goal", true, is_goal, "max or min"},
-    {"args", false, is_map, "a map"},
-    {"baseline", false, is_map, "a map"},
-    {"tuned", false, is_map, "a map"},
-    {"kept_code", false, is_map_of_maps, "a map of maps"}};
-static const Field lists[] = {
-    {"cells", true, is_map, "maps factor -> level"},
-    {"seeds", true, is_integer, "integers"},
-    {"range", false, is_number, "numbers"},
-    {"factors", true, is_factor, "maps with a name and a list of levels"},
-    {"contrasts", false, is_pair, "pairs of cells"},
-    {"skipped", false, is_map, "maps"},
-    {"others", false, is_trial, "ids of trials"},
-      {"looks", false, is_map, "maps"},
-    {"fingerprints", false, is_text, "hashes of code"},
-    {"words", false, is_text, "words of the command line"}};
-static const Field tuned_lists[] = {{"names", false, is_text, "names of parameters"}};
+static const Field plan_fields[] = {
+    {"cells", true, is_map, "maps factor -> level", true},
+    {"seeds", true, is_integer, "integers", true},
+    {"range", false, is_number, "numbers", true},
+    {"factors", true, is_factor, "maps with a name and a list of levels", true},
+    {"contrasts", false, is_pair, "pairs of cells", true},
+    {"skipped", false, is_map, "maps", true},
+    {"others", false, is_trial, "ids of trials", true},
+    {"looks", false, is_map, "maps", true},
+    {"fingerprints", false, is_text, "hashes of code", true},
+    {"words", false, is_text, "words of the command line", true},
+    {"script", false, is_text, "a path", false},
+    {"script_path", false, is_text, "a path", false},
+    {"name", true, is_text, "text", false},
+    {"metric", true, is_text, "text", false},
+    {"report", true, is_text, "text", false},
+    {"goal", true, is_goal, "max or min", false},
+    {"args", false, is_map, "a map", false},
+    {"baseline", false, is_map, "a map", false},
+    {"tuned", false, is_map, "a map", false},
+    {"kept_code", false, is_map_of_maps, "a map of maps", false},
+    {NULL, false, NULL, NULL, false}};
+static const Field tuned_fields[] = {
+    {"names", false, is_text, "names of parameters", true},
+    {NULL, false, NULL, NULL, false}};
 
-static bool all_fit(const Json *list, const Field *field) {
-  if (!is_list(list)) return false;
-  for (int64_t i = 0; i < json_count(list); i++)
-    if (!field->fits(json_item(list, i))) return false;
-  return true;
+static bool fits(const Field *field, const Json *json) {
+  if (!json) return !field->needed;
+  if (!field->list) return field->fits(json);
+  bool all = is_list(json);
+  for (int64_t i = 0; all && i < json_count(json); i++)
+    all = field->fits(json_item(json, i));
+  return all;
 }
 
-#define COUNT(fields) (sizeof(fields) / sizeof *(fields))
-
-static Err check(const Json *map, const Field *fields, size_t n, bool of_lists,
-                 const char *directory, Fault *fault) {
-  for (const Field *field = fields; field < fields + n; field++) {
+static Err check(const Json *map, const Field *field, const char *directory,
+                 Fault *fault) {
+  for (; field->key; field++) {
     const Json *json = json_find(map, field->key);
-    bool fits = !json      ? !field->needed
-                : of_lists ? all_fit(json, field)
-                           : field->fits(json);
-    if (!fits)
+    if (!fits(field, json))
       return fault_set(fault, ERR_STORAGE,
                        "%s/experiment.json: \"%s\" %s, allowed: %s%s", directory,
                        field->key, json ? "is something else" : "is missing",
-                       of_lists ? "a list of " : "", field->allowed);
+                       field->list ? "a list of " : "", field->allowed);
   }
   return ERR_OK;
 }
@@ -123,12 +123,8 @@ static Err check_size(const Json *plan, const char *directory, Fault *fault) {
 Json *plan_file_read(const char *directory, Fault *fault) {
   Json *plan = look_json(directory, "experiment.json", fault);
   if (!plan) return NULL;
-  Err err = check(plan, lists, COUNT(lists), true, directory, fault);
-  if (!err)
-    err = check(plan, plain_fields, COUNT(plain_fields), false, directory, fault);
-  if (!err)
-    err = check(json_find(plan, "tuned"), tuned_lists, COUNT(tuned_lists), true,
-                directory, fault);
+  Err err = check(plan, plan_fields, directory, fault);
+  if (!err) err = check(json_find(plan, "tuned"), tuned_fields, directory, fault);
   if (!err) err = check_size(plan, directory, fault);
   if (!err) return plan;
   json_free(plan);

@@ -172,8 +172,8 @@ static void unknown_key(Ask *ask, const char *kind, const char *key) {
   text_deinit(&list);
 }
 
-/* A field of that kind; NULL: the first of any. */
-static KeyRef find_field(Ask *ask, const char *kind, const char *key) {
+/* A field of that kind; NULL: the first of any. False: there is none. */
+static bool look_up(const Ask *ask, const char *kind, const char *key, KeyRef *out) {
   for (int64_t i = 0; i < json_count(ask->names); i++) {
     const Json *field = json_item(ask->names, i);
     const char *its_kind = json_text(field, "kind"), *name = json_text(field, "key");
@@ -181,8 +181,15 @@ static KeyRef find_field(Ask *ask, const char *kind, const char *key) {
     if (kind && strcmp(its_kind, kind) != 0) continue;
     bool whole = strncmp(key, its_kind, n) == 0 && key[n] == '.' &&
                  strcmp(key + n + 1, name) == 0;
-    if (whole || strcmp(key, name) == 0) return (KeyRef){.kind = its_kind, .key = name};
+    *out = (KeyRef){.kind = its_kind, .key = name};
+    if (whole || strcmp(key, name) == 0) return true;
   }
+  return false;
+}
+
+static KeyRef find_field(Ask *ask, const char *kind, const char *key) {
+  KeyRef found;
+  if (look_up(ask, kind, key, &found)) return found;
   unknown_key(ask, kind, key);
   return (KeyRef){.kind = "", .key = ""};
 }
@@ -311,8 +318,7 @@ static void add_sort_key(Ask *ask, const char *sort) {
   for (int i = 0; i < 2; i++)
     add(ask,
         "(SELECT f.%s FROM field f WHERE f.trial = t.number AND f.kind = %Q AND f.key "
-        "= %Q) "
-        "%s NULLS LAST, ",
+        "= %Q) %s NULLS LAST, ",
         columns[i], key.kind, key.key, direction);
 }
 
@@ -336,9 +342,8 @@ static Json *answer_trials(Ask *ask) {
   const Query *query = ask->query;
   add(ask,
       "SELECT experiment, id, experiment || iif(cell = '', '/', '/trials/') || id AS "
-      "path, "
-      "seed, state, attempts, seconds, started, digest, fingerprint, message, purpose, "
-      "belongs, %s number, count(*) OVER () AS n_all",
+      "path, seed, state, attempts, seconds, started, digest, fingerprint, message, "
+      "purpose, belongs, %s number, count(*) OVER () AS n_all",
       query->whole ? "damaged," : "");
   add_where(ask, &query->filter, query->all);
   add(ask, " ORDER BY ");
@@ -359,8 +364,7 @@ static void add_moments(Ask *ask) {
       ", count(value) AS n, iif(min(value) = max(value), min(value), mean) AS mean, "
       "iif(count(value) > 1 AND abs(mean) < 9e999, "
       "iif(max(value) - min(value) <= %!.17g * (abs(min(value)) + abs(max(value))), "
-      "0.0, "
-      "sum((value - mean) * (value - mean)) / (count(value) - 1)), NULL) AS sd",
+      "0.0, sum((value - mean) * (value - mean)) / (count(value) - 1)), NULL) AS sd",
       STAT_ROUNDING);
 }
 
@@ -378,15 +382,12 @@ static Json *answer_cells(Ask *ask) {
   const char *sort = query->sort ? query->sort : "", *key = sort + (*sort == '-');
   if (*sort && strcmp(key, "mean") != 0)
     fault_set(ask->fault, ERR_USAGE,
-              "cells are sorted by mean or -mean, or as planned; "
-              "got \"%s\"",
-              sort);
+              "cells are sorted by mean or -mean, or as planned; got \"%s\"", sort);
   KeyRef metric = query->metric ? find_field(ask, "values", query->metric)
                                 : (KeyRef){0};
   add(ask,
       "WITH chosen AS (SELECT t.*, (SELECT f.number FROM field f WHERE f.trial = "
-      "t.number "
-      "AND t.state = 'complete' AND f.kind = %Q AND f.key = %Q) AS value",
+      "t.number AND t.state = 'complete' AND f.kind = %Q AND f.key = %Q) AS value",
       metric.kind, metric.key);
   add_where(ask, &query->filter, query->all);
   add(ask, " AND cell <> '') SELECT experiment, cell, purpose, count(*) AS trials, "
@@ -394,8 +395,7 @@ static Json *answer_cells(Ask *ask) {
   if (query->metric) add_moments(ask);
   add_state_counts(ask, "");
   add(ask, " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, purpose) "
-           "AS mean "
-           "FROM chosen) GROUP BY experiment, cell, purpose ORDER BY ");
+           "AS mean FROM chosen) GROUP BY experiment, cell, purpose ORDER BY ");
   if (*sort) add(ask, "mean %s NULLS LAST, ", *sort == '-' ? "DESC" : "ASC");
   add(ask, "experiment, purpose = 'tuning', number");
   add_limit(ask);
@@ -439,14 +439,6 @@ static bool is_missed(Ask *ask, const Filter *alone) {
   return missed && !ask->fault->code;
 }
 
-static bool is_a_value(const Ask *ask, const char *key) {
-  for (int64_t i = 0; i < json_count(ask->names); i++)
-    if (strcmp(json_text(json_item(ask->names, i), "kind"), "values") == 0 &&
-        strcmp(json_text(json_item(ask->names, i), "key"), key) == 0)
-      return true;
-  return false;
-}
-
 /* "act has: relu, tanh; did you mean relu?": levels, each once, as planned. Where
  * numbers are compared, no level is one and there is a value of that name, that was
  * meant. Of numbers the digits say nothing about what is near. */
@@ -465,7 +457,8 @@ static void say_levels(Ask *ask, const FilterTerm *term, const KeyRef *key, Text
   text_addf(out, "%s has: ", term->key);
   for (int i = 0; i < n; i++) text_addf(out, "%s%s", i ? ", " : "", names[i]);
   if (json_count(rows) > n) text_add(out, ", ...");
-  bool value = !numbers && is_a_value(ask, key->key);
+  KeyRef meant;
+  bool value = !numbers && look_up(ask, "values", key->key, &meant);
   for (int i = 0; !value && !nearest && i < term->n_values; i++)
     if (level_is_word(term->values[i]))
       nearest = text_nearest(term->values[i], names, n);

@@ -288,15 +288,6 @@ static Err ask(const Study *s, int64_t n, const Text *what, Fault *fault) {
                    s->name, (long long)n, what->n_bytes ? what->data : "");
 }
 
-static Err reset(Study *s, int64_t trial, Fault *fault) {
-  const StudyTrial *t = &s->trials[trial];
-  bool done;
-  if (store_reset_foreign(&s->store, t->info.id, s->fingerprints[t->cell], &done,
-                          fault))
-    return fault->code;
-  return study_look_at(s, trial, fault);
-}
-
 /* New, or another reference to the map that is there. */
 static Json *map_in(const Json *map, const char *key) {
   Json *there = json_find(map, key);
@@ -327,10 +318,14 @@ static void note_kept(Study *s) {
 static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < s->n_trials; i++) {
-    TrialState state = s->trials[i].info.state;
-    bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING;
-    bool stays = choice != CODE_RERUN && study_is_done(&s->trials[i]);
-    if (s->trials[i].foreign && !untouched && !stays) err = reset(s, i, fault);
+    const StudyTrial *t = &s->trials[i];
+    TrialState state = t->info.state;
+    bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING, done;
+    bool stays = choice != CODE_RERUN && study_is_done(t);
+    if (!t->foreign || untouched || stays) continue;
+    err = store_reset_foreign(&s->store, t->info.id, s->fingerprints[t->cell], &done,
+                              fault);
+    if (!err) err = study_look_at(s, i, fault);
   }
   return err;
 }
@@ -447,34 +442,33 @@ static bool has_result(const Study *s, const StudyTrial *t) {
   return file_exists(path_of("%s/%s/result.json", s->store.trials, t->info.id).s);
 }
 
-/* Its result was removed. It is to be run again, unless that happened before. */
-static Err note_gone(Study *s, int64_t trial, int64_t *n_again, int64_t *n_left,
-                     Fault *fault) {
+/* Its result was removed. It is to be run again, and counted in n[0], unless that
+ * happened before: then it is left, in n[1]. */
+static Err note_gone(Study *s, int64_t trial, int64_t n[2], Fault *fault) {
   StudyTrial *t = &s->trials[trial];
-  bool again = !t->gone;
-  Err err = study_look_at(s, trial, fault);
-  if (err || !study_is_open(t)) return err;
+  if (study_look_at(s, trial, fault) || !study_is_open(t)) return fault->code;
+  n[t->gone]++;
+  t->ours = t->gone;
+  if (!t->gone && trial < s->next) s->next = trial;
   t->gone = true;
-  t->ours = !again;
-  if (again && trial < s->next) s->next = trial;
-  ++*(again ? n_again : n_left);
   return ERR_OK;
 }
 
-static void tell_gone(const Study *s, int64_t n, const char *what) {
+static void print_gone(const Study *s, int64_t n, const char *what) {
   if (n)
     err_print("%s: %lld result%s removed while the study ran%s\n", s->store.directory,
               (long long)n, n == 1 ? " was" : "s were", what);
 }
 
 Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) {
-  int64_t n_left = *n = 0;
+  int64_t n_gone[2] = {0, 0};
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < study->n_trials; i++)
     if (study_is_published(&study->trials[i]) && !has_result(study, &study->trials[i]))
-      err = note_gone(study, i, n, &n_left, fault);
-  tell_gone(study, *n, ": run again");
-  tell_gone(study, n_left, ", and again: left; the same command runs what is left");
+      err = note_gone(study, i, n_gone, fault);
+  print_gone(study, n_gone[0], ": run again");
+  print_gone(study, n_gone[1], ", and again: left; the same command runs what is left");
+  *n = n_gone[0];
   if (err || file_exists(path_of("%s/experiment.json", study->store.directory).s))
     return err;
   return study_write_plan(study, tuning, fault);
