@@ -7,6 +7,7 @@
 #include "lua/reflect.h"
 #include "lua/run_record.h"
 #include "lua/sources.h"
+#include "train/find_lr.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -741,6 +742,10 @@ static const Function train_functions[] = {
      "Trains a net on a data set. Returns the history: a list of values by epoch for "
      "each measure.",
      &fit_kind},
+    {"find_lr", bind_find_lr, "train.find_lr(net, set, { options })", "A learning-rate "
+     "range test: a table with the lists lr, loss and smoothed (loss), the rate at "
+     "which it falls most steeply as suggestion, and that of its lowest value as "
+     "lowest. Net, optimizer and random streams stay as they were.", &find_lr_kind},
     {"history", bind_last_history, "train.history()", "The history of the last fit, "
      "also of one that failed.", NULL},
     {0}};
@@ -769,6 +774,7 @@ int open_train(lua_State *L) {
   bind_register_ref(L, &class_weight_binding);
   bind_register_family(L, &fit_binding);
   bind_register_family(L, &step_binding);
+  bind_register_family(L, &find_lr_binding);
   reflect_set_functions(L, train_functions);
   return 1;
 }

@@ -20,6 +20,10 @@ int net_replace(lua_State *L);
 int net_clone(lua_State *L);
 extern const Kind clone_method;
 
+/* train.find_lr(net, set, options) -> the curve; in bind_find_lr.c. */
+int bind_find_lr(lua_State *L);
+extern const FamilyBinding find_lr_binding;
+
 /* A value that is no layer as one: an activation, as nn.relu() gives it, or a table
  * with `forward` (bind_layer.c). NULL and a fault otherwise; raises nothing. */
 Object *bind_layer_from_value(lua_State *L, int arg, Fault *fault);

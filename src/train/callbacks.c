@@ -1,136 +1,30 @@
 /* callbacks.c: the records of the callbacks: early_stopping, checkpoint, schedule, and
  * a function of the user. */
+#include "train/held.h"
 #include "train/train.h"
+#include "train/watch.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- what is watched --------------------------------------------------------------- */
-
-static const char *const mode_names[] = {"auto", "min", "max", NULL}; /* as Goal */
-
-/* The best value so far of one column. */
-typedef struct Watch {
-  char *monitor;
-  int mode;  /* Goal; GOAL_NONE: as the measure's record says */
-  Goal goal; /* of this fit */
-  double min_delta, best;
-  int64_t best_epoch; /* 0: none yet */
-} Watch;
-
-static Err find_goal(Watch *watch, const FitRun *run, const char *who, Fault *fault) {
-  const ObjectList *metrics = &run->fit->metrics;
-  watch->goal = watch->mode != GOAL_NONE
-                    ? (Goal)watch->mode
-                    : measure_goal(watch->monitor, metrics->v, metrics->n);
-  if (watch->goal != GOAL_NONE) return ERR_OK;
-  Text why = {0};
-  metric_add_goal_missing(&why, watch->monitor, "mode");
-  Err err = fault_set(fault, ERR_VALUE, "train.%s: %s", who, why.data ? why.data : "");
-  text_deinit(&why);
-  return err;
-}
-
-static Err watch_begin(Watch *watch, const FitRun *run, const char *who, Fault *fault) {
-  watch->best_epoch = 0;
-  if (history_find(run->history, watch->monitor) >= 0)
-    return find_goal(watch, run, who, fault);
-  Text names = {0};
-  for (int i = 0; i < run->history->n_columns; i++)
-    text_addf(&names, "%s%s", i ? ", " : "", run->history->column[i].name);
-  Err err = fault_set(fault, ERR_VALUE,
-                      "train.%s: option \"monitor\": got \"%s\", allowed: %s%s", who,
-                      watch->monitor, names.data ? names.data : "",
-                      run->n_validation ? "" : " (this fit has no validation set)");
-  text_deinit(&names);
-  return err;
-}
-
-/* Takes the epoch's value; true when it is the best by at least min_delta. NaN never
- * is. */
-static bool watch_better(Watch *watch, const FitRun *run) {
-  const History *history = run->history;
-  double value = history_get(history, watch->monitor, history->n_rows - 1);
-  double gain = watch->goal == GOAL_MAX ? value - watch->best : watch->best - value;
-  if (isnan(value) || (watch->best_epoch && !(gain > watch->min_delta))) return false;
-  watch->best = value;
-  watch->best_epoch = run->epoch;
-  return true;
-}
-
-static void watch_put(const Watch *watch, Json *map) {
-  json_put_number(map, "best", watch->best);
-  json_put_int(map, "best_epoch", watch->best_epoch);
-}
-
-static Err watch_get(Watch *watch, const Json *map, Fault *fault) {
-  if (json_find_number(map, "best", &watch->best) &&
-      json_find_int(map, "best_epoch", &watch->best_epoch))
-    return ERR_OK;
-  return fault_set(fault, ERR_DATA, "the best value of \"%s\" is missing",
-                   watch->monitor);
-}
-
 /* -- early stopping ---------------------------------------------------------------- */
-
-/* A variable of the net and its value after the best epoch; retained, held. */
-typedef struct Held {
-  Variable *variable;
-  Node *value; /* NULL: it had none yet */
-} Held;
 
 typedef struct EarlyStopping {
   Callback callback;
   Watch watch;
   int64_t patience;
   bool restore_best;
-  int n_held; /* as layer_state listed them */
-  Held *held;
+  HeldState held; /* after the best epoch */
 } EarlyStopping;
 
-static void drop_held(EarlyStopping *stop) {
-  must(stop->held || stop->n_held == 0);
-  for (int i = 0; i < stop->n_held; i++) {
-    node_drop(stop->held[i].value);
-    variable_release(stop->held[i].variable);
-  }
-  free(stop->held);
-  stop->held = NULL;
-  stop->n_held = 0;
-}
-
 static void early_stopping_deinit(Object *object) {
-  drop_held((EarlyStopping *)object);
+  held_drop(&((EarlyStopping *)object)->held);
 }
 
-/* Values are immutable: holding the nodes is a snapshot, nothing is copied. */
-static Err hold_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
-  StateList state;
-  Err err = layer_state(run->net, &state, fault);
-  if (err) return err;
-  drop_held(stop);
-  stop->held = calloc((size_t)state.n + 1, sizeof *stop->held);
-  if (!stop->held) err = fault_memory(fault, (size_t)state.n * sizeof *stop->held);
-  if (!err) stop->n_held = state.n;
-  must(stop->held || stop->n_held == 0);
-  for (int i = 0; i < stop->n_held; i++) {
-    Variable *v = state.v[i];
-    stop->held[i] = (Held){variable_retain(v),
-                           v->has_value ? node_hold(v->current) : NULL};
-  }
-  state_deinit(&state);
-  return err;
-}
-
-/* Also after a fault; what has joined the net since keeps what it has. */
+/* Also after a fault. */
 static Err restore_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
-  Err err = ERR_OK;
-  for (int i = 0; !err && i < stop->n_held; i++) {
-    Held *held = &stop->held[i];
-    if (held->value && variable_assign(run->graph, held->variable, held->value))
-      err = graph_ok(run->graph, fault);
-  }
+  Err err = held_put_back(&stop->held, run->graph, fault);
   if (!err) run->history->best_epoch = stop->watch.best_epoch;
   return err;
 }
@@ -143,7 +37,7 @@ static Err early_stopping_begin(void *self, FitRun *run, Fault *fault) {
 static Err early_stopping_epoch(void *self, FitRun *run, Fault *fault) {
   EarlyStopping *stop = self;
   if (watch_better(&stop->watch, run))
-    return stop->restore_best ? hold_state(stop, run, fault) : ERR_OK;
+    return stop->restore_best ? held_take(&stop->held, run->net, fault) : ERR_OK;
   if (run->epoch - stop->watch.best_epoch >= stop->patience) run->stop = true;
   return ERR_OK;
 }
@@ -152,58 +46,9 @@ static Err early_stopping_epoch(void *self, FitRun *run, Fault *fault) {
 static Err early_stopping_end(void *self, FitRun *run, Fault *fault) {
   EarlyStopping *stop = self;
   Err err = ERR_OK;
-  if (stop->held && stop->watch.best_epoch != run->epoch)
+  if (stop->held.v && stop->watch.best_epoch != run->epoch)
     err = restore_state(stop, run, fault);
-  drop_held(stop);
-  return err;
-}
-
-/* NULL: it joined the net after the best epoch. `i`: where it is in a net that
- * stayed. */
-static Held *held_of(const EarlyStopping *stop, const Variable *v, int i) {
-  if (i < stop->n_held && stop->held[i].variable == v) return &stop->held[i];
-  for (i = 0; i < stop->n_held; i++)
-    if (stop->held[i].variable == v) return &stop->held[i];
-  return NULL;
-}
-
-/* The best weights are named as in the net. */
-static Err save_held(const EarlyStopping *stop, const FitRun *run, Checkpoint *c,
-                     const char *part, Fault *fault) {
-  StateList state;
-  Err err = layer_state(run->net, &state, fault);
-  for (int i = 0; !err && i < state.n; i++) {
-    const Held *held = held_of(stop, state.v[i], i);
-    if (!held || !held->value) continue;
-    Tensor *value = graph_value(run->graph, held->value);
-    err = value ? checkpoint_add(c, part, state.name[i], value, fault)
-                : graph_ok(run->graph, fault);
-  }
-  state_deinit(&state);
-  return err;
-}
-
-static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c,
-                     const char *part, Fault *fault) {
-  StateList state;
-  Graph *graph = run->graph;
-  int scope = graph_scope_begin(graph);
-  Err err = hold_state(stop, run, fault);
-  if (!err) err = layer_state(run->net, &state, fault);
-  for (int i = 0; !err && i < state.n; i++) {
-    Tensor *value = checkpoint_find(c, part, state.name[i]);
-    Node *node = value ? graph_const(graph, value) : NULL;
-    if (!node) {
-      err = graph->fault.code
-                ? graph_ok(graph, fault)
-                : fault_set(fault, ERR_DATA, "the best %s is missing", state.name[i]);
-      break;
-    }
-    node_drop(stop->held[i].value);
-    stop->held[i].value = node_hold(node);
-  }
-  state_deinit(&state);
-  graph_scope_end(graph, scope);
+  held_drop(&stop->held);
   return err;
 }
 
@@ -212,9 +57,9 @@ static Err early_stopping_save(void *self, const FitRun *run, Checkpoint *c,
   const EarlyStopping *stop = self;
   Json *map = json_map();
   watch_put(&stop->watch, map);
-  json_put_bool(map, "held", stop->held != NULL);
+  json_put_bool(map, "held", stop->held.v != NULL);
   json_put(c->state, part, map);
-  return stop->held ? save_held(stop, run, c, part, fault) : ERR_OK;
+  return stop->held.v ? held_save(&stop->held, run, c, part, fault) : ERR_OK;
 }
 
 static Err early_stopping_load(void *self, FitRun *run, const Checkpoint *c,
@@ -225,20 +70,11 @@ static Err early_stopping_load(void *self, FitRun *run, const Checkpoint *c,
   Err err = watch_get(&stop->watch, map, fault);
   if (!err && !json_find_bool(map, "held", &held))
     err = fault_set(fault, ERR_DATA, "early_stopping: what it remembers is missing");
-  return !err && held ? load_held(stop, run, c, part, fault) : err;
+  return !err && held ? held_load(&stop->held, run, c, part, "best", fault) : err;
 }
 
-#define MONITOR(type, default_)                                                        \
-  {.name = "monitor", .kind = OPT_TEXT, .offset = offsetof(type, watch.monitor),       \
-   .value = default_, .doc = "the column of the history that is watched"},             \
-  {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),           \
-   .value = "auto", .choices = mode_names,                                             \
-   .doc = "which way is better. auto: known from the name of a metric or a loss "      \
-          "(\"loss\", \"f1\"), or from the goal of a train.metric; any other column "  \
-          "needs \"min\" or \"max\""}
-
 static const Option early_stopping_options[] = {
-    MONITOR(EarlyStopping, "val_loss"),
+    WATCH_MONITOR(EarlyStopping, "val_loss"),
     {.name = "patience", .kind = OPT_INT, .offset = offsetof(EarlyStopping, patience),
      .value = "5", .position = 1, .lo = 1, .hi = 1e9,
      .doc = "epochs without a better value before the fit ends (Keras: 0)"},
@@ -319,7 +155,7 @@ static Err checkpoint_load_watch(void *self, FitRun *run, const Checkpoint *c,
 static const Option checkpoint_options[] = {
     {.name = "path", .kind = OPT_TEXT, .offset = offsetof(SaveNet, path), .position = 1,
      .alias = "filepath", .doc = "file to write; {epoch} becomes the epoch's number"},
-    MONITOR(SaveNet, "val_loss"),
+    WATCH_MONITOR(SaveNet, "val_loss"),
     {.name = "save_best_only", .kind = OPT_BOOL, .offset = offsetof(SaveNet, best_only),
      .value = "false", .doc = "write only when the monitored value is the best so far"},
     {0}};

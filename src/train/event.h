@@ -1,7 +1,8 @@
 /* event.h: what happens in a fit, and its listeners.
  *
  *   BEGIN ─► STARTED ─► [RESTORED] ─► epochs ─► TRAINED ─► test ─► TESTED ─► ENDED
- *   an epoch: EPOCH_BEGIN ─► BATCH_END ... ─► validation ─► EPOCH_END ─► EPOCH_DONE
+ *   an epoch: EPOCH_BEGIN ─► BATCH_END ... ─► EPOCH_TRAINED ─► validation ─► EPOCH_END
+ * ─► EPOCH_DONE
  *
  * Callbacks, probes, the progress line, the record and the keeper of checkpoints are
  * listeners: a table of functions, any of which may be NULL. They are called in the
@@ -25,6 +26,8 @@ typedef enum FitEvent {
                       done */
   FIT_EPOCH_BEGIN,
   FIT_BATCH_END,
+  FIT_EPOCH_TRAINED, /* all steps of the epoch are done, nothing is measured after them;
+                      told again where a fit goes on from a checkpoint of that */
   FIT_EPOCH_END,   /* the epoch's row of the history is made */
   FIT_EPOCH_DONE,  /* all listeners have had EPOCH_END */
   FIT_TRAINED,     /* no further step follows, perhaps because of the fault that is in
@@ -50,6 +53,7 @@ typedef struct FitRun {
   int64_t batch, n_batches;      /* batches done in this epoch, and in all of it */
   int64_t n_train, n_validation; /* rows */
   double loss;                   /* running mean of this epoch */
+  double batch_loss;             /* of the last step */
   double first_loss; /* of the fit's first step; NaN where a checkpoint was put back */
   double epoch_start_s; /* on the clock of clock_s */
   bool stop;            /* a listener asks to end after this epoch */

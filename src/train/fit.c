@@ -331,7 +331,7 @@ static Err take_batch(Work *w, const Tensor *loss, const Tensor *output,
   const Tensor *weight = NULL, *of_loss = NULL;
   Err err = counted(w, row_weight(w), mask, &w->counted_loss, &of_loss);
   if (err) return err;
-  w->batch_loss = array_get(&loss->a, 0);
+  w->run.batch_loss = array_get(&loss->a, 0);
   w->batch_weight = weight_total(of_loss, batch_rows(&w->batch));
   if (!output) return ERR_OK;
   err = counted(w, w->batch.weight, mask, &w->counted, &weight);
@@ -389,9 +389,9 @@ static Err train_batch(Work *w) {
   if (!err && !done) err = trace_batch(w, kept);
   if (!err && !w->remembered) err = fit_remember(w);
   if (err) return err;
-  if (!w->stepped) w->run.first_loss = w->batch_loss;
+  if (!w->stepped) w->run.first_loss = w->run.batch_loss;
   w->stepped = true;
-  w->sum += w->batch_loss * w->batch_weight;
+  w->sum += w->run.batch_loss * w->batch_weight;
   w->total += w->batch_weight;
   w->run.loss = w->sum / w->total;
   return ERR_OK;
@@ -484,6 +484,7 @@ static Err one_epoch(Work *w) {
   w->stage = FIT_IN_EPOCH;
   err = train_epoch(w);
   if (!err) err = finish_epoch(w);
+  if (!err) err = fit_tell(w, FIT_EPOCH_TRAINED);
   if (!err) err = measure_validation(w);
   if (err) return end_part(w, err);
   err = end_epoch(w);

@@ -34,9 +34,8 @@ typedef struct Work {
   Replay *replay;                 /* NULL: functions of the user run at every step */
   StepWatch watch;
   Probes probes;
-  Measures measures; /* the metrics over the rows of this epoch so far */
-  double batch_loss,
-      batch_weight;    /* the loss of the last batch, and what its rows count */
+  Measures measures;   /* the metrics over the rows of this epoch so far */
+  double batch_weight; /* what the rows of the last batch count */
   double sum;          /* the losses of the epoch so far, each times that weight */
   double total;        /* of those weights: without any, the rows */
   StepOutputs outputs; /* of the last traced step */

@@ -45,13 +45,16 @@ TEST(schedules) {
 
 /* -- every kind -------------------------------------------------------------------- */
 
-/* A schedule of the kind, whose required option at place 1 is `first`. */
+/* A schedule of the kind, whose required option at place 1 is `first`; one made of
+ * others has one part. */
 static Schedule *schedule_of(const Kind *kind, double first, double warmup) {
   fault = (Fault){0};
   Object *s = object_new(kind, &fault);
   assert_non_null(s);
   const Option *opt = option_at(kind, 1);
-  if (opt) assert_int_equal(give_number(s, opt, first, &fault), ERR_OK);
+  if (opt && opt->kind == OPT_OBJECTS)
+    assert_int_equal(option_set_text(s, opt, "constant", &fault), ERR_OK);
+  else if (opt) assert_int_equal(give_number(s, opt, first, &fault), ERR_OK);
   opt = option_find(kind, "warmup", NULL);
   if (opt && warmup > 0) assert_int_equal(give_number(s, opt, warmup, &fault), ERR_OK);
   return (Schedule *)s;

@@ -46,6 +46,22 @@ static const char adam[] =
     "  callbacks = { train.early_stopping { patience = 2 } } })\n"
     "show_net(net); show_history(h); show_draws(); result(net:summary())\n";
 
+/* The net has its own weights in steps and their average at the ends of epochs. */
+static const char averaged[] =
+    "for _, average in ipairs { train.ema { decay = 0.6, every = 2 },\n"
+    "  train.swa { start = 2, restore = true } } do\n"
+    "  local net = nn.Sequential { nn.Dense(6, { activation = 'relu' }), "
+    "nn.BatchNorm(),\n"
+    "    nn.Dense(3) }\n"
+    "  local h = train.fit(net, set, { loss = SCE, optimizer = optim.Adam { lr = 0.1,\n"
+    "    accumulate = 2, groups = { { '*.bias', lr = 0.2 } } }, epochs = 3,\n"
+    "    batch_size = 25, validation = 0.2, verbose = false, callbacks = { average,\n"
+    "    train.reduce_on_plateau { factor = 0.5, patience = 1, cooldown = 1 },\n"
+    "    train.early_stopping { patience = 3 } } })\n"
+    "  show_net(net); show_history(h)\n"
+    "end\n"
+    "show_draws()\n";
+
 static const char momentum[] =
     "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), "
     "nn.Dropout(0.2),\n"

@@ -1,0 +1,114 @@
+-- Averages of weights: what they are, who sees them, how a fit ends.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local x = tensor.randn(20, 3):eval()
+local y = x:matmul(tensor { { 1, 0 }, { -2, 1 }, { 0, 3 } }):eval()
+local set = data.set(x, y)
+
+local function net_of(norm)
+  tensor.seed(4)
+  local net = nn.Sequential { nn.Dense(5, { activation = "tanh" }), nn.norm(norm or "none"),
+    nn.Dense(2) }
+  return net:build { 3 }
+end
+
+local function values_of(net)
+  local all = {}
+  for name, t in pairs(net:state()) do all[name] = t:totable() end
+  return all
+end
+
+local function fit(net, options)
+  options.loss, options.verbose, options.shuffle = "mse", false, "none"
+  options.batch_size, options.epochs = 5, options.epochs or 3
+  options.optimizer = options.optimizer or optim.SGD { lr = 0.1, momentum = 0.9 }
+  return train.fit(net, set, options)
+end
+
+-- The same steps by hand: the weights after each, and what the average is.
+local function by_hand(share, per_epoch)
+  local net, average, n = net_of(), {}, 0
+  local step = train.step(function(a, b) return loss.mse(net(a), b) end, net,
+    optim.SGD { lr = 0.1, momentum = 0.9 })
+  for epoch = 1, 3 do
+    for a, b in set:batches(5, { shuffle = false }) do
+      step(a, b)
+      if not per_epoch then
+        n = n + 1
+        for name, t in pairs(net:state()) do
+          average[name] = n == 1 and t or (average[name] + (t - average[name]) * share(n)):eval()
+        end
+      end
+    end
+    if per_epoch and epoch >= 2 then
+      n = n + 1
+      for name, t in pairs(net:state()) do
+        average[name] = n == 1 and t or (average[name] + (t - average[name]) * share(n)):eval()
+      end
+    end
+  end
+  return average, net
+end
+
+local function are(net, wanted)
+  for name, t in pairs(net:state()) do
+    local off = (t - wanted[name]):abs():max():item()
+    check.yes(off <= 100 * check.eps, ("%s: off by %g"):format(name, off))
+  end
+end
+
+function tests.test_the_average_is_that_of_the_weights()
+  local ema, last = by_hand(function() return 0.25 end)
+  local net = net_of()
+  local seen
+  local h = fit(net, { callbacks = { train.ema(0.75),
+    function(info) seen = info.net:evaluate(set, { loss = "mse" }).loss end },
+    validation_data = set })
+  are(net, ema)
+  check.near(h.val_loss[3], net:evaluate(set, { loss = "mse" }).loss, 1e-6)
+  check.near(seen, h.val_loss[3], 1e-6, "callbacks see the average")
+  local kept = net_of()
+  local g = fit(kept, { callbacks = { train.ema { decay = 0.75, restore = true } },
+    validation_data = set })
+  are(kept, last:state())
+  check.equal(g.val_loss, h.val_loss)
+  check.equal(g.loss, h.loss, "steps are those without an average")
+  local swa = by_hand(function(n) return 1 / n end, true)
+  net = net_of()
+  fit(net, { callbacks = { train.swa(2) } })
+  are(net, swa)
+end
+
+-- The best weights are averages, too; before the first average nothing changes.
+function tests.test_with_early_stopping_and_norms()
+  local net = net_of "batch"
+  local h = fit(net, { callbacks = { train.ema(0.5),
+    train.early_stopping { monitor = "val_loss", patience = 2 } }, validation_data = set,
+    epochs = 12, optimizer = optim.SGD { lr = 0.05, momentum = 0.95 } })
+  local best = math.huge
+  for _, v in ipairs(h.val_loss) do best = math.min(best, v) end
+  check.near(net:evaluate(set, { loss = "mse" }).loss, best, 1e-6)
+  local late, plain = net_of(), net_of()
+  fit(late, { callbacks = { train.swa(9) } })
+  fit(plain, {})
+  check.equal(values_of(late), values_of(plain))
+  check.fails(function() fit(late, { callbacks = { train.swa(), train.ema() } }) end,
+    "one average")
+  check.fails(function() train.ema(1) end, "decay")
+  check.fails(function() train.swa(0) end, "start")
+end
+
+-- A fit that ends in an error keeps the weights that it had.
+function tests.test_after_an_error()
+  local net = net_of()
+  check.fails(function()
+    fit(net, { callbacks = { train.ema(0.5), function(info)
+      if info.epoch == 2 then error "enough" end
+    end } })
+  end, "enough")
+  for _, t in pairs(net:state()) do check.yes(t:abs():max():item() < 1e6) end
+end
+
+check.run(tests)
