@@ -76,7 +76,7 @@ static const Option summary_options[] = {
     {.name = "init", .kind = OPT_BOOL, .offset = offsetof(SummaryCall, init),
      .value = "false",
      .doc = "also say how each parameter got its initial value: rule, fan, gain, the "
-            "deviation that follows, and that which it has now"},
+            "deviation that follows, and that of the numbers drawn"},
     {0}};
 
 static const Kind summary_method = {

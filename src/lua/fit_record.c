@@ -148,6 +148,21 @@ static void add_weights(Session *s, const FitRun *run) {
   if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
 }
 
+/* How the net's parameters got their initial values, beside what else is known of the
+ * run. */
+static Err record_inits(Session *s, const FitRun *run, const char *prefix,
+                        Fault *fault) {
+  Trial *trial;
+  char key[64];
+  if (record_of(s, run, &trial, fault) || !trial) return fault->code;
+  Json *inits = layer_init_record(run->net, fault);
+  if (!inits) return fault->code;
+  snprintf(key, sizeof key, "%sinit", prefix);
+  if (json_count(inits)) json_put_shared(trial->meta, key, inits);
+  json_free(inits);
+  return ERR_OK;
+}
+
 /* Results: "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
 static Err record_end(void *self, FitRun *run, Fault *fault) {
   Session *s = self;
@@ -158,7 +173,8 @@ static Err record_end(void *self, FitRun *run, Fault *fault) {
   if (keeps_results(s, run)) put_values(run, s->record->results, prefix);
   if (s->in_trial) put_rows(run, s->record->rows, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
-  if (record_probes(s, run, &own)) fault_pass(fault, &own);
+  if (record_probes(s, run, &own) || record_inits(s, run, prefix, &own))
+    fault_pass(fault, &own);
   if (s->record->fit_number == run->number) close_own_record(s, run, fault);
   return own.code;
 }

@@ -57,7 +57,8 @@ static Err scale_to_one(Graph *graph, Layer *net, Layer *layer, const Ports *in,
     if (variable_assign(graph, scaled, value)) break;
     (void)!graph_value(graph, scaled->current);
   }
-  return graph->fault.code;
+  if (graph->fault.code) return graph->fault.code;
+  return layer_note_value(graph, layer, 0, layer->var[0]->current, "lsuv");
 }
 
 Err layer_lsuv(Graph *graph, Layer *net, const Ports *in, const Lsuv *lsuv,

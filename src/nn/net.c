@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/utf8.h"
 #include "graph/ops.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -388,17 +389,39 @@ static Follows follows(const Layer *layer, const ActivationKind **out) {
                                                              : found;
 }
 
+static double deviation(const Array *a) {
+  int64_t n = shape_count(&a->shape);
+  double mean = 0, squares = 0;
+  for (int64_t i = 0; i < n; i++) mean += array_get(a, i);
+  mean /= (double)n;
+  for (int64_t i = 0; i < n; i++) {
+    double d = array_get(a, i) - mean;
+    squares += d * d;
+  }
+  return sqrt(squares / (double)n);
+}
+
+Err layer_note_value(Graph *graph, Layer *layer, int i, Node *value,
+                     const char *since) {
+  const Tensor *t = graph_value(graph, value);
+  if (!t || !layer->note) return graph->fault.code;
+  layer->note[i].std = deviation(&t->a);
+  layer->note[i].since = since;
+  return ERR_OK;
+}
+
 /* Keeps how the variable gets its value, for people. */
-static Err note_init(Layer *layer, int i, Init *init, const InitCall *call,
-                     Fault *fault) {
+static Err note_init(Graph *graph, Layer *layer, int i, Init *init,
+                     const InitCall *call, Node *value) {
   size_t n = (size_t)layer->n_vars;
   if (!layer->note) layer->note = calloc(n, sizeof *layer->note);
-  if (!layer->note) return fault_memory(fault, n * sizeof *layer->note);
-  object_release(layer->note[i].init);
-  layer->note[i] = (InitNote){object_retain(init), *call};
-  layer->note[i].call.shape = NULL;
-  layer->note[i].call.stream = NULL;
-  return ERR_OK;
+  if (!layer->note) return fault_memory(&graph->fault, n * sizeof *layer->note);
+  InitNote *note = &layer->note[i];
+  object_release(note->init);
+  *note = (InitNote){.init = object_retain(init), .call = *call};
+  note->call.shape = NULL;
+  note->call.stream = NULL;
+  return layer_note_value(graph, layer, i, value, NULL);
 }
 
 Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape,
@@ -417,8 +440,9 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
   InitCall call = {shape, fan_in, fan_out, stream, false, NULL};
   call.placed = follows(layer, &call.follows) != FOLLOWS_UNKNOWN;
   Node *value = init_make(graph, init, &call);
-  if (value && note_init(layer, i, init, &call, fault)) return fault->code;
-  if (!value || variable_assign(graph, v, value)) return graph_ok(graph, fault);
+  if (!value || note_init(graph, layer, i, init, &call, value) ||
+      variable_assign(graph, v, value))
+    return graph_ok(graph, fault);
   return ERR_OK;
 }
 

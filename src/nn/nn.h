@@ -23,6 +23,7 @@
 #ifndef NN_NN_H
 #define NN_NN_H
 
+#include "base/json.h"
 #include "base/record.h"
 #include "graph/graph.h"
 #include "nn/activation.h"
@@ -62,8 +63,10 @@ typedef struct NetNumber {
 
 /* How a variable got its initial value. */
 typedef struct InitNote {
-  Init *init;    /* retained; NULL: it got none */
-  InitCall call; /* of it, without shape and stream */
+  Init *init;        /* retained; NULL: it got none */
+  InitCall call;     /* of it, without shape and stream */
+  double std;        /* deviation of the elements that it got */
+  const char *since; /* what has replaced them: "lsuv"; NULL: nothing */
 } InitNote;
 
 struct Layer {
@@ -211,6 +214,9 @@ void layer_adopt(Layer *layer, Layer *child);
 void layer_adopt_activation(Layer *layer);
 /* The common part of every kind's deinit. */
 void layer_deinit(Object *object);
+/* The deviation of the value's elements into the variable's note. `since` as there. */
+Err layer_note_value(Graph *graph, Layer *layer, int i, Node *value,
+                     const char *since) WARN_UNUSED;
 /* At build: variable `i` gets `shape` and the values of `init`, drawn from the stream
  * ("init", "net<k>/<layer>.<variable>"). */
 Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape,
@@ -330,9 +336,13 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen,
 
 /* Table of layer, output shape, parameters, trainable; totals; with a loss: which form
  * of the cross-entropy it takes (loss may be NULL); `init`: how each variable got its
- * initial value, and the deviation that it has now. */
+ * initial value, and the deviation that this has. */
 Err layer_summary(Graph *graph, Layer *net, const Loss *loss, bool init, Text *out,
                   Fault *fault) WARN_UNUSED;
+
+/* A list of maps, one for each parameter whose initial value was drawn: variable, rule,
+ * fan, gain, std (of the rule), drawn (the elements' own). NULL and a fault. */
+Json *layer_init_record(Layer *net, Fault *fault);
 
 /* Layer-sequential unit variance: see init_lsuv.c. Builds the net for the batch. */
 typedef struct Lsuv {

@@ -98,21 +98,6 @@ static Err add_form(Graph *graph, Layer *net, const Loss *loss, Text *out,
 
 /* -- initial values ---------------------------------------------------------------- */
 
-/* The deviation of a variable's elements as they are now; NaN: a fault. */
-static double deviation_of(Graph *graph, const Variable *v) {
-  const Tensor *t = graph_value(graph, v->current);
-  if (!t) return NAN;
-  int64_t n = tensor_count(t);
-  double mean = 0, squares = 0;
-  for (int64_t i = 0; i < n; i++) mean += array_get(&t->a, i);
-  mean /= (double)n;
-  for (int64_t i = 0; i < n; i++) {
-    double d = array_get(&t->a, i) - mean;
-    squares += d * d;
-  }
-  return sqrt(squares / (double)n);
-}
-
 /* A number in six places, blank where there is none. */
 static const char *short_number(char buffer[32], double value) {
   if (isnan(value)) return "";
@@ -120,31 +105,69 @@ static const char *short_number(char buffer[32], double value) {
   return buffer;
 }
 
-/* "auto: he_normal" */
-static void add_init_row(Graph *graph, const Layer *layer, int i, Text *out) {
-  const InitNote *note = &layer->note[i];
-  const Variable *v = layer->var[i];
-  InitCall call = note->call;
-  call.shape = &v->current->shape;
-  InitRule rule = init_rule(note->init, &call);
+/* "auto: he_normal"; one that was replaced since "lsuv". */
+static void init_name(const InitNote *note, const InitRule *rule, char *out,
+                      size_t n_bytes) {
   const char *given = note->init->object.kind->name;
-  char name[96], fan[64], number[4][32];
-  bool chosen = strcmp(given, rule.name) != 0;
-  snprintf(name, sizeof name, "%s%s%s", chosen ? given : "", chosen ? ": " : "",
-           rule.name);
-  snprintf(fan, sizeof fan, "%s%s%s", rule.mode ? rule.mode : "", rule.mode ? " " : "",
-           short_number(number[0], rule.fan));
-  text_addf(out, "%-26s %-22s %-14s %8s %10s %10s\n", v->name, name, fan,
-            short_number(number[1], rule.gain), short_number(number[2], rule.std),
-            short_number(number[3], deviation_of(graph, v)));
+  bool chosen = strcmp(given, rule->name) != 0;
+  if (note->since) snprintf(out, n_bytes, "%s", note->since);
+  else
+    snprintf(out, n_bytes, "%s%s%s", chosen ? given : "", chosen ? ": " : "",
+             rule->name);
 }
 
-static void add_inits(Graph *graph, const LayerList *list, Text *out) {
+static InitRule rule_of(const Layer *layer, int i) {
+  InitCall call = layer->note[i].call;
+  call.shape = &layer->var[i]->current->shape;
+  InitRule rule = init_rule(layer->note[i].init, &call);
+  if (layer->note[i].since)
+    rule = (InitRule){.name = rule.name, .fan = NAN, .gain = NAN, .std = NAN};
+  return rule;
+}
+
+static void add_init_row(const Layer *layer, int i, Text *out) {
+  const InitNote *note = &layer->note[i];
+  InitRule rule = rule_of(layer, i);
+  char name[96], fan[64], number[4][32];
+  init_name(note, &rule, name, sizeof name);
+  snprintf(fan, sizeof fan, "%s%s%s", rule.mode ? rule.mode : "", rule.mode ? " " : "",
+           short_number(number[0], rule.fan));
+  text_addf(out, "%-26s %-22s %-14s %8s %10s %10s\n", layer->var[i]->name, name, fan,
+            short_number(number[1], rule.gain), short_number(number[2], rule.std),
+            short_number(number[3], note->std));
+}
+
+static bool has_note(const Layer *layer, int i) {
+  return layer->note && layer->note[i].init && layer->var[i]->has_value;
+}
+
+static void add_inits(const LayerList *list, Text *out) {
   text_addf(out, "\n%-26s %-22s %-14s %8s %10s %10s\n", "Initial value", "Rule", "Fan",
-            "Gain", "Deviation", "is now");
+            "Gain", "Deviation", "Drawn");
   for (int k = 0; k < list->n; k++)
-    for (int i = 0; list->v[k]->note && i < list->v[k]->n_vars; i++)
-      if (list->v[k]->note[i].init) add_init_row(graph, list->v[k], i, out);
+    for (int i = 0; i < list->v[k]->n_vars; i++)
+      if (has_note(list->v[k], i)) add_init_row(list->v[k], i, out);
+}
+
+Json *layer_init_record(Layer *net, Fault *fault) {
+  LayerList list;
+  if (layer_list(net, &list, fault)) return NULL;
+  Json *out = json_list();
+  for (int k = 0; k < list.n; k++)
+    for (int i = 0; i < list.v[k]->n_vars; i++) {
+      const Layer *layer = list.v[k];
+      if (!has_note(layer, i)) continue;
+      InitRule rule = rule_of(layer, i);
+      char name[96];
+      if (rule.std == 0) continue; /* nothing was drawn */
+      init_name(&layer->note[i], &rule, name, sizeof name);
+      json_push(out, json_mapf("variable %s rule %s mode %s fan %g gain %g std %g "
+                               "drawn %g",
+                               layer->var[i]->name, name, rule.mode, rule.fan,
+                               rule.gain, rule.std, layer->note[i].std));
+    }
+  free(list.v);
+  return out;
 }
 
 Err layer_summary(Graph *graph, Layer *net, const Loss *loss, bool init, Text *out,
@@ -158,9 +181,8 @@ Err layer_summary(Graph *graph, Layer *net, const Loss *loss, bool init, Text *o
   add_rows(&list, out);
   text_addf(out, "total: %lld parameters, %lld trainable\n", (long long)total.all,
             (long long)total.trained);
-  if (init) add_inits(graph, &list, out);
+  if (init) add_inits(&list, out);
   free(list.v);
-  if (graph_ok(graph, fault)) return fault->code;
   if (!layer_built(net)) {
     text_add(out, "not built yet: sizes follow at first use, or by net:build(shape)\n");
     return ERR_OK;

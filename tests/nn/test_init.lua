@@ -116,11 +116,36 @@ function tests.test_the_rule_is_shown()
   net:build { 10 }
   local text = net:summary { init = true }
   local sd = ("%.4g"):format(2 * (2 / 20) ^ .5)
+  local drawn_sd = ("%.4g"):format(net[1].weight:var():item() ^ .5)
+  check.equal(text:match "dense_1.weight.- (%S+)\n", drawn_sd)
   check.yes(text:find("dense_1.weight +he_normal +fan_out 20 +2.828 +" .. sd) ~= nil, text)
   check.yes(text:find "dense_1.bias +zeros +0 +0\n" ~= nil, text)
   check.yes(text:find "batch_norm_1.running_var +constant +0 +0" ~= nil, text)
   check.equal(net:summary():find("Initial value", 1, true), nil)
+  check.yes(init.lsuv(net, tensor.randn(9, 10)):summary { init = true }
+    :find "dense_1.weight +lsuv +[%d.]+\n" ~= nil)
   check.yes(net:summary("mse", { init = true }):find "loss mse" ~= nil)
+end
+
+-- Of each fit, with the run: what was drawn, not what it became.
+function tests.test_records_keep_the_rules()
+  local path = check.file("kept.lua", [[
+    local set = data.set(tensor.randn(20, 3), tensor.randn(20, 2))
+    for _ = 1, 2 do
+      local net = nn.Sequential { nn.Dense(5, { activation = "relu", init = "auto" }), nn.Dense(2) }
+      train.fit(net, set, { loss = "mse", epochs = 1, verbose = false })
+    end
+  ]])
+  local _, said, status = check.runner { path }
+  check.equal(status, 0, said)
+  local directory = check.temp .. "/" .. said:match "record: (%S+)"
+  local meta = check.read(directory .. "/meta.json"):gsub("%s+", " ")
+  local rule = '{ "variable": "dense_1.weight", "rule": "auto: he_normal", "mode": "fan_in", '
+    .. '"fan": 3.0, "gain": 1.41421356'
+  check.yes(meta:find('"init": [ ' .. rule, 1, true) ~= nil, meta)
+  check.yes(meta:find('"fit2.init": [ ' .. rule, 1, true) ~= nil, meta)
+  check.yes(meta:find('"variable": "dense_2.weight", "rule": "glorot_uniform"', 1, true) ~= nil)
+  check.equal(meta:find "dense_1.bias", nil)
 end
 
 -- Depth 20, narrow and wide, with any activation: variances 1 within the tolerance.
