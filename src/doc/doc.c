@@ -6,30 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-const DocWriter doc_writers[] = {
-    {"text", doc_write_text}, /* lines for a terminal */
-    {"md", doc_write_md},
-    {"html", doc_write_html},
-    {"latex", doc_write_latex},
-    {"csv", doc_write_csv}, /* the tables alone */
-    {"json", doc_write_json},
-    {NULL, NULL}};
+#define DOC_WRITER(name) extern const DocWriter doc_writer_##name;
+#include "doc/writers.def"
+#undef DOC_WRITER
+
+const DocWriter *const doc_writers[] = {
+#define DOC_WRITER(name) &doc_writer_##name,
+#include "doc/writers.def"
+#undef DOC_WRITER
+    NULL};
 
 const DocWriter *doc_writer_find(const char *name) {
-  for (const DocWriter *w = doc_writers; w->name; w++)
-    if (strcmp(w->name, name) == 0) return w;
+  for (const DocWriter *const *w = doc_writers; *w; w++)
+    if (strcmp((*w)->name, name) == 0) return *w;
   return NULL;
 }
 
 Err doc_writer_named(const char *name, const DocWriter **out, Fault *fault) {
-  const char *names[8], *nearest;
+  const char *names[16], *nearest;
   Text allowed = {0};
   int n = 0;
   *out = doc_writer_find(name);
   if (*out) return ERR_OK;
-  for (const DocWriter *w = doc_writers; w->name; w++) {
-    text_addf(&allowed, "%s%s", n ? ", " : "", w->name);
-    names[n++] = w->name;
+  for (const DocWriter *const *w = doc_writers; *w; w++) {
+    text_addf(&allowed, "%s%s", n ? ", " : "", (*w)->name);
+    must(n < 16);
+    names[n++] = (*w)->name;
   }
   nearest = text_nearest(name, names, n);
   fault_set(fault, ERR_USAGE, "--format %s: allowed: %s%s%s%s", name,
@@ -43,7 +45,8 @@ void doc_write(const Doc *doc, const DocWriter *writer, int width, Text *out) {
   out->failed |= doc->failed;
   for (const DocBlock *block = doc->first; block; block = block->next)
     out->failed |= block->text.failed || block->table.cells.failed;
-  (writer ? writer->write : doc_write_text)(doc, width, out);
+  if (!writer) writer = &doc_writer_text;
+  writer->write(writer, doc, width, out);
 }
 
 Err doc_print(Doc *doc, const DocWriter *writer, Fault *fault) {
@@ -141,7 +144,8 @@ static void add_words(DocKind kind, const char *text, int width, Text *out) {
 }
 
 /* Tables may be as wide as a file takes them, but sentences are read. */
-void doc_write_text(const Doc *doc, int width, Text *out) {
+static void write_text(const DocWriter *self, const Doc *doc, int width, Text *out) {
+  (void)self;
   size_t begin = out->n_bytes;
   bool apart = false;
   int columns = width < OUT_NO_LIMIT ? width : out_columns();
@@ -157,6 +161,8 @@ void doc_write_text(const Doc *doc, int width, Text *out) {
     else add_words(block->kind, block->text.data, columns, out);
   }
 }
+
+const DocWriter doc_writer_text = {"text", write_text, NULL};
 
 void doc_left_out(const Doc *doc, int width, Text *out) {
   for (const DocBlock *block = doc->first; block; block = block->next)

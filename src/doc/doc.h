@@ -71,17 +71,15 @@ void doc_left_out(const Doc *doc, int width, Text *out);
 
 #define DOC_FORMATS "text, md, html, latex, csv or json"
 
-/* Adds the blocks of the document that are not empty to `out`. */
-typedef void DocWrite(const Doc *doc, int width, Text *out);
-DocWrite doc_write_text, doc_write_md, doc_write_html, doc_write_latex, doc_write_csv,
-    doc_write_json;
-
-typedef struct DocWriter {
+typedef struct DocWriter DocWriter;
+struct DocWriter {
   const char *name;
-  DocWrite *write;
-} DocWriter;
+  /* Adds the blocks of the document that are not empty to `out`: see doc_write. */
+  void (*write)(const DocWriter *self, const Doc *doc, int width, Text *out);
+  const void *own; /* what else the function goes by; NULL: nothing */
+};
 
-extern const DocWriter doc_writers[]; /* ends with a name of NULL */
+extern const DocWriter *const doc_writers[]; /* of writers.def; ends with NULL */
 /* NULL: there is none of that name. */
 const DocWriter *doc_writer_find(const char *name);
 

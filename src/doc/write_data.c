@@ -29,15 +29,17 @@ static void csv_table(const Table *table, Text *out) {
 }
 
 /* An empty line is between two tables. */
-void doc_write_csv(const Doc *doc, int width, Text *out) {
+static void write_csv(const DocWriter *self, const Doc *doc, int width, Text *out) {
   size_t begin = out->n_bytes;
-  (void)width;
+  (void)self, (void)width;
   for (const DocBlock *block = doc->first; block; block = block->next) {
     if (block->kind != DOC_TABLE || doc_is_empty(block)) continue;
     if (out->n_bytes > begin) text_add(out, "\n");
     csv_table(&block->table, out);
   }
 }
+
+const DocWriter doc_writer_csv = {"csv", write_csv, NULL};
 
 static void push_cell(Json *row, TableKind kind, const char *cell) {
   char *end;
@@ -88,10 +90,10 @@ static Json *text_json(const DocBlock *block) {
   return map;
 }
 
-void doc_write_json(const Doc *doc, int width, Text *out) {
+static void write_json(const DocWriter *self, const Doc *doc, int width, Text *out) {
   Json *list = json_list();
   Fault fault = {0};
-  (void)width;
+  (void)self, (void)width;
   for (const DocBlock *block = doc->first; block; block = block->next)
     if (!doc_is_empty(block))
       json_push(list, block->kind == DOC_TABLE ? table_json(&block->table)
@@ -100,3 +102,5 @@ void doc_write_json(const Doc *doc, int width, Text *out) {
   text_add(out, "\n");
   json_free(list);
 }
+
+const DocWriter doc_writer_json = {"json", write_json, NULL};

@@ -141,8 +141,10 @@ static void write_block(const DocBlock *block, const Markup *markup, Text *out) 
   put(out, markup->block[block->kind].end);
 }
 
-static void write_markup(const Doc *doc, const Markup *markup, Text *out) {
+static void write_markup(const DocWriter *self, const Doc *doc, int width, Text *out) {
+  const Markup *markup = self->own;
   bool first = true, listing = false;
+  (void)width;
   for (const DocBlock *block = doc->first; block; block = block->next) {
     bool item = block->kind == DOC_ITEM;
     if (doc_is_empty(block)) continue;
@@ -160,23 +162,20 @@ static void write_markup(const Doc *doc, const Markup *markup, Text *out) {
 
 /* A line end would end a row, and so a bar in a cell. What might begin a span, or a
  * tag, is quoted. */
-void doc_write_md(const Doc *doc, int width, Text *out) {
-  static const char *const escapes[256] = {
-      ['\n'] = " ", ['\\'] = "\\\\", ['`'] = "\\`", ['*'] = "\\*", ['<'] = "\\<",
-      ['['] = "\\["};
-  static const char *const cell_escapes[256] = {
-      ['\n'] = " ", ['\\'] = "\\\\", ['`'] = "\\`", ['*'] = "\\*", ['<'] = "\\<",
-      ['|'] = "\\|"};
-  static const Markup md = {
-      .block = {[DOC_HEADING] = {"## ", "\n"}, [DOC_PARAGRAPH] = {"", "\n"},
-                [DOC_ITEM] = {"- ", "\n"}, [DOC_NOTE] = {"", "\n"}},
-      .code = {"`", "`"}, .strong = {"**", "**"},
-      .end_titles = {"|", "---|", "---:|", "\n"},
-      .row = {"| ", " |\n"}, .between = " | ",
-      .escapes = escapes, .cell_escapes = cell_escapes};
-  (void)width;
-  write_markup(doc, &md, out);
-}
+static const char *const md_escapes[256] = {
+    ['\n'] = " ", ['\\'] = "\\\\", ['`'] = "\\`", ['*'] = "\\*", ['<'] = "\\<",
+    ['['] = "\\["};
+static const char *const md_cell_escapes[256] = {
+    ['\n'] = " ", ['\\'] = "\\\\", ['`'] = "\\`", ['*'] = "\\*", ['<'] = "\\<",
+    ['|'] = "\\|"};
+static const Markup md = {
+    .block = {[DOC_HEADING] = {"## ", "\n"}, [DOC_PARAGRAPH] = {"", "\n"},
+              [DOC_ITEM] = {"- ", "\n"}, [DOC_NOTE] = {"", "\n"}},
+    .code = {"`", "`"}, .strong = {"**", "**"},
+    .end_titles = {"|", "---|", "---:|", "\n"},
+    .row = {"| ", " |\n"}, .between = " | ",
+    .escapes = md_escapes, .cell_escapes = md_cell_escapes};
+const DocWriter doc_writer_md = {"md", write_markup, &md};
 
 /* -- HTML -------------------------------------------------------------------------- */
 
@@ -197,42 +196,37 @@ static void html_interval(Text *out, TableScale scale, const char *cell) {
             middle, HEIGHT / 2);
 }
 
-void doc_write_html(const Doc *doc, int width, Text *out) {
-  static const char *const escapes[256] = {
-      ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;"};
-  static const Markup html = {
-      .block = {[DOC_HEADING] = {"<h2>", "</h2>\n"},
-                [DOC_PARAGRAPH] = {"<p>", "</p>\n"},
-                [DOC_ITEM] = {"<li>", "</li>\n"}, [DOC_NOTE] = {"<p>", "</p>\n"}},
-      .list = {"<ul>\n", "</ul>\n"}, .code = {"<code>", "</code>"},
-      .strong = {"<strong>", "</strong>"}, .row = {"<tr>", "</tr>\n"},
-      .title = {"<th>", "</th>"}, .cell = {"<td>", "</td>"},
-      .title_of_numbers = {"<th style=\"text-align:right\">", "</th>"},
-      .number = {"<td style=\"text-align:right\">", "</td>"},
-      .begin_table = {.begin = "<table>\n"}, .end_table = "</table>\n",
-      .escapes = escapes, .add_interval = html_interval};
-  (void)width;
-  write_markup(doc, &html, out);
-}
+static const char *const html_escapes[256] = {
+    ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;"};
+static const Markup html = {
+    .block = {[DOC_HEADING] = {"<h2>", "</h2>\n"},
+              [DOC_PARAGRAPH] = {"<p>", "</p>\n"},
+              [DOC_ITEM] = {"<li>", "</li>\n"}, [DOC_NOTE] = {"<p>", "</p>\n"}},
+    .list = {"<ul>\n", "</ul>\n"}, .code = {"<code>", "</code>"},
+    .strong = {"<strong>", "</strong>"}, .row = {"<tr>", "</tr>\n"},
+    .title = {"<th>", "</th>"}, .cell = {"<td>", "</td>"},
+    .title_of_numbers = {"<th style=\"text-align:right\">", "</th>"},
+    .number = {"<td style=\"text-align:right\">", "</td>"},
+    .begin_table = {.begin = "<table>\n"}, .end_table = "</table>\n",
+    .escapes = html_escapes, .add_interval = html_interval};
+const DocWriter doc_writer_html = {"html", write_markup, &html};
 
 /* -- LaTeX ------------------------------------------------------------------------- */
 
 /* The characters that mean something to LaTeX; a bracket behind \\ would begin an
  * option. */
-void doc_write_latex(const Doc *doc, int width, Text *out) {
-  static const char *const escapes[256] = {
-      ['\n'] = " ", ['\\'] = "\\textbackslash{}", ['~'] = "\\textasciitilde{}",
-      ['^'] = "\\textasciicircum{}", ['['] = "{[}", ['<'] = "\\textless{}",
-      ['>'] = "\\textgreater{}", ['&'] = "\\&", ['%'] = "\\%", ['$'] = "\\$",
-      ['#'] = "\\#", ['_'] = "\\_", ['{'] = "\\{", ['}'] = "\\}"};
-  static const Markup latex = {
-      .block = {[DOC_HEADING] = {"\\subsection*{", "}\n"}, [DOC_PARAGRAPH] = {"", "\n"},
-                [DOC_ITEM] = {"\\item ", "\n"}, [DOC_NOTE] = {"", "\n"}},
-      .list = {"\\begin{itemize}\n", "\\end{itemize}\n"}, .code = {"\\texttt{", "}"},
-      .strong = {"\\textbf{", "}"}, .drawn = {"\\texttt{", "}"},
-      .begin_table = {"\\begin{tabular}{", "l", "r", "}\n\\hline\n"},
-      .end_titles = {.begin = "\\hline\n"}, .end_table = "\\hline\n\\end{tabular}\n",
-      .row = {"", " \\\\\n"}, .between = " & ", .escapes = escapes, .no_break = "~"};
-  (void)width;
-  write_markup(doc, &latex, out);
-}
+static const char *const latex_escapes[256] = {
+    ['\n'] = " ", ['\\'] = "\\textbackslash{}", ['~'] = "\\textasciitilde{}",
+    ['^'] = "\\textasciicircum{}", ['['] = "{[}", ['<'] = "\\textless{}",
+    ['>'] = "\\textgreater{}", ['&'] = "\\&", ['%'] = "\\%", ['$'] = "\\$",
+    ['#'] = "\\#", ['_'] = "\\_", ['{'] = "\\{", ['}'] = "\\}"};
+static const Markup latex = {
+    .block = {[DOC_HEADING] = {"\\subsection*{", "}\n"}, [DOC_PARAGRAPH] = {"", "\n"},
+              [DOC_ITEM] = {"\\item ", "\n"}, [DOC_NOTE] = {"", "\n"}},
+    .list = {"\\begin{itemize}\n", "\\end{itemize}\n"}, .code = {"\\texttt{", "}"},
+    .strong = {"\\textbf{", "}"}, .drawn = {"\\texttt{", "}"},
+    .begin_table = {"\\begin{tabular}{", "l", "r", "}\n\\hline\n"},
+    .end_titles = {.begin = "\\hline\n"}, .end_table = "\\hline\n\\end{tabular}\n",
+    .row = {"", " \\\\\n"}, .between = " & ",
+    .escapes = latex_escapes, .no_break = "~"};
+const DocWriter doc_writer_latex = {"latex", write_markup, &latex};

@@ -163,6 +163,8 @@ TEST(an_empty_document_is_nothing) {
   for (int i = 0; i < 5; i++) check_written(&doc, writers[i], "");
   check_written(&doc, "json", "[]\n");
   assert_null(doc_writer_find("txt"));
+  for (const DocWriter *const *w = doc_writers; *w; w++)
+    assert_non_null(strstr(DOC_FORMATS, (*w)->name));
   doc_deinit(&doc);
 }
 
