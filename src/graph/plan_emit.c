@@ -122,41 +122,48 @@ static void connect_item(Compiler *c, int item) {
   }
 }
 
-/* The items of each job, and how many shares they have in its phases: returned. */
-static size_t fill_jobs(const Compiler *c) {
-  size_t n_shares = 0;
+static Err emit_jobs(Compiler *c) {
+  Plan *plan = c->plan;
+  plan->jobs = plan_alloc(c, ((size_t)plan->n_jobs + 1) * sizeof *plan->jobs);
+  if (!plan->jobs) return ERR_MEMORY;
   for (int item = 0; item < c->n_items; item++) {
-    PlanJob *job = &c->plan->jobs[c->item_job[item]];
-    const OpSplit *split = &c->plan->items[item].split;
+    PlanJob *job = &plan->jobs[c->item_job[item]];
+    const OpSplit *split = &plan->items[item].split;
     if (job->n_items == 0) job->first_item = item;
     job->watch = NOBODY;
     job->n_items++;
     if (split->n_phases > job->n_phases) job->n_phases = split->n_phases;
     job->work += split->work;
-    n_shares += (size_t)split->n_phases;
   }
-  return n_shares;
+  return ERR_OK;
 }
 
-/* The shares of the job's items in a phase, from `shares` on; returns their end. */
+static void add_share(PlanPhase *phase, PlanShare *shares, int item, int watch,
+                      int64_t n_blocks) {
+  shares[phase->n_shares++] = (PlanShare){phase->n_blocks, item, watch};
+  phase->n_blocks += n_blocks;
+}
+
+/* The shares in a phase of the job, from `shares` on; returns their end. */
 static PlanShare *fill_phase(const Plan *plan, const PlanJob *job, int p,
                              PlanShare *shares) {
   PlanPhase *phase = &job->phases[p];
   phase->shares = shares;
+  for (int w = p == 0 ? job->watch : NOBODY; w != NOBODY; w = plan->watches[w].next)
+    add_share(phase, shares, NOBODY, w, plan->watches[w].n_parts);
   for (int item = job->first_item; item < job->first_item + job->n_items; item++) {
     const OpSplit *split = &plan->items[item].split;
-    if (p >= split->n_phases) continue;
-    shares[phase->n_shares++] = (PlanShare){phase->n_blocks, item};
-    phase->n_blocks += split->n_blocks[p];
+    if (p < split->n_phases) add_share(phase, shares, item, NOBODY, split->n_blocks[p]);
   }
   return shares + phase->n_shares;
 }
 
-static Err emit_jobs(Compiler *c) {
+/* After plan_watch. */
+static Err emit_phases(Compiler *c) {
   Plan *plan = c->plan;
-  plan->jobs = plan_alloc(c, ((size_t)plan->n_jobs + 1) * sizeof *plan->jobs);
-  if (!plan->jobs) return ERR_MEMORY;
-  size_t n_shares = fill_jobs(c), n_phases = 0;
+  size_t n_shares = (size_t)plan->n_watches, n_phases = 0;
+  for (int item = 0; item < plan->n_items; item++)
+    n_shares += (size_t)plan->items[item].split.n_phases;
   for (int j = 0; j < plan->n_jobs; j++) n_phases += (size_t)plan->jobs[j].n_phases;
   PlanShare *shares = plan_alloc(c, (n_shares + 1) * sizeof *shares);
   PlanPhase *phases = plan_alloc(c, (n_phases + 1) * sizeof *phases);
@@ -274,7 +281,7 @@ Err emit_pointers(Compiler *c) {
     if (plan_find_expression(c, item)) return c->graph->fault.code;
   }
   if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) ||
-      emit_fixes(c))
+      emit_phases(c) || emit_fixes(c))
     return c->graph->fault.code;
   return ERR_OK;
 }

@@ -50,16 +50,17 @@ typedef struct PlanItem {
   size_t scratch; /* offset in the arena */
 } PlanItem;
 
-/* The blocks of an item in a phase of its job, from number `first` on. */
+/* The blocks of an item in a phase of its job, or of what is measured beside them, from
+ * number `first` on. */
 typedef struct PlanShare {
   int64_t first;
-  int item;
+  int item, watch; /* -1: the other */
 } PlanShare;
 
 /* A phase of a job: the blocks of all items that have it, one after the other, are one
- * parallel loop. */
+ * parallel loop; in the first phase what is measured beside them comes before. */
 typedef struct PlanPhase {
-  const PlanShare *shares; /* in the order of the items */
+  const PlanShare *shares; /* those of items in the order of these */
   int n_shares;
   int64_t n_blocks;
 } PlanPhase;
@@ -69,8 +70,7 @@ typedef struct PlanJob {
   int first_item, n_items, n_phases;
   PlanPhase *phases;
   int64_t work;
-  int watch;          /* first of those measured beside its first phase; -1: none */
-  int64_t n_measured; /* blocks of all of them */
+  int watch; /* first of those measured beside its first phase; -1: none */
 } PlanJob;
 
 /* A pointer of a call, and where it comes from. */
@@ -172,8 +172,8 @@ struct Plan {
   Text passes; /* what each pass found; only where graph->dump is set */
 };
 
-/* Measures block `block` of what is measured beside the job. */
-void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block);
+/* Measures block `block` of a watch. */
+void plan_measure(const Plan *plan, int watch, int64_t block);
 
 /* Elements first .. first + n - 1 of it. */
 void plan_run_expression(const PlanExpression *e, int64_t first, int64_t n);

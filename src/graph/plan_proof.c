@@ -85,7 +85,6 @@ static void measure_in(Watching *w, int index, int job_index) {
   watch->job = job_index;
   watch->next = job->watch;
   job->watch = index;
-  job->n_measured += watch->n_parts;
 }
 
 /* A factor of a product: what the run computes is measured where it is multiplied, for
@@ -345,10 +344,8 @@ static RealSpan span_of(const Array *a, int64_t n_elements, int64_t block) {
   return (RealSpan){(real *)a->data + at, least(n_elements - at, BLOCK)};
 }
 
-void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block) {
-  const PlanWatch *watch = &plan->watches[job->watch];
-  for (; block >= watch->n_parts; watch = &plan->watches[watch->next])
-    block -= watch->n_parts;
+void plan_measure(const Plan *plan, int index, int64_t block) {
+  const PlanWatch *watch = &plan->watches[index];
   RealSpan span = span_of(watch->array, watch->n_elements, block);
   plan->parts[watch->first_part + block] = measure(&span, 1);
 }

@@ -195,16 +195,14 @@ static const PlanShare *share_of_block(const PlanPhase *phase, int64_t block) {
 static void run_job_block(void *ctx, int64_t block) {
   const RunningJob *running = ctx;
   if (running->may_stop && interrupt_pending()) return;
-  int64_t n_measured = running->phase == 0 ? running->job->n_measured : 0;
-  if (block < n_measured) {
-    plan_measure_beside(running->plan, running->job, block);
+  const PlanShare *share = share_of_block(&running->job->phases[running->phase], block);
+  block -= share->first;
+  if (share->watch >= 0) {
+    plan_measure(running->plan, share->watch, block);
     return;
   }
-  block -= n_measured;
-  const PlanShare *share = share_of_block(&running->job->phases[running->phase], block);
   const PlanItem *item = &running->plan->items[share->item];
   const OpCall *call = item->members[0].call;
-  block -= share->first;
   if (item->is_group) run_group(item, block);
   else call->op->run(call, running->phase, block);
 }
@@ -263,8 +261,8 @@ static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job, int *
 static void run_job(Graph *graph, const Plan *plan, const PlanJob *job, bool may_stop) {
   for (int phase = 0; phase < job->n_phases; phase++) {
     RunningJob running = {plan, job, phase, may_stop};
-    int64_t n_blocks = job->phases[phase].n_blocks + (phase == 0 ? job->n_measured : 0);
-    par_for(&graph->par, n_blocks, job->work / job->n_phases, run_job_block, &running);
+    par_for(&graph->par, job->phases[phase].n_blocks, job->work / job->n_phases,
+            run_job_block, &running);
   }
 }
 

@@ -493,6 +493,7 @@ static int place_in_order(const OpArgs *a, int next, int top, int base, int n) {
 static void read_attrs(OpArgs *a, int next) {
   lua_State *L = a->L;
   int top = lua_gettop(L), n = count_attrs(a->op);
+  if (n == 0 && next > top) return;
   a->memory = top + 1;
   while (top >= next && lua_isnil(L, top)) top--;
   int options = next <= top && is_options(L, a->op, top) ? top-- : 0;
