@@ -90,7 +90,7 @@ static Conv conv_of(const Shape *x, const Shape *w, const Shape *y, const Attr *
   must(v.P > 0 && v.Q > 0);
   v.f = v.F / v.G;
   v.K = v.c * v.R * v.S;
-  v.T = least(most(TILE / v.K, 1), v.P * v.Q);
+  v.T = least(most(TILE / most(v.K, 1), 1), v.P * v.Q);
   v.n_tiles = divide_up(v.P * v.Q, v.T);
   v.n_parts = least(v.N * v.G, MAX_PARTS);
   return v;
@@ -347,9 +347,9 @@ static void conv2d_data_run(const OpCall *call, int phase, int64_t block) {
 
 /* -- conv2d_weight ----------------------------------------------------------------- */
 
-/* Parts of the examples of a group; all groups have as many. */
+/* Parts of the examples of a group, one at least; all groups have as many. */
 static int64_t example_parts(const Conv *v) {
-  return least(v->N, most(1, MAX_PARTS / v->G));
+  return most(1, least(v->N, MAX_PARTS / v->G));
 }
 
 /* Sums of a part, [f, K] in double, behind the memory of all parts. */
@@ -546,6 +546,8 @@ static const Sample conv2d_samples[] = {
     SAMPLE(DIMS(3, 4, 6, 5), DIMS(6, 2, 3, 3), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2)),
     SAMPLE(DIMS(1, 3, 1, 9), DIMS(3, 1, 1, 4), STEPS(1, 3, 0, 0, 2, 1, 1, 1, 3)),
     SAMPLE(DIMS(35, 1, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1)),
+    SAMPLE(DIMS(0, 1, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1)),
+    SAMPLE(DIMS(2, 0, 4, 4), DIMS(2, 0, 2, 2), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1)),
     SAMPLE(DIMS(1, 2, 12, 300), DIMS(2, 2, 3, 3),
            STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1)),
     SAMPLES_END};
@@ -556,6 +558,8 @@ static const Sample conv2d_data_samples[] = {
     SAMPLE(DIMS(35, 2, 4, 4), DIMS(2, 1, 2, 2), SIZED(1, 1, 0, 1, 0, 1, 1, 1, 1, 4, 4)),
     SAMPLE(DIMS(1, 2, 10, 300), DIMS(2, 2, 3, 3),
            SIZED(1, 1, 0, 0, 1, 1, 1, 1, 1, 12, 300)),
+    SAMPLE(DIMS(0, 2, 3, 3), DIMS(2, 1, 2, 2), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 4, 4)),
+    SAMPLE(DIMS(2, 2, 3, 3), DIMS(2, 0, 2, 2), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 4, 4)),
     SAMPLES_END};
 static const Sample conv2d_weight_samples[] = {
     SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
@@ -565,6 +569,8 @@ static const Sample conv2d_weight_samples[] = {
            SIZED(1, 1, 0, 1, 0, 1, 1, 1, 1, 2, 2)),
     SAMPLE(DIMS(1, 2, 10, 300), DIMS(1, 2, 12, 300),
            SIZED(1, 1, 0, 0, 1, 1, 1, 1, 1, 3, 3)),
+    SAMPLE(DIMS(0, 2, 3, 3), DIMS(0, 1, 4, 4), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 2, 2)),
+    SAMPLE(DIMS(2, 2, 3, 3), DIMS(2, 0, 4, 4), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 2, 2)),
     SAMPLES_END};
 
 #define CONV_SOURCE                                                                    \

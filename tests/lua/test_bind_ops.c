@@ -71,7 +71,7 @@ static const struct { const char *chunk, *want; } calls[] = {
     {"f({ 1 }, { one = { 2 } })",
      "words: \"one\" is given twice, in order and by name"},
     {"f(1, 2, 3, 4, .5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4)",
-     "words: too many arguments"}};
+     "words: too many arguments; help(tensor.words) says what it takes"}};
 
 TEST(lists_of_any_length_and_any_number_of_attributes_come_from_lua) {
   Session s = {.launch.runs = "runs"};
