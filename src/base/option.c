@@ -161,7 +161,7 @@ static bool is_absent(const Value *v) {
 bool option_left_out(const Object *o, const Option *opt) {
   Value value;
   const OptionType *type = option_type(opt);
-  if (type->textless || !type->quiet) return type->textless;
+  if (type->textless || !(type->quiet || opt->quiet)) return type->textless;
   option_get(o, opt, &value);
   return is_absent(&value);
 }

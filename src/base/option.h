@@ -67,6 +67,7 @@ typedef struct Option {
   int position;       /* 1, 2, ... : may be given as that argument */
   double lo, hi;      /* allowed range of numbers; both 0: any finite */
   bool open, open_hi; /* the lower, the upper end itself is not allowed */
+  bool quiet;         /* texts leave it out where it is absent */
   const char *const *choices; /* the words that are allowed, NULL-terminated; or NULL */
   const char *yes, *no;    /* OPT_CHOICE, OPT_INT: what true and false stand for (of an
                               integer it need not be in the range); or NULL */

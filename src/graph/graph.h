@@ -300,8 +300,10 @@ struct Variable {
   uint64_t bounded; /* ... as long as this is its version */
   Node *leaf;       /* the read of `version`, made once */
   /* public */
-  bool trainable; /* optimizers may change it */
-  bool frozen;    /* by net:freeze */
+  bool trainable;       /* optimizers may change it */
+  bool frozen;          /* by net:freeze */
+  struct Object *limit; /* retained: bounds what an update gives (nn/regular.h); or
+                           NULL */
   /* private */
   int n_reads;          /* nodes that read it: they keep the struct, not the value */
   int n_pending;        /* assignments since it last stood for a computed value */
@@ -321,6 +323,7 @@ Variable *
 variable_claim(Variable *v); /* the same for who trains it: it is loose no more */
 void variable_release(Variable *v);
 Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
+void variable_limit(Variable *v, struct Object *limit); /* NULL: none */
 
 /* What it stands for at this moment, as a leaf of the graph: later assignments do not
  * change it. A fault when it has no value yet ("build the net first"). */

@@ -2,6 +2,7 @@
  *
  * A node that reads a variable keeps the variable's struct, which keeps the node that
  * it stands for: so both are freed here. */
+#include "base/record.h"
 #include "graph/graph_private.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,7 @@ void node_drop_values(Node *node) {
 
 void variable_free_unused(Variable *v) {
   if (v->refs > 0 || v->n_reads > 0) return;
+  object_release(v->limit);
   free(v->name);
   free(v);
 }

@@ -5,6 +5,7 @@
  * the old node stays as it was for whoever holds it. So a pending expression keeps the
  * value that it had at its line, snapshots cost nothing, and an undo is a pointer put
  * back. */
+#include "base/record.h"
 #include "graph/graph_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,12 @@ void variable_release(Variable *v) {
   node_drop(current);
   v->n_reads--;
   variable_free_unused(v);
+}
+
+void variable_limit(Variable *v, struct Object *limit) {
+  if (limit) object_retain(limit);
+  object_release(v->limit);
+  v->limit = limit;
 }
 
 Err variable_rename(Variable *v, const char *name, Fault *fault) {

@@ -559,6 +559,9 @@ static int make_norm(lua_State *L) {
   return refuse_norm(L, name);
 }
 
+static const FamilyBinding regularizer_binding = {.family = &regularizer_family};
+static const FamilyBinding constraint_binding = {.family = &constraint_family};
+
 int open_nn(lua_State *L) {
   static const Function functions[] = {
       {"activation", make_activation, "nn.activation(name)",
@@ -571,6 +574,8 @@ int open_nn(lua_State *L) {
   lua_newtable(L);
   bind_register_family_as(L, &activation_binding, make_or_apply_activation);
   bind_register_family(L, &layer_binding);
+  bind_register_family(L, &regularizer_binding);
+  bind_register_family(L, &constraint_binding);
   reflect_set_functions(L, functions);
   return 1;
 }

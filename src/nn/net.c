@@ -315,12 +315,22 @@ static Err reserve_own(Layer *layer, Fault *fault) {
   return layer_reserve(layer, n, names, fault);
 }
 
+/* Asked again whenever an option is set. */
+static void bound_variable(Layer *layer, int i) {
+  Constraint *const limit[] = {layer->regular.weight_limit, layer->regular.bias_limit};
+  variable_limit(layer->var[i], i < 2 && limit[i] ? &limit[i]->object : NULL);
+}
+
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) {
-  if (layer_var(layer, i)) return ERR_OK;
+  if (layer_var(layer, i)) {
+    bound_variable(layer, i);
+    return ERR_OK;
+  }
   if (!layer->var && reserve_own(layer, fault)) return ERR_MEMORY;
   layer->var[i] = variable_new(NULL, fault);
   if (!layer->var[i]) return ERR_MEMORY;
   layer->var[i]->trainable = trainable;
+  bound_variable(layer, i);
   return ERR_OK;
 }
 
@@ -584,12 +594,30 @@ static Ports build_and_forward(Graph *graph, Layer *layer, const Ports *in) {
                    in->v[0].mask);
 }
 
+/* What the layer adds to the loss of a step: by its variables once in it, by each of
+ * its results. */
+static void penalize(Graph *graph, Layer *layer, Node *y) {
+  LayerRegular *r = &layer->regular;
+  const Regularizer *const own[] = {r->weight, r->bias};
+  double n = y->shape.rank ? (double)y->shape.dim[0] : 1;
+  if (r->activity) graph_penalize(graph, regularizer_penalty(graph, r->activity, y, n));
+  for (int i = 0; r->step != graph->step && i < 2; i++) {
+    Variable *v = own[i] ? layer_var(layer, i) : NULL;
+    if (!v) continue;
+    graph_penalize(graph,
+                   regularizer_penalty(graph, own[i], variable_read(graph, v), 1));
+  }
+  r->step = graph->step;
+}
+
 Ports layer_forward(Graph *graph, Layer *layer, const Ports *in) {
   if (in->n == 0 || graph->fault.code) return (Ports){0};
   const char *outer = graph->layer;
   if (!layer->label) layer->label = graph_intern(graph, layer->name);
   graph->layer = layer->label;
   Ports out = build_and_forward(graph, layer, in);
+  if (graph->training && graph->in_transaction && out.n)
+    penalize(graph, layer, out.v[0].x);
   graph->layer = outer;
   if (out.n == 0) return out;
   layer->input = in->v[0].x->shape;

@@ -30,7 +30,9 @@
 #include "nn/init.h"
 #include "nn/loss.h"
 #include "nn/metric.h"
+#include "nn/regular.h"
 #include "nn/optim.h"
+#include "nn/regular.h"
 
 typedef struct Layer Layer;
 typedef struct LayerKind LayerKind;
@@ -69,11 +71,19 @@ typedef struct InitNote {
   const char *since; /* what has replaced them: "lsuv"; NULL: nothing */
 } InitNote;
 
+/* What keeps small its first variable, the second, and its result; each may be NULL. */
+typedef struct LayerRegular {
+  Regularizer *weight, *bias, *activity;
+  Constraint *weight_limit, *bias_limit;
+  uint32_t step; /* private: in which the variables were penalized last */
+} LayerRegular;
+
 struct Layer {
   Object object;
   /* options of every layer: LAYER_OPTIONS */
-  char *given_name;    /* NULL: counted */
-  IntList input_shape; /* of one example; n 0: inferred at first use */
+  char *given_name;     /* NULL: counted */
+  IntList input_shape;  /* of one example; n 0: inferred at first use */
+  LayerRegular regular; /* of those with LINEAR_OPTIONS */
   /* read-only */
   char *name;        /* in the net that was asked last; NULL: none was */
   const char *label; /* the name, interned in the session; NULL: not yet */
@@ -179,7 +189,21 @@ static inline Variable *layer_var(const Layer *layer, int i) {
    .doc = "initial weight (PyTorch: uniform with deviation 1 / sqrt(3 inputs))"},      \
   {.name = "bias_init", .kind = OPT_OBJECT, .offset = offsetof(type, bias_init),       \
    .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
-   .doc = "initial bias"}
+   .doc = "initial bias"},                                                             \
+  LINEAR_REGULAR("weight_regularizer", regular.weight, &regularizer_family,            \
+                 "kernel_regularizer", "penalty on the weight, " IN_THE_LOSS),         \
+  LINEAR_REGULAR("bias_regularizer", regular.bias, &regularizer_family, NULL,          \
+                 "penalty on the bias, " IN_THE_LOSS),                                 \
+  LINEAR_REGULAR("activity_regularizer", regular.activity, &regularizer_family, NULL,  \
+                 "penalty on the result, per row, " IN_THE_LOSS),                      \
+  LINEAR_REGULAR("weight_constraint", regular.weight_limit, &constraint_family,        \
+                 "kernel_constraint", "bounds the weight after each update"),          \
+  LINEAR_REGULAR("bias_constraint", regular.bias_limit, &constraint_family, NULL,      \
+                 "bounds the bias after each update")
+#define LINEAR_REGULAR(name_, field, family_, alias_, text)                            \
+  {.name = name_, .kind = OPT_OBJECT, .offset = offsetof(Layer, field),                \
+   .family = family_, .value = "none", .alias = alias_, .quiet = true, .doc = text}
+#define IN_THE_LOSS "part of the loss of train.step and train.fit"
 
 /* The activation that layer `maker` does, by the name `word`: a layer may have
  * variables and draw, and change the shape. As an activation it is an object with that

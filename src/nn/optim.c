@@ -11,7 +11,9 @@
  * (train/step.c). */
 #include "nn/optim.h"
 #include "base/array.h"
+#include "base/hash.h"
 #include "graph/ops.h"
+#include "nn/regular.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -336,9 +338,29 @@ static Err numbers_new(OptimNumbers *out, const Optimizer *opt, int n, Fault *fa
   return ERR_OK;
 }
 
+/* Of the parameters that are bounded: which, and by what. */
+static uint64_t limits_of(Variable *const *params, int n) {
+  uint64_t hash = 0;
+  for (int i = 0; i < n; i++) {
+    const Object *limit = params[i]->limit;
+    if (!limit) continue;
+    hash = hash_word(hash_word(hash, (uint64_t)i + 1),
+                     (uint64_t)(uintptr_t)limit->kind);
+    for (const Option *o = limit->kind->options; o && o->name; o++) {
+      uint64_t word[8];
+      int n_words = option_words(limit, o, NULL);
+      must(n_words <= 8);
+      (void)option_words(limit, o, word);
+      for (int k = 0; k < n_words; k++) hash = hash_word(hash, word[k]);
+    }
+  }
+  return hash;
+}
+
 Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const *params,
                        int n, Fault *fault) {
   if (numbers_new(out, opt, n, fault)) return fault->code;
+  out->limits = limits_of(params, n);
   int hint = 0;
   for (int i = 0; out->n_each && i < n; i++) {
     const OptimSlots *slots = out->counted ? find_slots(opt, params[i], &hint) : NULL;
@@ -530,9 +552,10 @@ Node *optim_gradient(const OptimUpdate *u) {
 /* Everything about one parameter: what the rule sees, and what is around it. */
 typedef struct Around {
   OptimUpdate u;
-  Node **number;  /* those of every kind, then those of this one */
-  Node *w, **old; /* before the update; the slots, NULL where not wanted */
-  Node *gathered; /* gradients that wait, with this one; NULL: none do */
+  Node **number;       /* those of every kind, then those of this one */
+  Node *w, **old;      /* before the update; the slots, NULL where not wanted */
+  const Object *limit; /* of the parameter; NULL: none */
+  Node *gathered;      /* gradients that wait, with this one; NULL: none do */
 } Around;
 
 /* Gradients that wait for the update, with this step's, into *sum; returns their
@@ -571,6 +594,8 @@ static void run_rule(const Optimizer *opt, Around *a) {
   bool alone = !accumulates(opt) && !looks_back(opt);
   (kind->fused && alone ? kind->fused : kind->rule)(opt, &a->u);
   if (looks_back(opt)) look_back(opt, a, &a->u.slot[n_own + SLOW_SLOT]);
+  if (a->limit)
+    a->u.w = constraint_apply(a->u.graph, (const Constraint *)a->limit, a->u.w);
   if (!accumulates(opt)) return;
   wait(opt, a);
   a->u.slot[n_own + GATHERED_SLOT] = a->gathered;
@@ -647,7 +672,7 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
                       .lr = e.number[LR], .weight_decay = e.number[WEIGHT_DECAY],
                       .number = e.number + COMMON_NUMBERS, .slot = e.slot},
                 .number = e.number, .w = old, .old = e.old,
-                .gathered = e.gathered[i]};
+                .limit = params[i]->limit, .gathered = e.gathered[i]};
     slot = emit_one(opt, &a, slots + i * each, slot);
     w[i] = a.u.w;
   }
@@ -674,6 +699,7 @@ int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t 
   for (const Option *option = kind->options; option->name; option++)
     if (!is_number(opt, option))
       n += option_words(&opt->object, option, out ? out + n : NULL);
+  put(out, &n, numbers->limits);
   put(out, &n, (uint64_t)numbers->n_classes);
   for (int c = 0; opt->groups.n && c < numbers->n_classes; c++)
     put(out, &n, weight_decay_of(opt, numbers->group[c]) != 0);

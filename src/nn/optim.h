@@ -196,6 +196,7 @@ typedef struct OptimNumbers {
   int n_params, n_classes, n; /* n: of value and input */
   int n_shared, n_each;       /* of all parameters; of each class */
   bool counted;               /* classes differ by updates */
+  uint64_t limits;            /* which parameters are bounded, and by what; 0: none */
   int *class;                 /* of each parameter; from 0, as they first occur */
   double *count;              /* of each class: updates of a parameter, with this one */
   const OptimGroup **group;   /* of each class; NULL: none */

@@ -18,7 +18,8 @@
 /* Whose records' words the programs use; their functions are found by walking. */
 static const Family *const families[] = {
     &activation_family, &init_family, &layer_family, &loss_family, &metric_family,
-    &optim_family, &schedule_family, &callback_family, &probe_family, &fit_family,
+    &optim_family, &optim_group_family, &regularizer_family, &constraint_family,
+    &schedule_family, &callback_family, &probe_family, &fit_family,
     &dataset_family,
     &dataset_methods};
 

@@ -174,11 +174,13 @@ static void set_logits(Loss *loss, const char *value) {
 
 /* [N, C] outputs; targets of each loss. */
 static Node *make_target(const Loss *loss, const Shape *shape) {
-  bool labels = loss_targets(loss) == TARGETS_LABELS;
+  LossTargets targets = loss_targets(loss);
+  bool labels = targets == TARGETS_LABELS || targets == TARGETS_ALIKE;
   Tensor *t = labels ? tensor_new(NULL, DT_INT32, &SHAPE_OF(shape->dim[0]), &fault)
                      : sample_numbers(shape, 900, 0.1, 0.9);
+  int64_t n_labels = targets == TARGETS_ALIKE ? 3 : shape->dim[1]; /* rows are alike */
   for (int64_t i = 0; labels && i < shape->dim[0]; i++)
-    array_set(&t->a, i, (double)(1 + i % shape->dim[1]));
+    array_set(&t->a, i, (double)(1 + i % n_labels));
   Node *node = graph_const(&graph, t);
   tensor_release(t);
   return node;
@@ -247,7 +249,8 @@ TEST(every_loss) {
   const Shape shapes[] = {{2, {1, 2}}, {2, {5, 3}}, {2, {9, 17}}};
   for (int k = 0; loss_family.kinds[k]; k++) {
     Loss *loss = (Loss *)family_make(&loss_family, loss_family.kinds[k]->name, &fault);
-    for (int s = 0; s < MAX_SHAPES; s++)
+    for (int s = loss_kind(loss)->coupled ? 1 : 0; s < MAX_SHAPES;
+         s++) /* no pair in 0 */
       for (int form = AS_LOGITS; form < OUTPUT_FORMS; form++)
         for (int weighted = 0; weighted < 2; weighted++)
           check_loss(loss, &shapes[s], (OutputForm)form, weighted);
