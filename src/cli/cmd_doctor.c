@@ -289,10 +289,8 @@ static void print_finding(const char *name, const Finding *f) {
 }
 
 static Json *finding_json(const char *name, const Finding *f) {
-  Json *json = json_map();
-  json_put_text(json, "check", name);
-  json_put_text(json, "state", health_names[f->health]);
-  json_put_text(json, "detail", f->detail.data ? f->detail.data : "");
+  Json *json = json_mapf("check %s state %s detail %s", name, health_names[f->health],
+                         f->detail.data ? f->detail.data : "");
   if (f->advice.n_bytes) json_put_text(json, "advice", f->advice.data);
   return json;
 }

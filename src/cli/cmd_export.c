@@ -210,8 +210,7 @@ static Json *epoch_json(const EpochSink *sink, const Json *row, int fit,
   static const char *const shared[] = {"experiment", "id", "seed", "purpose", "state",
                                        "factors", "args"};
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
-    if (json_find(row, shared[i]))
-      json_put(epoch, shared[i], json_share(json_find(row, shared[i])));
+    json_put_shared(epoch, shared[i], json_find(row, shared[i]));
   json_put_int(epoch, "fit", fit);
   for (int c = 0; c < csv->n_columns; c++) {
     const char *key = csv_column(csv, c), *cell = csv_cell(csv, r, c);

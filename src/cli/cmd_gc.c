@@ -281,10 +281,9 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
       out_print("  %6lld  %s\n", (long long)parts[i].n,
                 parts[i].n == 1 ? parts[i].one : parts[i].many);
   }
-  json_put_int(answer, "kept", garbage->n_kept);
-  json_put_int(answer, "kept_of_others", garbage->n_others);
-  json_put_int(answer, "running", garbage->n_running);
-  json_put_int(answer, "bytes", garbage->n_bytes);
+  json_putf(answer, "kept %lld kept_of_others %lld running %lld bytes %lld",
+            (long long)garbage->n_kept, (long long)garbage->n_others,
+            (long long)garbage->n_running, (long long)garbage->n_bytes);
   if (call->json) return out_json(answer, fault);
   json_free(answer);
   out_print("%.1f MB\n", (double)garbage->n_bytes / 1e6);

@@ -78,11 +78,7 @@ static void add_if_there(Json *rows, const QueryCall *call, const char *experime
                          const char *between, const char *id) {
   Path path = path_of("%s/%s%s", experiment, between, id);
   if (!file_exists(path_of("%s/%s/.", call->runs, path.s).s)) return;
-  Json *row = json_map();
-  json_put_text(row, "experiment", experiment);
-  json_put_text(row, "id", id);
-  json_put_text(row, "path", path.s);
-  json_push(rows, row);
+  json_push(rows, json_mapf("experiment %s id %s path %s", experiment, id, path.s));
 }
 
 /* The directories of that whole id, found without the index. */
@@ -136,14 +132,6 @@ static Err find_trial(const QueryCall *call, const char *word, Json **out,
 
 /* -- metrics ----------------------------------------------------------------------- */
 
-static Json *number_json(double value) {
-  Json *holder = json_map();
-  json_put_number(holder, "v", value);
-  Json *number = json_share(json_find(holder, "v"));
-  json_free(holder);
-  return number;
-}
-
 /* First, last, least and greatest of a column. */
 static Json *summarize_column(const CsvTable *csv, int column) {
   Json *summary = json_map();
@@ -154,11 +142,11 @@ static Json *summarize_column(const CsvTable *csv, int column) {
     if (!(v <= hi)) hi = v;
   }
   json_put_text(summary, "column", csv_column(csv, column));
-  json_put(summary, "first", number_json(strtod(csv_cell(csv, 0, column), NULL)));
-  json_put(summary, "last",
-           number_json(strtod(csv_cell(csv, csv->n_rows - 1, column), NULL)));
-  json_put(summary, "min", number_json(lo));
-  json_put(summary, "max", number_json(hi));
+  json_put_number(summary, "first", strtod(csv_cell(csv, 0, column), NULL));
+  json_put_number(summary, "last",
+                  strtod(csv_cell(csv, csv->n_rows - 1, column), NULL));
+  json_put_number(summary, "min", lo);
+  json_put_number(summary, "max", hi);
   return summary;
 }
 
@@ -172,13 +160,11 @@ static Json *summarize_metrics(const char *directory) {
     CsvTable csv = {0};
     Path path = path_of("%s/%s", directory, names.v[i]);
     if (name_is_metrics(names.v[i]) && !csv_read(&csv, path.s, &ignored)) {
-      Json *file = json_map(), *columns = json_list();
-      json_put_text(file, "file", names.v[i]);
-      json_put_int(file, "rows", csv.n_rows);
+      Json *columns = json_list();
       for (int c = 0; csv.n_rows > 0 && c < csv.n_columns; c++)
         json_push(columns, summarize_column(&csv, c));
-      json_put(file, "columns", columns);
-      json_push(all, file);
+      json_push(all, json_mapf("file %s rows %lld columns %p", names.v[i],
+                               (long long)csv.n_rows, columns));
     }
     csv_deinit(&csv);
   }
@@ -305,16 +291,11 @@ static void trial_doc(const Json *trial, Doc *doc) {
   json_free(provenance);
 }
 
-static void share_into(Json *map, const char *key, Json *value) {
-  if (value) json_put(map, key, value);
-}
-
 /* Of a trial that is planned only: what it will run with. */
 static Json *planned_config(const Json *row) {
   static const char *const keys[] = {"seed", "factors", "args"};
   Json *config = json_map();
-  for (int i = 0; i < 3; i++)
-    share_into(config, keys[i], json_share(json_find(row, keys[i])));
+  for (int i = 0; i < 3; i++) json_put_shared(config, keys[i], json_find(row, keys[i]));
   return config;
 }
 
@@ -344,16 +325,15 @@ static Err read_trial(const QueryCall *call, const Json *row, Json **out,
     Json *trial = *out = json_map();
     Json *config = look_json(path.s, "config.json", &ignored);
     look_info(&look, &info);
-    json_put_text(trial, "experiment", json_text(row, "experiment"));
-    json_put_text(trial, "id", json_text(row, "id"));
-    json_put_text(trial, "path", path.s);
-    json_put_text(trial, "state", trial_state_name(info.state));
+    json_putf(trial, "experiment %s id %s path %s state %s",
+              json_text(row, "experiment"), json_text(row, "id"), path.s,
+              trial_state_name(info.state));
     if (info.message) json_put_text(trial, "message", info.message);
     json_put(trial, "logs", find_logs(path.s));
     json_put(trial, "config", config ? config : planned_config(row));
-    share_into(trial, "result", json_share(look.result));
+    json_put_shared(trial, "result", look.result);
     json_put(trial, "metrics", summarize_metrics(path.s));
-    share_into(trial, "meta", json_share(look.meta));
+    json_put_shared(trial, "meta", look.meta);
     trial_info_deinit(&info);
   }
   look_close(&look);
@@ -467,7 +447,7 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   json_put_text(experiment, "name", name);
   json_put_text(experiment, "path", path_of("%s/%s", call->runs, name).s);
   Err err = asking_read_plan(call->runs, name, &plan, fault);
-  share_into(experiment, "plan", plan);
+  if (plan) json_put(experiment, "plan", plan);
   if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   if (!err) json_put(experiment, "entries", entries);
   if (!err && call->json) return out_json(experiment, fault);

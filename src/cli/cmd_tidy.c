@@ -31,7 +31,7 @@ Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
     Json *answer = json_map();
     json_put_int(answer, done, tally->n_done);
     json_put_int(answer, "running", tally->n_running);
-    if (others) json_put(answer, "others", json_share((Json *)others));
+    json_put_shared(answer, "others", others);
     return out_json(answer, fault);
   }
   out_print("%s: %s\n", done, text_counted(tally->n_done, "trial").s);

@@ -58,12 +58,10 @@ TrialState trial_state_of(Err err) {
 }
 
 bool trial_state_parse(const char *name, TrialState *out) {
-  for (int i = 0; i < TRIAL_STATES; i++) {
-    if (strcmp(name, states[i].name) != 0) continue;
-    *out = (TrialState)i;
-    return true;
-  }
-  return false;
+  int i = 0;
+  while (i < TRIAL_STATES && strcmp(name, states[i].name) != 0) i++;
+  if (i < TRIAL_STATES) *out = (TrialState)i;
+  return i < TRIAL_STATES;
 }
 
 /* -- what is known ----------------------------------------------------------------- */

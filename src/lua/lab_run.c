@@ -114,12 +114,9 @@ static char *difference(void *ctx, const char *old, const char *now) {
 
 /* What every worker gets first, and every trial's meta. */
 static Json *make_hello(lua_State *L, const StudyBox *box) {
-  Json *hello = json_map(), *meta = json_map();
-  json_put_text(hello, "experiment", box->study.name);
-  json_put(meta, "files", json_share(box->hashes));
-  json_put(meta, "sources", part(L, "sources"));
-  json_put(hello, "meta", meta);
-  return hello;
+  Json *meta = json_mapf("files %p sources %p", json_share(box->hashes),
+                         part(L, "sources"));
+  return json_mapf("experiment %s meta %p", box->study.name, meta);
 }
 
 /* Two scripts that give their experiments one name take each other's place. */

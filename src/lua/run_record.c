@@ -37,16 +37,12 @@ void run_record_free(RunRecord *record) {
 }
 
 void run_record_describe(const Session *s, Json *meta) {
-  json_put_text(meta, "runner", RUNNER_VERSION);
-  json_put_int(meta, "numerics", NUMERICS);
-  json_put_text(meta, "lua", LUA_RELEASE);
-  json_put_text(meta, "blis", gemm_version());
-  json_put_text(meta, "blis_kernels", gemm_kernel_set());
-  json_put_text(meta, "simd", simd_name(simd_level()));
-  json_put_text(meta, "real", REAL_NAME);
+  json_putf(meta,
+            "runner %s numerics %d lua %s blis %s blis_kernels %s simd %s real %s",
+            RUNNER_VERSION, NUMERICS, LUA_RELEASE, gemm_version(), gemm_kernel_set(),
+            simd_name(simd_level()), REAL_NAME);
   json_put_text(meta, "flags", RUNNER_FLAGS);
-  json_put_int(meta, "threads", s->graph.par.threads);
-  json_put_text(meta, "script", s->launch.script);
+  json_putf(meta, "threads %d script %s", s->graph.par.threads, s->launch.script);
   char *path = s->launch.script ? script_path(s->launch.script) : NULL;
   if (path) json_put_text(meta, "script_path", path);
   free(path);

@@ -160,9 +160,8 @@ static const char *changed_file(WorkerState *w) {
 
 static bool reply(WorkerState *w, const Json *job, JobOutcome outcome,
                   const Fault *fault) {
-  Json *message = json_map();
-  json_put_int(message, "trial", json_int(job, "trial"));
-  json_put_text(message, "outcome", job_outcome_name(outcome));
+  Json *message = json_mapf("trial %lld outcome %s", (long long)json_int(job, "trial"),
+                            job_outcome_name(outcome));
   if (fault->code) json_put_text(message, "message", fault->text);
   bool sent = link_send(&w->link, message);
   json_free(message);
