@@ -18,20 +18,21 @@
 /* -- opening ----------------------------------------------------------------------- */
 
 /* The cell, and its trials: seed-major. */
-static Err open_cell(Study *s, int cell, const Json *seeds, Fault *fault) {
+static Err open_cell(Study *s, int number, const Json *seeds, Fault *fault) {
   const Json *fingerprints = json_find(s->plan, "fingerprints");
   const char *text;
   char hash[17];
-  s->configs[cell] = planned_config(s->plan,
-                                    json_item(json_find(s->plan, "cells"), cell));
-  if (!s->configs[cell]) return fault_memory(fault, sizeof(void *));
-  if (store_config_hash(s->configs[cell], hash, fault)) return fault->code;
+  StudyCell *cell = &s->cells[number];
+  cell->levels = json_item(json_find(s->plan, "cells"), number);
+  cell->config = planned_config(s->plan, cell->levels);
+  if (!cell->config) return fault_memory(fault, sizeof(void *));
+  if (store_config_hash(cell->config, hash, fault)) return fault->code;
   if (json_count(fingerprints) == s->n_cells &&
-      json_get_text(json_item(fingerprints, cell), &text))
-    snprintf(s->fingerprints[cell], HASH_TEXT, "%s", text);
+      json_get_text(json_item(fingerprints, number), &text))
+    snprintf(cell->fingerprint, HASH_TEXT, "%s", text);
   for (int64_t k = 0; k < json_count(seeds); k++) {
-    StudyTrial *t = &s->trials[k * s->n_cells + cell];
-    t->cell = cell;
+    StudyTrial *t = &s->trials[k * s->n_cells + number];
+    t->cell = number;
     json_get_int(json_item(seeds, k), &t->info.seed);
     store_trial_id(hash, t->info.seed, t->info.id);
   }
@@ -41,15 +42,11 @@ static Err open_cell(Study *s, int cell, const Json *seeds, Fault *fault) {
 static Err allocate(Study *s, const Json *seeds, Fault *fault) {
   s->n_cells = (int)json_count(json_find(s->plan, "cells"));
   s->n_trials = s->n_left = s->n_cells * json_count(seeds);
-  size_t n = (size_t)s->n_cells + 1;
-  s->configs = calloc(n, sizeof *s->configs);
-  s->fingerprints = calloc(n, sizeof *s->fingerprints);
-  s->cell_sum = calloc(n, sizeof *s->cell_sum);
-  s->cell_n = calloc(n, sizeof *s->cell_n);
+  s->cells = calloc((size_t)s->n_cells + 1, sizeof *s->cells);
   s->trials = calloc((size_t)s->n_trials + 1, sizeof *s->trials);
-  if (s->configs && s->fingerprints && s->cell_sum && s->cell_n && s->trials)
-    return ERR_OK;
-  return fault_memory(fault, (size_t)s->n_trials * sizeof *s->trials);
+  return s->cells && s->trials
+             ? ERR_OK
+             : fault_memory(fault, (size_t)s->n_trials * sizeof *s->trials);
 }
 
 /* A new plan goes on saying which code was kept. One on disk that cannot be read says
@@ -83,16 +80,13 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
 void study_close(Study *study) {
   for (int64_t i = 0; study->trials && i < study->n_trials; i++)
     trial_info_deinit(&study->trials[i].info);
-  for (int i = 0; study->configs && i < study->n_cells; i++)
-    json_free(study->configs[i]);
+  for (int i = 0; study->cells && i < study->n_cells; i++)
+    json_free(study->cells[i].config);
   if (study->stored) store_close(&study->store);
   json_free(study->plan);
   json_free(study->earlier);
   json_free(study->data);
-  free(study->configs);
-  free(study->fingerprints);
-  free(study->cell_sum);
-  free(study->cell_n);
+  free(study->cells);
   free(study->trials);
   *study = (Study){0};
 }
@@ -113,8 +107,8 @@ static void count(Study *s, const StudyTrial *t, int sign) {
   if (t->info.state != TRIAL_COMPLETE ||
       !json_find_number(t->info.values, s->report, &value))
     return;
-  s->cell_sum[t->cell] += sign * value;
-  s->cell_n[t->cell] += sign;
+  s->cells[t->cell].sum += sign * value;
+  s->cells[t->cell].n += sign;
 }
 
 static void set_state(Study *s, StudyTrial *t, TrialState state) {
@@ -140,7 +134,7 @@ bool study_is_asked_about(const StudyTrial *trial) {
 /* note_kept writes this. */
 static bool is_kept(const Study *s, const StudyTrial *t) {
   const Json *beside = json_find(json_find(s->plan, "kept_code"), t->info.fingerprint);
-  return json_find(beside, s->fingerprints[t->cell]) != NULL;
+  return json_find(beside, s->cells[t->cell].fingerprint) != NULL;
 }
 
 static void note_data(Study *s, StudyTrial *t) {
@@ -162,8 +156,8 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   trial_info_deinit(&t->info);
   t->info = *info;
   *info = (TrialInfo){0};
-  t->foreign = *t->info.fingerprint && *s->fingerprints[t->cell] &&
-               strcmp(t->info.fingerprint, s->fingerprints[t->cell]) != 0;
+  t->foreign = *t->info.fingerprint && *s->cells[t->cell].fingerprint &&
+               strcmp(t->info.fingerprint, s->cells[t->cell].fingerprint) != 0;
   t->kept = t->foreign && is_kept(s, t);
   t->other_data = false;
   if (study_is_published(t)) note_data(s, t);
@@ -270,7 +264,7 @@ static void add_difference(const Study *s, const StudyTrial *t, const Json *list
   Text old = {0};
   const char *now;
   if (read_listing(s, t->info.fingerprint, &old) &&
-      json_find_text(listings, s->fingerprints[t->cell], &now)) {
+      json_find_text(listings, s->cells[t->cell].fingerprint, &now)) {
     char *lines = difference(ctx, old.data, now);
     if (lines) text_addf(out, "%s\n", lines);
     free(lines);
@@ -305,7 +299,7 @@ static void note_kept(Study *s) {
     StudyTrial *t = &s->trials[i];
     if (!study_is_asked_about(t)) continue;
     Json *beside = map_in(kept, t->info.fingerprint);
-    json_put_text(beside, s->fingerprints[t->cell], now);
+    json_put_text(beside, s->cells[t->cell].fingerprint, now);
     json_put(kept, t->info.fingerprint, beside);
     t->kept = true;
   }
@@ -323,8 +317,8 @@ static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
     bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING, done;
     bool stays = choice != CODE_RERUN && study_is_done(t);
     if (!t->foreign || untouched || stays) continue;
-    err = store_reset_foreign(&s->store, t->info.id, s->fingerprints[t->cell], &done,
-                              fault);
+    err = store_reset_foreign(&s->store, t->info.id, s->cells[t->cell].fingerprint,
+                              &done, fault);
     if (!err) err = study_look_at(s, i, fault);
   }
   return err;
@@ -492,13 +486,14 @@ void study_left_text(const Study *study, bool tuning, Text *out) {
 int study_best(const Study *study, double *mean, int *n) {
   int best = -1;
   for (int i = 0; i < study->n_cells; i++) {
-    if (study->cell_n[i] == 0) continue;
-    double own = study->cell_sum[i] / study->cell_n[i];
+    const StudyCell *cell = &study->cells[i];
+    if (cell->n == 0) continue;
+    double own = cell->sum / cell->n;
     bool better = best < 0 || (study->larger_is_better ? own > *mean : own < *mean);
     if (!better) continue;
     best = i;
     *mean = own;
-    *n = study->cell_n[i];
+    *n = cell->n;
   }
   return best;
 }
@@ -518,7 +513,7 @@ static int count_factors(const Json *factors, const char *level) {
 }
 
 void study_cell_text(const Study *study, int cell, Text *out) {
-  study_levels_text(study, json_item(json_find(study->plan, "cells"), cell), out);
+  study_levels_text(study, study->cells[cell].levels, out);
 }
 
 void study_levels_text(const Study *study, const Json *levels, Text *out) {

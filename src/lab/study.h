@@ -35,6 +35,14 @@ typedef struct StudyTrial {
   int deaths;
 } StudyTrial;
 
+typedef struct StudyCell {
+  const Json *levels;          /* factor -> level; borrowed from the plan */
+  Json *config;                /* { factors, args } */
+  char fingerprint[HASH_TEXT]; /* of its code; "": the plan has none */
+  double sum;                  /* of `report` over its n complete trials */
+  int n;
+} StudyCell;
+
 typedef struct Study {
   /* read-only */
   Json *plan;
@@ -43,8 +51,7 @@ typedef struct Study {
   const char *name, *metric, *report; /* borrowed from the plan */
   bool larger_is_better;
   int n_cells;
-  Json **configs;                  /* one per cell: { factors, args } */
-  char (*fingerprints)[HASH_TEXT]; /* one per cell; "": the plan has none */
+  StudyCell *cells;
   int64_t n_trials;
   StudyTrial *trials;
   int64_t n_done;     /* complete or diverged */
@@ -53,9 +60,7 @@ typedef struct Study {
   int64_t n_found;    /* done before this study began */
   bool code_decided;  /* study_check_code was answered ... */
   bool keeps_foreign; /* ... so: whatever other code made stays */
-  double *cell_sum;   /* of `report` over the complete trials of a cell */
-  int *cell_n;
-  Json *earlier; /* the plan on disk when the study was opened; NULL: none */
+  Json *earlier;      /* the plan on disk when the study was opened; NULL: none */
   /* private */
   Json *data; /* name -> hash, of what trials read, of the trial that was looked at
                  first */

@@ -161,12 +161,12 @@ static Err start_worker(Pool *pool, Worker *w) {
 static void give(Pool *pool, Worker *w, int64_t trial) {
   Study *s = pool->study;
   const StudyTrial *t = &s->trials[trial];
-  const Json *config = s->configs[t->cell];
+  const StudyCell *cell = &s->cells[t->cell];
   Json *job = json_mapf("trial %lld id %s seed %lld tuning %hhd fingerprint %s",
                         (long long)trial, t->info.id, (long long)t->info.seed,
-                        pool->options->tuning, s->fingerprints[t->cell]);
-  json_put_shared(job, "config", config);
-  json_put_shared(job, "cell", json_find(config, "factors"));
+                        pool->options->tuning, cell->fingerprint);
+  json_put_shared(job, "config", cell->config);
+  json_put_shared(job, "cell", cell->levels);
   w->trial = trial;
   log_reader_follow(&w->reader, path_of("%s/%s", s->store.trials, t->info.id).s);
   link_send(&w->link, job);
@@ -279,11 +279,11 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
     study_progress_again(&pool->progress, s, trial, why);
     return ERR_OK;
   }
-  Err err = store_claim(&s->store, t->info.id, s->configs[t->cell], t->info.seed,
+  Err err = store_claim(&s->store, t->info.id, s->cells[t->cell].config, t->info.seed,
                         &claim, &claimed, pool->fault);
   if (err || !claimed) return err;
   TrialEnd end = {.state = TRIAL_FAILED, .message = why, .step = -1};
-  json_put_text(claim.meta, "fingerprint", s->fingerprints[t->cell]);
+  json_put_text(claim.meta, "fingerprint", s->cells[t->cell].fingerprint);
   claim.logless = true;
   err = trial_open(&claim, pool->fault);
   if (!err) err = store_publish(&claim, &end, &first, pool->fault);

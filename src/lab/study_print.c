@@ -144,7 +144,7 @@ static void add_cells(const Study *s, Doc *doc) {
   for (int i = 0; i < n_names; i++) table_column(table, names[i], TABLE_TEXT, 0);
   table_head(table, ">done|>failed|>to run", NULL);
   for (int cell = 0; cell < shown; cell++) {
-    const Json *levels = json_item(json_find(s->plan, "cells"), cell);
+    const Json *levels = s->cells[cell].levels;
     CellCount n = count_cell(s, cell);
     table_addf(table, "%d", cell + 1);
     for (int i = 0; i < n_names; i++)

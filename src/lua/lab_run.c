@@ -183,7 +183,7 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, t->info.seed);
   lua_setfield(L, -2, "seed");
-  push_json(L, json_item(json_find(here->study->plan, "cells"), t->cell));
+  push_json(L, here->study->cells[t->cell].levels);
   lua_setfield(L, -2, "cell");
   lua_pushboolean(L, here->tuning);
   lua_setfield(L, -2, "tuning");
@@ -209,7 +209,7 @@ static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, Trial *claim,
   Study *study = &box->study;
   HereTrial here = {study, &study->trials[i], box->tuning};
   TrialRun run = {.claim = claim, .meta = json_find(box->hello, "meta"),
-                  .fingerprint = study->fingerprints[here.trial->cell],
+                  .fingerprint = study->cells[here.trial->cell].fingerprint,
                   .body = call_trial,
                   .ctx = &here};
   double begin_s = clock_s();
@@ -243,7 +243,7 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, ShownLines *shown,
   LogReader reader = {0};
   bool claimed = false;
   if (!study->stored) return run_claimed(L, box, i, NULL, fault);
-  if (store_claim(&study->store, t->info.id, study->configs[t->cell], t->info.seed,
+  if (store_claim(&study->store, t->info.id, study->cells[t->cell].config, t->info.seed,
                   &claim, &claimed, fault))
     return fault->code;
   if (!claimed) return look_at_other(study, i, fault);
@@ -343,7 +343,7 @@ static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
   lua_setfield(L, -2, "seed");
   lua_pushinteger(L, t->cell + 1);
   lua_setfield(L, -2, "cell_number");
-  push_json(L, json_item(json_find(study->plan, "cells"), t->cell));
+  push_json(L, study->cells[t->cell].levels);
   lua_setfield(L, -2, "cell");
   lua_pushstring(L, trial_state_name(t->info.state));
   lua_setfield(L, -2, "state");

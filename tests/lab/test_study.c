@@ -67,16 +67,18 @@ TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
                              "{\"name\":\"decoder\",\"levels\":[\"small\",\"wide\"]}],"
                              "\"cells\":[{\"encoder\":\"small\",\"decoder\":\"wide\"},"
                              "{\"encoder\":\"large\",\"decoder\":\"small\"}]}";
-  Study s = {.n_cells = 2};
+  Study s;
+  Fault fault = {0};
   Text out = {0};
-  s.plan = json_parse(json, sizeof json - 1, NULL);
-  assert_non_null(s.plan);
+  Json *p = json_parse(json, sizeof json - 1, &fault);
+  assert_non_null(p);
+  assert_int_equal(study_open(&s, p, NULL, NULL, false, &fault), ERR_OK);
   study_cell_text(&s, 0, &out);
   text_add(&out, "; ");
   study_cell_text(&s, 1, &out);
   assert_string_equal(out.data, "encoder=small, wide; large, decoder=small");
   text_deinit(&out);
-  json_free(s.plan);
+  study_close(&s);
 }
 
 TEST(seed_by_seed_and_counted) {
@@ -122,8 +124,8 @@ static void run_first(Study *s, const char *fingerprint, bool publish) {
   const StudyTrial *t = &s->trials[i];
   Json *values = json_map();
   json_put_number(values, "loss", 0.5);
-  assert_int_equal(store_claim(&s->store, t->info.id, s->configs[t->cell], t->info.seed,
-                               &claim, &claimed, &fault),
+  assert_int_equal(store_claim(&s->store, t->info.id, s->cells[t->cell].config,
+                               t->info.seed, &claim, &claimed, &fault),
                    ERR_OK);
   assert_true(claimed);
   json_put_text(claim.meta, "fingerprint", fingerprint);
@@ -147,8 +149,8 @@ static void run_next(Study *s, TrialState state, const char *data_hash) {
   json_put_number(values, "bad", NAN);
   json_put_int(rows, "loss", 40);
   json_put_text(data, "moons", data_hash);
-  assert_int_equal(store_claim(&s->store, t->info.id, s->configs[t->cell], t->info.seed,
-                               &claim, &claimed, &fault),
+  assert_int_equal(store_claim(&s->store, t->info.id, s->cells[t->cell].config,
+                               t->info.seed, &claim, &claimed, &fault),
                    ERR_OK);
   assert_true(claimed);
   json_put_text(claim.meta, "fingerprint", "b");
@@ -345,8 +347,8 @@ TEST(what_failed_with_other_code_is_run_again_and_not_asked_about) {
   Trial claim;
   bool claimed, first;
   const StudyTrial *t = &s.trials[0];
-  assert_int_equal(store_claim(&s.store, t->info.id, s.configs[0], t->info.seed, &claim,
-                               &claimed, &fault),
+  assert_int_equal(store_claim(&s.store, t->info.id, s.cells[0].config, t->info.seed,
+                               &claim, &claimed, &fault),
                    ERR_OK);
   json_put_text(claim.meta, "fingerprint", "old");
   assert_int_equal(trial_open(&claim, &fault), ERR_OK);
