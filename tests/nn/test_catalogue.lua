@@ -127,6 +127,16 @@ function tests.test_activations_that_are_layers()
   local edge = nn.PReLU { init = 0.5 }(tensor { { inf, -inf, 0 / 0, 0 } }):totable()[1]
   check.equal({ edge[1], edge[2], edge[4] }, { inf, -inf, 0 })
   check.yes(edge[3] ~= edge[3])
+  local big = 3e38
+  check.equal(nn.RReLU()(tensor { { inf, -inf, big, 0 } }):totable(), { { inf, -inf, tensor { big }
+    :item(), 0 } })
+  check.equal(nn.Maxout(2)(tensor { { -inf, inf, -big, -inf } }):totable(),
+    { { inf, -tensor { big }:item() } })
+  check.equal(nn.GLU()(tensor { { inf, -big, 2, inf, 1, -inf } }):totable()[1][3], 0)
+  for _, layer in ipairs { nn.PReLU(), nn.RReLU(), nn.Maxout(1), nn.GLU() } do
+    local nan = layer(tensor { { 0 / 0, 0 / 0 } })
+    check.equal(nan:eq(nan):sum():item(), 0, "NaN stays NaN")
+  end
   check.fails(function() nn.Dense(3, { activation = nn.Dense(3) }) end, "got nn.Dense")
   check.fails(function() nn.Dense(3, { activation = "preluu" }) end, 'did you mean "prelu"')
   check.fails(function() nn.Dense(3, { activation = "glu" })(x) end, "even number")

@@ -90,6 +90,34 @@ function tests.test_monte_carlo_dropout()
   check.fails(function() net:predict(x, { training = true }) end, '"batch_size"', '"dropout"')
 end
 
+-- The mean of many draws classifies as well as the net without them, and the draws agree less
+-- where there were no data.
+function tests.test_uncertainty_by_monte_carlo_dropout()
+  tensor.seed(1)
+  local set = data.moons { n = 600, noise = 0.2 }
+  local net = nn.Sequential {}
+  for _ = 1, 2 do net:add(nn.Dense(32, { activation = "relu" })):add(nn.Dropout(0.2)) end
+  net:add(nn.Dense(2))
+  train.fit(net, set, { loss = "cross_entropy", optimizer = optim.Adam { lr = 0.01 }, epochs = 30,
+    verbose = false })
+  local function draws(x)
+    local shares, sum, squares = 0, 0, 0
+    for _ = 1, 50 do
+      local z = net:predict(x, drop_mode)
+      shares, sum, squares = shares + z:softmax() / 50, sum + z / 50, squares + z:square() / 50
+    end
+    return shares:eval(), (squares - sum:square()):mean():item()
+  end
+  local function accuracy(p, y) return p:argmax(2):eq(y):mean():item() end
+  local x, y = set:tensors()
+  local mean, spread = draws(x)
+  local plain = accuracy(net:predict(x), y)
+  check.yes(plain > 0.9, plain)
+  check.yes(accuracy(mean, y) >= plain - 0.003)
+  local _, away = draws(tensor.rand(600, 2) * 2 + tensor { { -1.5, 1.5 } })
+  check.yes(away > spread, ("%g away, %g on the data"):format(away, spread))
+end
+
 -- The step's loss has the penalty in it, and its gradient, traced or static.
 function tests.test_activity_regularization()
   local x, y = tensor.randn(6, 3), tensor.randn(6, 2)
