@@ -44,20 +44,28 @@ typedef struct Curve {
   const FindLr *asked;
   LrCurve *out;
   double mean, lowest; /* of the losses, an exponential one */
+  double sum;          /* of the losses of steps that wait for an update ... */
+  int n_waiting;       /* ... and how many these are */
   bool done;
 } Curve;
 
-/* Takes the loss of a step; ends the fit where the curve ends. */
+/* Takes the loss of an update, the mean over its steps; ends the fit where the curve
+ * ends. */
 static Err take_step(void *self, FitRun *run, Fault *fault) {
   Curve *c = self;
+  c->sum += run->batch_loss;
+  c->n_waiting++;
+  if (run->fit->optimizer->n_gathered) return ERR_OK;
+  double loss = c->sum / c->n_waiting;
+  c->sum = c->n_waiting = 0;
   LrCurve *out = c->out;
   const double keep = c->asked->smooth;
   Err err = ARRAY_ROOM(out->v, out->room, out->n + 1, fault);
   if (err) return err;
   int n = ++out->n;
-  c->mean = keep * c->mean + (1 - keep) * run->batch_loss;
+  c->mean = keep * c->mean + (1 - keep) * loss;
   double smoothed = c->mean / (1 - pow(keep, n));
-  out->v[n - 1] = (LrPoint){run->fit->optimizer->rate, run->batch_loss, smoothed};
+  out->v[n - 1] = (LrPoint){run->fit->optimizer->rate, loss, smoothed};
   if (n == 1 || smoothed < c->lowest) c->lowest = smoothed;
   bool grows = n > 5 && smoothed - c->lowest > c->asked->stop * fabs(c->lowest);
   c->done = grows || n >= c->asked->steps;
@@ -74,7 +82,7 @@ static Fit *fit_of(const FindLr *f, const Dataset *set, Fault *fault) {
   fit->loss = object_retain(f->loss);
   fit->optimizer = object_retain(f->optimizer);
   fit->batch_size = f->batch_size;
-  fit->epochs = f->steps; /* more than enough: the last step ends it */
+  fit->epochs = f->steps; /* more than enough: the last update ends it */
   fit->verbose = 0;
   (void)set;
   return fit;

@@ -65,4 +65,12 @@ function tests.test_find_lr_finds_where_it_diverges()
   check.fails(function() train.find_lr(net, ones, { loss = "mse", lo = 2 }) end, 'unknown option')
 end
 
+-- Where steps accumulate, rates and points are those of updates.
+function tests.test_find_lr_counts_updates()
+  local found = train.find_lr(net_of(), set, { loss = "mse", batch_size = 5, steps = 9,
+    optimizer = optim.SGD { accumulate = 3 }, low = 1e-8, high = 1e-4 })
+  check.equal(#found.lr, 9)
+  check.near(found.lr[9] / 1e-4, 1, 1e-6)
+end
+
 check.run(tests)
