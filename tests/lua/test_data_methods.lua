@@ -207,4 +207,29 @@ function tests.test_filter_keeps_rows()
   check.equal(seen, { { 1, { 3 }, 5 }, { 2, { 4 }, 6 } })
 end
 
+-- Trials know sets that were made of others: they run once, and again to the same bytes.
+function tests.test_trials_know_what_was_made()
+  local path = check.file("made.lua", [[
+    local set = data.gaussians { n = 60, classes = 4 }
+    local two = set:only { 1, 3 }
+    local sets = { mixed = two:transform(data.mixup(0.5)),
+                   joined = two:concat(two:take(10)):one_hot(),
+                   mapped = two:map(function(x, y) return x * 2, y end):one_hot() }
+    experiment {
+      factors = { kind = { "mixed", "joined", "mapped" } }, baseline = { kind = "mixed" },
+      seeds = 1, metric = "loss",
+      trial = function(c, run)
+        return train.fit(nn.Sequential { nn.Dense(2) }, sets[c.kind],
+          { loss = "categorical_crossentropy", run = run })
+      end,
+    }]])
+  local _, err, status = check.runner { "--jobs", "1", path }
+  check.equal({ status, err:match "0 done, 0 failed, 3 to run" ~= nil }, { 0, true }, err)
+  _, err = check.runner { "--jobs", "1", path }
+  check.yes(err:find("3 done, 0 failed, 0 to run", 1, true) ~= nil, err)
+  local out, told, code = check.runner { "verify", "--sample", "all", path }
+  check.equal(code, 0, told)
+  check.yes((out .. told):find("3 of 3 trials came to the same digest", 1, true) ~= nil, out)
+end
+
 check.run(tests)

@@ -1,7 +1,7 @@
 /* test_layers.c: what holds of every layer, shown on the samples of its record: shapes,
  * saving, loading and cloning, the same bytes for any number of threads, planned or op
- * by op, in
- * training and in inference; what help needs. Gradients: test_layers_gradients.c. */
+ * by op, in training and in inference; what help needs. Gradients:
+ * test_layers_gradients.c. */
 #include "nn/layer_sample.h"
 #include "graph/plan.h"
 #include "nn/reuse.h"

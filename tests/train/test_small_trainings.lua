@@ -168,6 +168,33 @@ function tests.test_autoencoders_reach_what_is_printed()
   check.yes(mse >= 0.0120 and mse <= 0.0145, mse)
 end
 
+-- -- same or different ------------------------------------------------------------------
+
+-- Two inputs go through the same layers; what these learn of pairs tells classes apart.
+function tests.test_pairs_teach_shared_layers()
+  tensor.seed(1)
+  local set = data.gaussians { n = 800, classes = 4, radius = 2, noise = 0.2 }
+  local x, y = set:tensors()
+  local other, other_y = set:shuffle():tensors()
+  local same = y:eq(other_y):reshape(#x, 1):eval()
+  local body = nn.Sequential { nn.Dense(16, { activation = "tanh" }),
+                               nn.Dense(8, { activation = "tanh" }) }
+  local apart = { layers = { body } }
+  function apart:forward(a, b) return (body(a) - body(b)):abs() end
+  local net = nn.Sequential { apart, nn.Dense(1) }
+  local pairs_of = data.set({ x, other }, same)
+  local h = train.fit(net, pairs_of, {
+    loss = "binary_crossentropy", optimizer = optim.Adam { lr = 0.01 }, epochs = 15,
+    metrics = { "accuracy" }, verbose = false })
+  check.yes(h.accuracy[15] >= 0.95, h.accuracy[15])
+  body:freeze()
+  local head = nn.Sequential { body, nn.Dense(4) }
+  h = train.fit(head, set:labels(40), {
+    loss = "sparse_categorical_crossentropy", optimizer = optim.Adam { lr = 0.05 }, epochs = 20,
+    test = set, metrics = { "accuracy" }, verbose = false })
+  check.yes(h.test_accuracy >= 0.95, h.test_accuracy)
+end
+
 -- -- transfer ---------------------------------------------------------------------------
 
 -- Over five seeds eight classes help to tell two others apart of 200 images.
