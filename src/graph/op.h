@@ -145,6 +145,9 @@ struct Op {
    * ops that rules of optimizers are made of (range.h), and of ops that make large
    * gradients. */
   void (*range)(const OpCall *call, const Range *in, Range *out);
+  /* Of an op that makes one number of its input: where all elements of the input lie,
+   * if the number is `value`. It is a proof, too. May be NULL. */
+  Range (*covers)(double value);
   /* OP_ELEMENTWISE: what run does, on any stretch of a real output. */
   OpTile *tile;
   /* The same as a step of an expression; its number p is the first attribute, q the

@@ -17,6 +17,7 @@
 #include "graph/known.h"
 #include "graph/ops_move.h"
 #include "graph/ops_walk.h"
+#include "graph/range.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
@@ -728,7 +729,7 @@ const Op op_record_quick_norm = {
     .attrs = OP_ATTRS(REDUCE_ATTRS),
     .doc = "As norm, but the squares of 1,024 neighbours are added in reals where "
            "that keeps six digits: for what is shown, not trained with.",
-    .equation = "y = sqrt(sum_i x_i^2)",
+    .equation = "y = sqrt(sum_i x_i^2)", .covers = range_within_norm,
     .infer = sum_infer, REDUCES, .run = quick_norm_run, .vjp = vjp_none,
     .reference = norm_reference, .tolerance = 64, .samples = norm_samples,
 };

@@ -94,7 +94,8 @@ typedef struct PlanWatch {
   const OpCall
       *maker; /* from whose inputs it follows, with watches `from`; NULL: not */
   int from[2];
-  int pool; /* that its range goes into */
+  const OpCall *cover; /* from whose result it follows (Op.covers); NULL: not */
+  int pool;            /* that its range goes into */
   int64_t n_elements;
   int64_t first_part, n_parts; /* its blocks in `parts` */
 } PlanWatch;

@@ -5,9 +5,9 @@
  * together:
  *
  *   parameters, slots   known since the last commit, which followed from a proof
- *   gradients           that are a product follow from the ranges of its factors, which
- *                       are smaller and are measured beside the job that multiplies
- *                       them
+ *   gradients           whose norm a root holds are no larger than that; those that
+ *                       are a product follow from the ranges of its factors, which are
+ *                       smaller and are measured beside the job that multiplies them
  *   everything else     is measured, large arrays beside the job after the one that
  *                       makes them, small ones together at the end
  *
@@ -43,8 +43,9 @@ enum {
 
 typedef struct Watching {
   Compiler *c;
-  int *of_node;     /* the watch of each node, of a late one its first result; NOBODY */
-  PlanPlace *place; /* of each watch */
+  int *of_node; /* the watch of each node, of a late one its first result; NOBODY */
+  const OpCall **cover; /* of each node: what makes a number of it; NULL: nothing */
+  PlanPlace *place;     /* of each watch */
   int n_room, n_made;
 } Watching;
 
@@ -107,6 +108,34 @@ static void watch_made(Watching *w, int added, const Node *base) {
   if (next != NOBODY && next < w->c->plan->n_compute_jobs) measure_in(w, added, next);
 }
 
+/* Is the whole of what the node's value is one number, which a root then holds? */
+static bool covers(const Compiler *c, const Node *node) {
+  int item = c->spots[node->index].item;
+  if (!node->op->covers || item == NOBODY || c->spots[node->index].late) return false;
+  const PlanPlace *out = &c->plan->items[item].members[0].out[0];
+  return shape_count(&node->shape) == 1 && out->kind == IN_ROOT &&
+         !c->spots[node->in[0]->index].offset;
+}
+
+static void find_covers(Watching *w) {
+  const Compiler *c = w->c;
+  for (int64_t i = 0; i < c->walk.n; i++) {
+    const Node *node = c->walk.v[i];
+    if (!covers(c, node)) continue;
+    const Spot *spot = &c->spots[node->in[0]->index];
+    const Node *base = c->walk.v[spot->value / MAX_OUT];
+    bool whole = spot->value % MAX_OUT == 0 &&
+                 shape_count(&node->in[0]->shape) == shape_count(&base->shape);
+    if (whole) w->cover[base->index] = c->plan->items[c->spots[i].item].members[0].call;
+  }
+}
+
+/* What is known of all elements of the node, once the run is over; NULL: nothing. */
+static const OpCall *cover_of(const Watching *w, const Node *node) {
+  int64_t value = w->c->spots[node->index].value;
+  return value % MAX_OUT ? NULL : w->cover[value / MAX_OUT];
+}
+
 /* The watch that gives the range of input k of the late node: a result of an earlier
  * one is not there when the others are measured. */
 static int watch_input(Watching *w, const Node *late, const PlanMember *m, int k) {
@@ -117,14 +146,16 @@ static int watch_input(Watching *w, const Node *late, const PlanMember *m, int k
   if (c->spots[source].late)
     return made_code(w->of_node[source] + (int)(spot->value % MAX_OUT));
   if (w->of_node[node->index] != NOBODY) return w->of_node[node->index];
-  const PlanMember *maker = maker_of(c, node);
+  const OpCall *cover = cover_of(w, node);
+  const PlanMember *maker = cover ? NULL : maker_of(c, node);
   int from[2] = {NOBODY, NOBODY};
   for (int i = 0; maker && i < 2; i++)
     from[i] = watch_factor(w, c->walk.v[spot->value / MAX_OUT], maker, i);
   int added = add_watch(w, node, m, k);
-  if (!maker) watch_made(w, added, c->walk.v[spot->value / MAX_OUT]);
+  if (!maker && !cover) watch_made(w, added, c->walk.v[spot->value / MAX_OUT]);
   PlanWatch *watch = &c->plan->watches[added];
   watch->maker = maker ? maker->call : NULL;
+  watch->cover = cover;
   memcpy(watch->from, from, sizeof from);
   return added;
 }
@@ -242,8 +273,10 @@ static Range *pool_of(const Plan *plan, const PlanWatch *watch) {
 static void list_watch(Watching *w, int i) {
   Plan *plan = w->c->plan;
   const PlanWatch *watch = &plan->watches[i];
+  must(w->place);
   PlanPlace place = w->place[i];
-  bool computed = place.kind != IN_INPUT && watch->job == NOBODY && !watch->maker;
+  bool computed = place.kind != IN_INPUT && watch->job == NOBODY && !watch->maker &&
+                  !watch->cover;
   if (place.kind == IN_INPUT && place.offset == 0)
     plan->known[plan->n_known++] = (PlanKnown){i, place.index, watch->pool};
   else if (computed && watch->n_elements > 1 && watch->n_elements <= SMALL) {
@@ -319,12 +352,16 @@ static Err list_watches(Watching *w) {
 
 Err plan_watch(Compiler *c) {
   size_t n = (size_t)c->walk.n + 1;
-  Watching w = {.c = c, .of_node = malloc(n * sizeof *w.of_node)};
-  if (!w.of_node) return fault_memory(&c->graph->fault, n * sizeof *w.of_node);
-  for (int64_t i = 0; i < c->walk.n; i++) w.of_node[i] = NOBODY;
-  Err err = find_watches(&w);
+  Watching w = {.c = c, .of_node = malloc(n * sizeof *w.of_node),
+                .cover = calloc(n, sizeof *w.cover)};
+  bool room = w.of_node && w.cover;
+  if (!room) fault_memory(&c->graph->fault, n * sizeof *w.of_node);
+  for (int64_t i = 0; room && i < c->walk.n; i++) w.of_node[i] = NOBODY;
+  if (room) find_covers(&w);
+  Err err = room ? find_watches(&w) : c->graph->fault.code;
   if (!err) err = list_watches(&w);
   free(w.of_node);
+  free(w.cover);
   free(w.place);
   return err;
 }
@@ -388,6 +425,8 @@ static Range range_of_number(const Array *a) {
 
 /* What follows from the factors is as wide as both of them. */
 static Range follow(const Plan *plan, const PlanWatch *watch) {
+  const OpCall *cover = watch->cover;
+  if (cover) return cover->op->covers(*(const real *)cover->out[0].data);
   Range in[2], made[MAX_OUT] = {RANGE_UNKNOWN};
   for (int i = 0; i < 2; i++) in[i] = *pool_of(plan, &plan->watches[watch->from[i]]);
   if (range_known(in[0]) && range_known(in[1]))
@@ -395,12 +434,14 @@ static Range follow(const Plan *plan, const PlanWatch *watch) {
   return made[0];
 }
 
+static bool follows(const PlanWatch *w) { return w->maker || w->cover; }
+
 /* Of watch i, unless it follows from others; what is to be measured is then pending. */
 static void take_range(Plan *plan, PlanPending *pending, int i, bool exact) {
   const PlanWatch *w = &plan->watches[i];
   Range *pool = pool_of(plan, w);
   if (w->job != NOBODY) widen(pool, join_parts(plan, w));
-  else if (w->maker && !exact) return;
+  else if (follows(w) && !exact) return;
   else if (w->n_elements == 1) widen(pool, range_of_number(w->array));
   else if (w->n_elements == 0) widen(pool, (Range){0, 0});
   else
@@ -427,7 +468,7 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
   measure_pending(graph, &pending);
   for (const int *i = plan->others; !exact && i < plan->others + plan->n_others; i++) {
     const PlanWatch *w = &plan->watches[*i];
-    if (w->maker) widen(pool_of(plan, w), follow(plan, w));
+    if (follows(w)) widen(pool_of(plan, w), follow(plan, w));
   }
 }
 

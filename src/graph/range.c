@@ -91,3 +91,10 @@ void range_minimum(const OpCall *call, const Range *in, Range *out) {
   (void)call;
   out[0] = (Range){fmin(in[0].lo, in[1].lo), fmin(in[0].hi, in[1].hi)};
 }
+
+/* The norm's own rounding is far less than a thousandth; of reals whose squares are too
+ * small to count it holds nothing. */
+Range range_within_norm(double norm) {
+  double lost = sqrt(REAL_SMALLEST) * 1e3;
+  return norm >= 0 ? range_around(norm * 1.001 + lost) : RANGE_UNKNOWN;
+}

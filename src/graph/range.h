@@ -26,4 +26,7 @@ void range_div(const OpCall *call, const Range *in, Range *out);
 void range_maximum(const OpCall *call, const Range *in, Range *out);
 void range_minimum(const OpCall *call, const Range *in, Range *out);
 
+/* Op.covers of quick_norm: no element is larger than the norm. */
+Range range_within_norm(double norm);
+
 #endif

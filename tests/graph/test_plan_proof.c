@@ -299,33 +299,36 @@ static int64_t size_of(int i) {
 /* Gradients of half, except for element `at` of parameter `which`; parameter
  * OWN_RATE has a rate of its own. NULL: a fault. */
 static Node *updates(int which, int64_t at, double bad, Node **root) {
+  static const double zeros[N];
   Graph *g = &w.graph;
   Node *lr = graph_scalar(g, 0.1), *zero = graph_scalar(g, 0), *own = NULL;
   for (int i = 0; i < PARAMETERS; i++) {
     Shape shape = SHAPE_OF(size_of(i));
     Node *gradient = values(shape, i == which ? at : -1, bad);
-    Node *weight = op_scale(g, gradient, 0), *rate = lr;
+    Node *weight = graph_from_doubles(g, DT_REAL, &shape, zeros), *rate = lr;
     if (i == OWN_RATE) rate = own = graph_scalar(g, 100);
-    if (graph_eval(g, &weight, 1)) return NULL;
-    weight = graph_const(g, node_value(weight));
     root[i] = graph_pick(g,
                          op_sgd_update(g, weight, gradient, NULL, rate, zero, zero,
                                        graph_scalar(g, 1), false),
                          0);
+    root[PARAMETERS + i] = op_quick_norm(g, gradient);
   }
   return own;
 }
 
-/* Is everything proved finite? out: the ranges of the new values. */
-static bool proves_all(int which, int64_t at, double bad, Range *out) {
+/* Is everything proved finite? norms: those of the gradients are asked for, too; out:
+ * the ranges of the new values. */
+static bool proves_all(int which, int64_t at, double bad, bool norms, Range *out) {
   Graph *g = &w.graph;
-  Node *root[PARAMETERS], *const *leaves;
-  void *in[5 * PARAMETERS], *to[PARAMETERS];
+  Node *root[2 * PARAMETERS], *const *leaves;
+  void *in[5 * PARAMETERS], *to[2 * PARAMETERS];
   Tensor *made[PARAMETERS];
+  real norm[PARAMETERS];
   int scope = graph_scope_begin(g);
   assert_non_null(updates(which, at, bad, root));
-  Plan *plan = plan_new(g, root, PARAMETERS);
+  Plan *plan = plan_new(g, root, norms ? 2 * PARAMETERS : PARAMETERS);
   assert_non_null(plan);
+  for (int i = 0; i < PARAMETERS; i++) to[PARAMETERS + i] = &norm[i];
   for (int i = 0; i < PARAMETERS; i++) {
     made[i] = tensor_new(&g->memory, DT_REAL, &root[i]->shape, &w.fault);
     to[i] = made[i]->a.data;
@@ -352,12 +355,17 @@ TEST(one_bad_element_among_many_parameters_leaves_nothing_proved) {
   for (int threads = 1; threads <= 7; threads += 6) {
     assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
     w.graph.par.threshold = 1;
-    assert_true(proves_all(-1, 0, 0, out));
-    CHECK_NEAR(out[0].hi, 100, 1); /* the largest rate is that of all */
+    /* The largest rate is that of all, and so is the largest norm. */
+    assert_true(proves_all(-1, 0, 0, false, out));
+    CHECK_NEAR(out[0].hi, 100, 1);
+    assert_true(proves_all(-1, 0, 0, true, out));
+    CHECK_NEAR(out[0].hi, 100 * sqrt(29000 * 0.625), 50);
     for (int i = 0; i < PARAMETERS - 1; i++) {
-      assert_false(proves_all(i, size_of(i) - 1, NAN, out));
-      assert_false(proves_all(i, 0, -INFINITY, out));
-      assert_true(proves_all(i, size_of(i) / 2, -7, out));
+      bool norms = i % 3 == 0;
+      assert_false(proves_all(i, size_of(i) - 1, NAN, norms, out));
+      assert_false(proves_all(i, 0, -INFINITY, norms, out));
+      assert_true(proves_all(i, size_of(i) / 2, -7, norms, out));
+      assert_true(proves_all(i, size_of(i) / 2, FAR / 1e9, norms, out));
     }
     graph_close(&w.graph);
   }
