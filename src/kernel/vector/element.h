@@ -78,20 +78,16 @@ VMATH real f_gt(real a, real b) { return a > b ? (real)1 : (real)0; }
 VMATH real f_ge(real a, real b) { return a >= b ? (real)1 : (real)0; }
 
 /* A NaN among the two is the result: in b, because the comparison is false. The first
- * choice is one instruction, which takes a denormal for 0. */
+ * choice is one instruction, which takes a denormal for 0. (Of a != a, which excludes
+ * a > b, gcc makes branches in some rules of optimizers.) */
 VMATH real f_maximum(real a, real b) {
   real y = a > b ? a : b;
-  return a != a ? a : y;
+  return __builtin_isnan(a) ? a : y;
 }
 VMATH real f_minimum(real a, real b) {
   real y = a < b ? a : b;
-  return a != a ? a : y;
+  return __builtin_isnan(a) ? a : y;
 }
-/* The same in rules of optimizers, where gcc makes branches of two choices: one choice
- * of two conditions. It would hand a denormal on, but operands there are results of
- * sums and products, which are none. */
-VMATH real f_larger(real a, real b) { return (a > b) | (a != a) ? a : b; }
-VMATH real f_smaller(real a, real b) { return (a < b) | (a != a) ? a : b; }
 
 VMATH real f_where(real condition, real a, real b) { return condition != 0 ? a : b; }
 
