@@ -55,10 +55,10 @@ static int gain(lua_State *L) {
 static const Option lsuv_options[] = {
     {.name = "tolerance", .kind = OPT_REAL, .offset = offsetof(Lsuv, tolerance),
      .value = "0.1", .lo = 0, .hi = 1, .open = true, .alias = "tol",
-     .doc = "how far from 1 the variance of a layer's outputs may be"},
+     .doc = "largest distance from 1 of the variance of a layer's outputs"},
     {.name = "trials", .kind = OPT_INT, .offset = offsetof(Lsuv, trials), .value = "10",
      .lo = 1, .hi = 1000, .alias = "max_trials",
-     .doc = "how often the weight of a layer is scaled, at most"},
+     .doc = "largest number of times that the weight of a layer is scaled"},
     {0}};
 
 static const Kind lsuv_function;
@@ -91,10 +91,11 @@ static int lsuv(lua_State *L) {
 
 int open_init(lua_State *L) {
   static const Function functions[] = {
-      {"lsuv", lsuv, "init.lsuv(net, x, { options })", "Gives the weights of the net "
-       "orthogonal values, scaled so that each layer's outputs of the batch x have "
-       "variance 1 before its activation (Mishkin & Matas, ICLR 2016); returns the "
-       "net.", &lsuv_function},
+      {"lsuv", lsuv, "init.lsuv(net, x, { options })",
+       "Initializes the net by a batch x (LSUV): orthogonal weights, scaled so that "
+       "the outputs of each layer have variance 1 before its activation (Mishkin & "
+       "Matas, ICLR 2016). Returns the net.",
+       &lsuv_function},
       {"gain", gain, "init.gain(activation, { options })",
        "The gain with which weights keep the variance through an activation; it takes "
        "that activation's options.",

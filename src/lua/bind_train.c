@@ -742,10 +742,12 @@ static const Function train_functions[] = {
      "Trains a net on a data set. Returns the history: a list of values by epoch for "
      "each measure.",
      &fit_kind},
-    {"find_lr", bind_find_lr, "train.find_lr(net, set, { options })", "A learning-rate "
-     "range test: a table with the lists lr, loss and smoothed (loss), the rate at "
-     "which it falls most steeply as suggestion, and that of its lowest value as "
-     "lowest. Net, optimizer and random streams stay as they were.", &find_lr_kind},
+    {"find_lr", bind_find_lr, "train.find_lr(net, set, { options })",
+     "Runs a learning-rate range test: steps at growing rates. Returns a table with "
+     "the lists lr, loss and smoothed (loss), the rate at which the loss falls most "
+     "steeply as suggestion, and that of its lowest value as lowest. Net, optimizer "
+     "and random streams stay as they were.",
+     &find_lr_kind},
     {"history", bind_last_history, "train.history()", "The history of the last fit, "
      "also of one that failed.", NULL},
     {0}};

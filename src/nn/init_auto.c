@@ -32,10 +32,11 @@ static void auto_rule(const Init *self, const InitCall *call, InitRule *out) {
 
 const InitKind init_auto = {
     .kind = {.name = "auto", .family = &init_family, .size = sizeof(Init),
-             .doc = "What the literature gives for the activation that follows, in the "
-                    "layer or behind it in nn.Sequential, past normalizations and "
-                    "dropouts: he_normal for relu and its kin, lecun_normal for selu, "
-                    "else glorot_uniform. net:summary { init = true } says which.",
+             .doc = "Chooses what the literature gives for the activation that "
+                    "follows, in the layer or after it in nn.Sequential, past "
+                    "normalizations and dropouts: he_normal for relu and its kin, "
+                    "lecun_normal for selu, else glorot_uniform. net:summary { init = "
+                    "true } says which.",
              .source = "Glorot & Bengio, AISTATS 2010; He et al., ICCV 2015; Klambauer "
                        "et al., NIPS 2017, section 2"},
     .make = auto_make, .rule = auto_rule};

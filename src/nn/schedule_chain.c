@@ -35,7 +35,7 @@ static Err check_parts(Object *object, Fault *fault) {
 #define PARTS                                                                          \
   {.name = "schedules", .kind = OPT_OBJECTS, .offset = offsetof(Chain, parts),         \
    .family = &schedule_family, .value = "none", .position = 1,                         \
-   .doc = "the parts; epochs or steps are counted as they say"}
+   .doc = "the schedules; each counts epochs or steps as it says"}
 
 /* -- sequential -------------------------------------------------------------------- */
 
@@ -70,14 +70,14 @@ static const Option sequential_options[] = {
     PARTS,
     {.name = "milestones", .kind = OPT_REALS, .offset = offsetof(Chain, at), .lo = 1,
      .hi = 1e9,
-     .doc = "epochs or steps, from 0, at which the next schedule begins, with its own "
-            "time from 0"},
+     .doc = "epochs or steps, counted from 0, at which the next schedule begins, with "
+            "a time of its own from 0"},
     {0}};
 
 const ScheduleKind schedule_sequential = {
     .kind = {.name = "sequential", .alias = "SequentialLR", .family = &schedule_family,
              .size = sizeof(Chain), .options = sequential_options,
-             .check = sequential_check, .doc = "One schedule after the other.",
+             .check = sequential_check, .doc = "Applies one schedule after the other.",
              .equation = "rate = rate_i(t - m_i), m_i <= t < m_(i+1)"},
     .rate = sequential_rate};
 
@@ -99,6 +99,6 @@ static const Option chained_options[] = {PARTS, {0}};
 const ScheduleKind schedule_chained = {
     .kind = {.name = "chained", .alias = "ChainedScheduler", .family = &schedule_family,
              .size = sizeof(Chain), .options = chained_options, .check = check_parts,
-             .doc = "All schedules at once: their factors are multiplied.",
+             .doc = "Applies several schedules at once: their factors are multiplied.",
              .equation = "rate = rate_n(t, ... rate_2(t, rate_1(t, lr)))"},
     .rate = chained_rate};

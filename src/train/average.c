@@ -176,13 +176,13 @@ static Err average_load(void *self, FitRun *run, const Checkpoint *c, const char
 #define RESTORE                                                                        \
   {.name = "restore", .kind = OPT_BOOL, .offset = offsetof(Average, restore),          \
    .value = "false",                                                                   \
-   .doc = "the net ends with its own weights and not with their average"}
+   .doc = "the net ends with its own weights instead of their average"}
 
 static const Option ema_options[] = {
     {.name = "decay", .kind = OPT_REAL, .offset = offsetof(Average, decay),
      .value = "0.999", .alias = "ema_momentum momentum", .position = 1, .lo = 0,
      .hi = 1,
-     .open_hi = true, .doc = "share of the average that is kept (Keras: 0.99)"},
+     .open_hi = true, .doc = "share of the old average in the new one (Keras: 0.99)"},
     {.name = "every", .kind = OPT_INT, .offset = offsetof(Average, every), .value = "1",
      .lo = 1, .hi = 1e9, .doc = "steps from one average to the next"},
     RESTORE, {0}};
@@ -196,13 +196,13 @@ static const Option swa_options[] = {
 
 #define SEEN                                                                           \
   "Validation, early stopping, checkpoints and callbacks see the net with the "        \
-  "average, steps its own weights. Running statistics are averaged alike."
+  "average, steps see its own weights. Running statistics are averaged likewise."
 
 const CallbackKind callback_ema = {
     .kind = {.name = "ema", .alias = "SwapEMAWeights", .family = &callback_family,
              .size = sizeof(Average), .options = ema_options, .deinit = average_deinit,
-             .doc = "Averages the weights over the steps, with shares that fall "
-                    "exponentially, from the weights after the first step on. " SEEN,
+             .doc = "Keeps an exponential moving average of the weights over the "
+                    "steps, from the weights after the first step on. " SEEN,
              .equation = "a <- decay a + (1 - decay) w, after each step; at first a = "
                          "w",
              .source = "Polyak & Juditsky, SIAM J. Control and Optimization 30, 1992"},
@@ -214,8 +214,8 @@ const CallbackKind callback_ema = {
 const CallbackKind callback_swa = {
     .kind = {.name = "swa", .alias = "SWA", .family = &callback_family,
              .size = sizeof(Average), .options = swa_options, .deinit = average_deinit,
-             .doc = "Averages the weights at the ends of epochs, all alike. " SEEN,
-             .equation = "a <- a + (w - a) / n, n epochs from `start` on",
+             .doc = "Averages the weights at ends of epochs, in equal shares. " SEEN,
+             .equation = "a <- a + (w - a) / n, n: number of epochs from `start` on",
              .source = "Izmailov et al., UAI 2018, algorithm 1"},
     .events = {.on = {[FIT_BEGIN] = average_begin, [FIT_EPOCH_BEGIN] = swap_out,
                       [FIT_EPOCH_TRAINED] = swa_epoch, [FIT_TRAINED] = average_end},

@@ -250,22 +250,23 @@ static const Option options[] = {
     {.name = "loss", .kind = OPT_OBJECT, AT(loss), .family = &loss_family,
      .doc = "what is minimized"},
     {.name = "optimizer", .kind = OPT_OBJECT, AT(optimizer), .family = &optim_family,
-     .value = "SGD", .doc = "the optimizer whose rate is looked for"},
+     .value = "SGD", .doc = "the optimizer whose learning rate is looked for"},
     {.name = "batch_size", .kind = OPT_INT, AT(batch_size), .value = "32", .lo = 1,
      .hi = 1e9, .doc = "rows per step"},
     {.name = "low", .kind = OPT_REAL, AT(low), .value = "1e-6", .alias = "start_lr",
-     .lo = 0, .hi = 1e9, .open = true, .doc = "first rate"},
+     .lo = 0, .hi = 1e9, .open = true, .doc = "first learning rate"},
     {.name = "high", .kind = OPT_REAL, AT(high), .value = "10", .alias = "end_lr",
-     .lo = 0, .hi = 1e9, .open = true, .doc = "last rate"},
+     .lo = 0, .hi = 1e9, .open = true, .doc = "last learning rate"},
     {.name = "steps", .kind = OPT_INT, AT(steps), .value = "100", .alias = "num_iter",
-     .lo = 5, .hi = 1e6, .doc = "from the first rate to the last, by equal factors"},
+     .lo = 5, .hi = 1e6,
+     .doc = "number of steps from the first rate to the last, by equal factors"},
     {.name = "smooth", .kind = OPT_REAL, AT(smooth), .value = "0.8", .lo = 0, .hi = 1,
      .open_hi = true,
-     .doc = "share of the mean loss that is kept from step to step"},
+     .doc = "share of the old value in the smoothed loss"},
     {.name = "stop", .kind = OPT_REAL, AT(stop), .value = "3", .lo = 0, .hi = 1e9,
      .open = true,
-     .doc = "the curve ends where the smoothed loss is above its lowest value by so "
-            "many times that"},
+     .doc = "the test ends where the smoothed loss is above its lowest value by more "
+            "than this many times that"},
     {0}};
 
 const Kind find_lr_kind = {

@@ -126,27 +126,27 @@ static const Option options[] = {
     WATCH_MONITOR(Reduce, "val_loss"),
     {.name = "factor", .kind = OPT_REAL, .offset = offsetof(Reduce, factor),
      .value = "0.1", .position = 1, .lo = 0, .hi = 1, .open = true, .open_hi = true,
-     .doc = "on the rate, each time"},
+     .doc = "factor on the rate, each time"},
     {.name = "patience", .kind = OPT_INT, .offset = offsetof(Reduce, patience),
      .value = "10", .lo = 1, .hi = 1e9,
      .doc = "epochs without a better value before the rate falls (PyTorch: one more)"},
     {.name = "min_delta", .kind = OPT_REAL, .offset = offsetof(Reduce, watch.min_delta),
      .value = "1e-4", .alias = "threshold", .lo = 0, .hi = 1e9,
-     .doc = "smallest gain that counts (PyTorch: a share of the value)"},
+     .doc = "smallest improvement that counts (PyTorch: a share of the value)"},
     {.name = "cooldown", .kind = OPT_INT, .offset = offsetof(Reduce, cooldown),
      .value = "0", .lo = 0, .hi = 1e9,
-     .doc = "epochs after a fall in which nothing is counted"},
+     .doc = "epochs after a fall of the rate in which nothing is counted"},
     {.name = "min_lr", .kind = OPT_REAL, .offset = offsetof(Reduce, min_lr),
-     .value = "0", .lo = 0, .hi = 1e9, .doc = "least rate"},
+     .value = "0", .lo = 0, .hi = 1e9, .doc = "smallest rate"},
     {0}};
 
 const CallbackKind callback_reduce_on_plateau = {
     .kind = {.name = "reduce_on_plateau", .alias = "ReduceLROnPlateau",
              .family = &callback_family, .size = sizeof(Reduce), .options = options,
              .deinit = reduce_deinit,
-             .doc = "Lowers the rate of the optimizer, on top of its schedule, when a "
-                    "measure has not improved for `patience` epochs; after the fit "
-                    "the rate is again what it was.",
+             .doc = "Lowers the learning rate when a measure has not improved for "
+                    "`patience` epochs, on top of the optimizer's schedule. After the "
+                    "fit the rate is again what it was.",
              .equation = "rate <- max(min_lr, factor rate)"},
     .events = {.on = {[FIT_BEGIN] = reduce_begin, [FIT_EPOCH_END] = reduce_epoch,
                       [FIT_TRAINED] = reduce_end},
