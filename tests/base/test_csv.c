@@ -1,6 +1,7 @@
 /* The grammar of comma-separated text: fields, quotes, line ends, numbers, and back. */
-#include "test.h"
 #include "base/csv.h"
+#include "tempdir.h"
+#include "test.h"
 
 static Fault fault;
 
@@ -110,4 +111,20 @@ TEST(what_is_written_is_read_back) {
     assert_true(f.last == (i == N - 1));
   }
   text_deinit(&line);
+}
+
+/* What a process wrote last before it died is no row. */
+TEST(a_table_ends_before_a_torn_row) {
+  static const char text[] = "step,\"a,b\"\n1,\"x\"\"y\"\n2,z\n3";
+  CsvTable csv;
+  fault = (Fault){0};
+  const char *path = temp_file("table.csv", text, sizeof text - 1);
+  assert_int_equal(csv_read(&csv, path, &fault), ERR_OK);
+  assert_int_equal(csv.n_columns, 2);
+  assert_int_equal(csv.n_rows, 2);
+  assert_string_equal(csv_column(&csv, 1), "a,b");
+  assert_string_equal(csv_cell(&csv, 0, 1), "x\"y");
+  assert_string_equal(csv_cell(&csv, 1, 0), "2");
+  csv_deinit(&csv);
+  assert_int_equal(csv_read(&csv, temp_path("none.csv"), &fault), ERR_STORAGE);
 }

@@ -1,5 +1,6 @@
 /* test_json.c: order, numbers, strictness, lost memory. */
 #include "base/json.h"
+#include "tempdir.h"
 #include "test.h"
 
 static void check_text(const Json *json, int indent, const char *want) {
@@ -168,4 +169,44 @@ TEST(json_reports_lost_memory_at_the_end) {
   assert_int_equal(json_write(outer, 0, &text, &fault), ERR_MEMORY);
   json_free(outer);
   text_deinit(&text);
+}
+
+TEST(shared_values_stay_and_missing_ones_are_left_out) {
+  Json *map = json_map(), *value = json_map();
+  json_put_int(value, "a", 1);
+  json_put_shared(map, "there", value);
+  json_put_shared(map, "missing", NULL);
+  json_free(value);
+  check_text(map, 0, "{\"there\":{\"a\":1}}");
+  json_free(map);
+}
+
+TEST(canonical_text_is_that_of_equal_values) {
+  Json *map = json_map();
+  Text text = {0};
+  Fault fault = {0};
+  json_put_number(map, "b", -0.0);
+  json_put_int(map, "a", 1);
+  assert_int_equal(json_write_canonical(map, &text, &fault), ERR_OK);
+  assert_string_equal(text.data, "{\"a\":1,\"b\":0.0}");
+  json_free(map);
+  text_deinit(&text);
+  assert_int_equal(json_write_canonical(NULL, &text, &fault), ERR_MEMORY);
+  text_deinit(&text);
+}
+
+TEST(a_value_becomes_a_file_or_a_fault) {
+  Json *map = json_map();
+  Fault fault = {0};
+  const char *path = temp_path("value.json");
+  size_t n_bytes;
+  json_put_int(map, "a", 1);
+  assert_int_equal(json_put_file(map, path, PUBLISH_REPLACE, &fault), ERR_OK);
+  char *text = temp_read(path, &n_bytes);
+  assert_int_equal(n_bytes, strlen("{\n  \"a\": 1\n}\n"));
+  assert_memory_equal(text, "{\n  \"a\": 1\n}\n", n_bytes);
+  free(text);
+  json_put(map, "lost", NULL);
+  assert_int_equal(json_put_file(map, path, PUBLISH_REPLACE, &fault), ERR_MEMORY);
+  json_free(map);
 }

@@ -84,3 +84,11 @@ TEST(words_are_wrapped) {
   assert_string_equal(out.data, "averyverylongword\n  x\n");
   text_deinit(&out);
 }
+
+TEST(ends_of_texts) {
+  assert_true(text_ends_with("a.csv", ".csv"));
+  assert_true(text_ends_with(".csv", ".csv"));
+  assert_true(text_ends_with("a", ""));
+  assert_false(text_ends_with("csv", ".csv"));
+  assert_false(text_ends_with("a.csv2", ".csv"));
+}
