@@ -36,7 +36,7 @@ Err asking_check_experiment(const char *runs, const char *name, Fault *fault) {
   bool plain = *name && !strchr(name, '/') && name[0] != '.';
   if (plain && file_is_directory(runs, name)) return ERR_OK;
   char *nearest;
-  Err err = run_name_nearest(runs, name, &nearest, fault);
+  Err err = name_nearest(runs, name, &nearest, fault);
   if (err) return err;
   if (nearest)
     err = fault_set(fault, ERR_USAGE,

@@ -33,7 +33,7 @@ static void split_path(char *word, const char **experiment, const char **id) {
 
 static Err unknown_name(const QueryCall *call, const char *word, Fault *fault) {
   char *nearest;
-  Err err = run_name_nearest(call->runs, word, &nearest, fault);
+  Err err = name_nearest(call->runs, word, &nearest, fault);
   if (err) return err;
   fault_set(fault, ERR_USAGE,
             "%s: no trial's id begins with it, and %s has no experiment of that name; "

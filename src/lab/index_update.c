@@ -293,7 +293,7 @@ static Err put_factor_names(Update *u, const Json *factors, Fault *fault) {
 static Err put_plan(Update *u, Fault *fault) {
   Planned planned;
   Fault unreadable = {0};
-  if (planned_open(&planned, u->directory.s, &unreadable)) {
+  if (plan_file_open(&planned, u->directory.s, &unreadable)) {
     err_print("warning: %s\n", unreadable.text);
     planned = (Planned){0};
   }
@@ -305,7 +305,7 @@ static Err put_plan(Update *u, Fault *fault) {
   if (!err) err = put_factor_names(u, json_find(planned.experiment, "factors"), fault);
   for (int64_t i = 0; !err && i < planned.n; i++)
     err = put_planned(u, &planned.v[i], json_find(planned.experiment, "args"), fault);
-  planned_close(&planned);
+  plan_file_close(&planned);
   return index_run(u->index, fault,
                    "DELETE FROM trial WHERE experiment = %Q AND stamp = -1 AND NOT "
                    "belongs;"

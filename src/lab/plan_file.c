@@ -133,7 +133,7 @@ Json *plan_file_read(const char *directory, Fault *fault) {
 
 /* -- its trials -------------------------------------------------------------------- */
 
-Json *planned_config(const Json *plan, const Json *cell) {
+Json *plan_file_config(const Json *plan, const Json *cell) {
   Json *args = json_find(plan, "args");
   return json_mapf("factors %p args %p", json_share((Json *)cell),
                    args ? json_share(args) : json_map());
@@ -144,7 +144,7 @@ static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *
   for (int64_t c = 0; c < n_cells; c++) {
     char hash[17];
     const Json *cell = json_item(cells, c);
-    Json *config = planned_config(out->experiment, cell);
+    Json *config = plan_file_config(out->experiment, cell);
     Err err = store_config_hash(config, hash, fault);
     json_free(config);
     for (int64_t s = 0; !err && s < n_seeds; s++) {
@@ -169,7 +169,7 @@ static void add_others(Planned *out, const Json *others) {
   }
 }
 
-Err planned_open(Planned *out, const char *directory, Fault *fault) {
+Err plan_file_open(Planned *out, const char *directory, Fault *fault) {
   *out = (Planned){.experiment = plan_file_read(directory, fault)};
   if (!out->experiment) return fault->code;
   const Json *cells = json_find(out->experiment, "cells");
@@ -180,12 +180,12 @@ Err planned_open(Planned *out, const char *directory, Fault *fault) {
   Err err = out->v ? add_cells(out, cells, seeds, fault)
                    : fault_memory(fault, (size_t)n * sizeof *out->v);
   out->tuning = json_count(others) > 0 && json_count(cells) == 0;
-  if (err) planned_close(out);
+  if (err) plan_file_close(out);
   else add_others(out, others);
   return err;
 }
 
-void planned_close(Planned *planned) {
+void plan_file_close(Planned *planned) {
   free(planned->v);
   json_free(planned->experiment);
   *planned = (Planned){0};

@@ -29,10 +29,10 @@ typedef struct Planned {
 /* New: the config of a cell of the plan, which is what the identity of its trials is
  * made of (store_config_hash). NULL, or a fault at store_config_hash, on lack of
  * memory. */
-Json *planned_config(const Json *plan, const Json *cell);
+Json *plan_file_config(const Json *plan, const Json *cell);
 
 /* `directory` is the experiment's. Without the file nothing is planned. */
-Err planned_open(Planned *out, const char *directory, Fault *fault) WARN_UNUSED;
-void planned_close(Planned *planned);
+Err plan_file_open(Planned *out, const char *directory, Fault *fault) WARN_UNUSED;
+void plan_file_close(Planned *planned);
 
 #endif

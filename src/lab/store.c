@@ -25,7 +25,7 @@ static Err check_own(const Store *store, Fault *fault) {
 static Err check_name(const char *name, Fault *fault) {
   bool control = false;
   for (const char *s = name; *s; s++) control |= (unsigned char)*s < ' ' || *s == 0x7F;
-  bool hidden = run_name_is_hidden(name);
+  bool hidden = name_is_hidden(name);
   if (*name && !control && !hidden && !strchr(name, '/') && strlen(name) < 200)
     return ERR_OK;
   return fault_set(fault, ERR_VALUE,
@@ -37,7 +37,7 @@ static Err check_name(const char *name, Fault *fault) {
 /* Names the nearest of the experiments that are there. */
 static Err unknown_experiment(const char *runs, const char *name, Fault *fault) {
   char *nearest;
-  Err err = run_name_nearest(runs, name, &nearest, fault);
+  Err err = name_nearest(runs, name, &nearest, fault);
   if (err) return err;
   err = fault_set(fault, ERR_STORAGE,
                   nearest ? "%s/%s: no such experiment; did you mean \"%s\"?"

@@ -24,7 +24,7 @@ static Err open_cell(Study *s, int number, const Json *seeds, Fault *fault) {
   char hash[17];
   StudyCell *cell = &s->cells[number];
   cell->levels = json_item(json_find(s->plan, "cells"), number);
-  cell->config = planned_config(s->plan, cell->levels);
+  cell->config = plan_file_config(s->plan, cell->levels);
   if (!cell->config) return fault_memory(fault, sizeof(void *));
   if (store_config_hash(cell->config, hash, fault)) return fault->code;
   if (json_count(fingerprints) == s->n_cells &&

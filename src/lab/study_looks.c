@@ -31,7 +31,7 @@ static bool same_seeds(const Json *a, const Json *b) {
 }
 
 static Err args_hash(const Json *plan, char out[17], Fault *fault) {
-  Json *none = json_map(), *config = planned_config(plan, none);
+  Json *none = json_map(), *config = plan_file_config(plan, none);
   Err err = store_config_hash(config, out, fault);
   json_free(config);
   json_free(none);
@@ -95,12 +95,12 @@ static Err add_look_before(const Study *s, Json *looks, Fault *fault) {
   Planned planned;
   char args[17];
   Json *seeds = json_list();
-  Err err = planned_open(&planned, s->store.directory, fault);
+  Err err = plan_file_open(&planned, s->store.directory, fault);
   if (!err) err = args_hash(planned.experiment, args, fault);
   if (!err) err = seeds_with_results(s, &planned, seeds, fault);
   if (err) json_free(seeds);
   else add_look(looks, args, seeds);
-  planned_close(&planned);
+  plan_file_close(&planned);
   return err;
 }
 

@@ -105,7 +105,7 @@ Err trial_init(Trial *out, const char *runs, const char *script, Json *config,
   *out = (Trial){.config = config,
                  .meta = meta ? meta : json_map(),
                  .runs = text_copy(runs),
-                 .name = run_name_of(script),
+                 .name = name_of_script(script),
                  .attempt = 1,
                  .lock = LOCK_NONE};
   start_clock(out);

@@ -129,9 +129,9 @@ static int thread_functions(lua_State *L) {
   return 1;
 }
 
-/* run_name_taken(name): as run_name_is_taken. */
+/* run_name_taken(name): as name_is_taken. */
 static int run_name_taken(lua_State *L) {
-  lua_pushboolean(L, run_name_is_taken(luaL_checkstring(L, 1)));
+  lua_pushboolean(L, name_is_taken(luaL_checkstring(L, 1)));
   return 1;
 }
 

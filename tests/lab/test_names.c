@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 static void check_name(const char *script, const char *want) {
-  char *name = run_name_of(script);
+  char *name = name_of_script(script);
   assert_string_equal(name, want);
-  assert_false(run_name_is_taken(name));
+  assert_false(name_is_taken(name));
   free(name);
 }
 
@@ -35,11 +35,11 @@ TEST(what_runs_has_otherwise_is_given_to_no_script) {
 
 /* An experiment called so before is still read. */
 TEST(trials_is_a_name_that_is_read_and_not_given) {
-  assert_true(run_name_is_taken("trials"));
-  assert_false(run_name_is_hidden("trials"));
-  assert_true(run_name_is_hidden("index.sqlite-shm"));
-  assert_true(run_name_is_hidden("."));
-  assert_false(run_name_is_hidden("sqlite"));
+  assert_true(name_is_taken("trials"));
+  assert_false(name_is_hidden("trials"));
+  assert_true(name_is_hidden("index.sqlite-shm"));
+  assert_true(name_is_hidden("."));
+  assert_false(name_is_hidden("sqlite"));
 }
 
 /* -- scripts ----------------------------------------------------------------------- */

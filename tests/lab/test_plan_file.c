@@ -25,7 +25,7 @@ static void check_refused(const char *text, const char *want) {
   assert_int_equal(fault.code, ERR_STORAGE);
   if (!strstr(fault.text, "/plan/experiment.json") || !strstr(fault.text, want))
     fail_msg("no \"%s\" in: %s", want, fault.text);
-  assert_int_equal(planned_open(&planned, directory, &again), ERR_STORAGE);
+  assert_int_equal(plan_file_open(&planned, directory, &again), ERR_STORAGE);
 }
 
 TEST(a_plan_without_its_lists_is_refused) {
