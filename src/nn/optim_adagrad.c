@@ -7,7 +7,7 @@
 
 typedef struct Adagrad {
   Optimizer base;
-  double eps;
+  double eps, start;
   bool eps_inside;
 } Adagrad;
 
@@ -16,6 +16,9 @@ static const Option adagrad_options[] = {
     {.name = "eps", .kind = OPT_REAL, .offset = offsetof(Adagrad, eps),
      .value = "1e-10", .alias = "epsilon", .lo = 0, .hi = 1e9, .open = true,
      .doc = "added outside the square root (Keras: 1e-7, inside)"},
+    {.name = "start", .kind = OPT_REAL, .offset = offsetof(Adagrad, start),
+     .value = "0", .alias = "initial_accumulator_value", .lo = 0, .hi = 1e9,
+     .doc = "where the sums of squares start (Keras: 0.1)"},
     OPTIM_EPS_INSIDE(Adagrad), OPTIM_COMMON(OPTIM_COUPLED, "0")};
 
 enum { SQUARES };
@@ -26,20 +29,21 @@ static void adagrad_rule(const Optimizer *opt, OptimUpdate *u) {
   Node *gradient = optim_gradient(u);
   Node *s = u->slot[SQUARES] = op_add(g, u->slot[SQUARES], op_square(g, gradient));
   const Adagrad *self = (const Adagrad *)opt;
+  if (self->start > 0) s = op_add(g, s, graph_scalar(g, self->start));
   Node *step = optim_over_root(g, gradient, s, self->eps, self->eps_inside);
   u->w = op_sub_product(g, u->w, u->lr, step);
 }
 
 static const char *const adagrad_samples[] = {"", "eps=1e-3 weight_decay=0.02",
-                                              "eps_inside=1 decay=0.01", NULL};
+                                              "eps_inside=1 decay=0.01", "start=0.1",
+                                              NULL};
 
 const OptimKind optim_adagrad = {
     .kind = {OPTIM_RECORD(Adagrad), .name = "Adagrad", .alias = "adagrad",
              .options = adagrad_options,
              .doc = "Divides each gradient by the root of the sum of all its squares "
-                    "so far, so that steps shrink by themselves. The sum starts at 0 "
-                    "(Keras: at 0.1).",
-             .equation = "s <- s + g^2;  w <- w - lr g / (sqrt(s) + eps)",
+                    "so far, so that steps shrink by themselves.",
+             .equation = "s <- s + g^2;  w <- w - lr g / (sqrt(start + s) + eps)",
              .source = "Duchi, Hazan & Singer, JMLR 12, 2011, section 1.1"},
     .samples = adagrad_samples, .slots = adagrad_slots, .rule = adagrad_rule};
 
