@@ -21,17 +21,19 @@ Node *regularizer_penalty(Graph *graph, const Regularizer *self, Node *x, double
   {.name = name_, .kind = OPT_REAL, .offset = offsetof(Regularizer, field),            \
    .value = "0.01", .position = at, .lo = 0, .hi = 1e30
 static const Option l1_options[] = {
-    FACTOR("l1", l1, 1), .alias = "factor", .doc = "factor of the sum of sizes"}, {0}};
+    FACTOR("l1", l1, 1), .alias = "factor",
+    .doc = "factor of the sum of absolute weights"}, {0}};
 static const Option l2_options[] = {
-    FACTOR("l2", l2, 1), .alias = "factor", .doc = "factor of the sum of squares"},
+    FACTOR("l2", l2, 1), .alias = "factor",
+    .doc = "factor of the sum of squared weights"},
 {
   0
 }
 }
 ;
 static const Option l1_l2_options[] = {
-    FACTOR("l1", l1, 1), .doc = "factor of the sum of sizes"},
-    FACTOR("l2", l2, 2), .doc = "factor of the sum of squares"
+    FACTOR("l1", l1, 1), .doc = "factor of the sum of absolute weights"},
+    FACTOR("l2", l2, 2), .doc = "factor of the sum of squared weights"
 }
 , { 0 }
 }
@@ -43,9 +45,13 @@ static const Option l1_l2_options[] = {
       .size = sizeof(Regularizer), .options = name_##_options, .doc = text,            \
       .equation = formula, .source = paper}
 
-REGULARIZER(l1, "L1", "A penalty on sizes: many weights become 0 or nearly so.",
+REGULARIZER(l1, "L1",
+            "Adds the sum of absolute weights to the loss (lasso): many "
+            "weights become 0 or nearly so.",
             "loss + l1 sum |w|", "Tibshirani, JRSS B 58, 1996");
-REGULARIZER(l2, "L2", "A penalty on squares (PyTorch's weight_decay d is l2 = d / 2).",
+REGULARIZER(l2, "L2",
+            "Adds the sum of squared weights to the loss (ridge). PyTorch's "
+            "weight_decay d is l2 = d / 2.",
             "loss + l2 sum w^2", "Goodfellow et al., Deep Learning, 7.1.1");
 REGULARIZER(l1_l2, "L1L2 L1_L2", "Both penalties.", "loss + l1 sum |w| + l2 sum w^2",
             "Zou & Hastie, JRSS B 67, 2005");
@@ -91,8 +97,8 @@ static const Option max_options[] = {
 static const ConstraintKind max_norm = {
     .kind = {.name = "max_norm", .alias = "MaxNorm", .family = &constraint_family,
              .size = sizeof(Constraint), .options = max_options,
-             .doc = "After each update the weights of a unit whose norm is larger are "
-                    "scaled down to it.",
+             .doc = "Limits the norm of the weights of each unit: after each update, "
+                    "larger ones are scaled down to the limit.",
              .equation = "w <- w min(1, max / |w|)",
              .source = "Srivastava et al., JMLR 15, 2014, section 5.1"},
     .factor = max_factor};
@@ -100,7 +106,7 @@ static const ConstraintKind max_norm = {
 static const ConstraintKind unit_norm = {
     .kind = {.name = "unit_norm", .alias = "UnitNorm", .family = &constraint_family,
              .size = sizeof(Constraint),
-             .doc = "After each update the weights of a unit have the norm 1.",
+             .doc = "Scales the weights of each unit to norm 1 after each update.",
              .equation = "w <- w / max(|w|, 1e-7)",
              .source = "Salimans & Kingma, NeurIPS 2016, section 2 (norm and direction "
                        "apart)"},

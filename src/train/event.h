@@ -27,7 +27,7 @@ typedef enum FitEvent {
   FIT_EPOCH_BEGIN,
   FIT_BATCH_END,
   FIT_EPOCH_TRAINED, /* all steps of the epoch are done, nothing is measured after them;
-                      told again where a fit goes on from a checkpoint of that */
+                      comes again where a fit goes on from a checkpoint of that */
   FIT_EPOCH_END,   /* the epoch's row of the history is made */
   FIT_EPOCH_DONE,  /* all listeners have had EPOCH_END */
   FIT_TRAINED,     /* no further step follows, perhaps because of the fault that is in
