@@ -33,6 +33,8 @@ struct Kind {
   const char *doc;       /* one line, then details if need be */
   const char *equation;  /* plain text; NULL: none */
   const char *source;    /* paper and section; NULL: none */
+  const char *call;      /* in its family's example; NULL: "nn.Dense()" */
+  const char *example;   /* a script of a few lines; NULL: its family's */
   /* After the options are filled: relations between them, derived fields. May be
    * NULL. */
   Err (*check)(Object *object, Fault *fault);
@@ -48,7 +50,14 @@ struct Family {
   const Kind *const *kinds;  /* NULL-terminated */
   const Kind *from_function; /* made of a user's function, which is its option at
                                 position 1; or NULL */
+  const char *example; /* of each kind, %s is its call; NULL: none. Tests run it */
 };
+
+/* The example of families whose objects are options of a fit. */
+#define EXAMPLE_OF_FIT(option)                                                         \
+  "train.fit(nn.Sequential { nn.Dense(8, { activation = \"tanh\" }), nn.Dense(2) },\n" \
+  "  data.spirals { n = 90, classes = 2 }, { epochs = 2, loss = \"cross_entropy\",\n"  \
+  "  " option " })"
 
 struct Object {
   const Kind *kind;

@@ -377,6 +377,7 @@ const SourceKind dataset_csv = {
              .options = csv_options,
              .check = csv_check,
              .deinit = source_deinit,
+             .call = "data.csv(\"rows.csv\", { target = \"class\" })",
              .doc = "A table in comma-separated text: x [n, features], y of the target "
                     "column. Names are sorted by bytes, or by value where all are "
                     "numbers.",

@@ -150,6 +150,7 @@ static const Option fann_options[] = {
 const SourceKind dataset_fann = {
     .kind = {.name = "fann", .family = &dataset_family, .size = sizeof(FannSource),
              .options = fann_options, .deinit = source_deinit,
+             .call = "data.fann \"xor.data\"",
              .doc = "A training file of FANN, as fann_read_train_from_file takes: the "
                     "numbers of rows, inputs and outputs, then each row's inputs and "
                     "outputs. y are the outputs, [n, outputs]."},

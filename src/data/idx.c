@@ -206,6 +206,7 @@ const SourceKind dataset_idx = {
              .size = sizeof(Idx),
              .options = idx_options,
              .deinit = source_deinit,
+             .call = "data.idx \"images.idx.gz\"",
              .doc = "Files in IDX format, as MNIST and its relatives have. Images "
                     "become [1, h, w] and stay uint8 in memory."},
     .load = idx_source_load};

@@ -429,6 +429,7 @@ const SourceKind dataset_images = {
              .options = images_options,
              .check = images_check,
              .deinit = source_deinit,
+             .call = "data.images \"pictures\"",
              .doc = "Pictures in folders, [channels, height, width]. Classes are the "
                     "folders, in sorted order. Pictures are read at first use and are "
                     "uint8 in memory (int32 with 16 bits a channel). The samples are "

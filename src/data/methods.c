@@ -33,6 +33,7 @@ static Err split_check(Object *object, Fault *fault) {
 const Kind split_method = {
     .name = "split", .family = &dataset_methods, .size = sizeof(SplitCall),
     .options = split_options, .check = split_check,
+    .call = "set:split(0.5)",
     .doc = "two sets that share the rows out, each in the order of this one; the same "
            "call gives the same split. The first is the one to train on: its means "
            "fill in what is missing in both (data.csv, missing = \"mean\")"};
@@ -47,6 +48,7 @@ static const Option shuffle_options[] = {
 const Kind shuffle_method = {
     .name = "shuffle", .family = &dataset_methods, .size = sizeof(ShuffleCall),
     .options = shuffle_options,
+    .call = "set:shuffle()",
     .doc = "the same rows in a random order (stream \"order\"), another one at each "
            "call"};
 
@@ -57,7 +59,7 @@ static const Option take_options[] = {
 
 const Kind take_method = {
     .name = "take", .family = &dataset_methods, .size = sizeof(TakeCall),
-    .options = take_options, .doc = "the first n rows"};
+    .options = take_options, .call = "set:take(5)", .doc = "the first n rows"};
 
 /* -- by classes -------------------------------------------------------------------- */
 
@@ -75,7 +77,8 @@ static const Option only_options[] = {
 
 const Kind only_method = {
     .name = "only", .family = &dataset_methods, .size = sizeof(OnlyCall),
-    .options = only_options, .doc = "the rows of some classes, in their order"};
+    .options = only_options, .call = "set:only { 1, 3 }",
+    .doc = "the rows of some classes, in their order"};
 
 static const Option labels_options[] = {
     {.name = "n", .kind = OPT_INT, AT(LabelsCall, n), .position = 1, .lo = 1,
@@ -86,6 +89,7 @@ static const Option labels_options[] = {
 const Kind labels_method = {
     .name = "labels", .family = &dataset_methods, .size = sizeof(LabelsCall),
     .options = labels_options,
+    .call = "set:labels(2)",
     .doc = "two sets: n rows with labels, each class in proportion, and all others "
            "without targets, as for pretraining (stream \"split\"); the same call "
            "gives the same rows"};
@@ -107,6 +111,7 @@ static const Option balance_options[] = {
 const Kind balance_method = {
     .name = "balance", .family = &dataset_methods, .size = sizeof(BalanceCall),
     .options = balance_options,
+    .call = "set:balance()",
     .doc = "as many rows of each class as of any other; which ones are there once "
            "more, or are kept, is drawn (stream \"split\"). A row that is there twice "
            "is augmented alike in an epoch"};
@@ -124,6 +129,7 @@ static const Option k_fold_options[] = {
 const Kind k_fold_method = {
     .name = "k_fold", .family = &dataset_methods, .size = sizeof(FoldCall),
     .options = k_fold_options,
+    .call = "set:k_fold(3)",
     .doc = "k pairs of sets: for i, fold in ipairs(set:k_fold(5)) do ... fold.train, "
            "fold.validation end. Each row is validated on once; missing values of both "
            "are filled in by the means of fold.train"};
@@ -143,6 +149,7 @@ static const Option normalize_options[] = {
 const Kind normalize_method = {
     .name = "normalize", .family = &dataset_methods, .size = sizeof(NormalizeCall),
     .options = normalize_options,
+    .call = "set:normalize()",
     .doc = "the set with mean 0 and standard deviation 1, and the transform that did "
            "it: other:normalize(transform) applies it to another set. A constant "
            "feature is only centred",
@@ -159,6 +166,7 @@ static const Option transform_options[] = {
 const Kind transform_method = {
     .name = "transform", .family = &dataset_methods, .size = sizeof(TransformCall),
     .options = transform_options,
+    .call = "set:transform { data.random_noise(0.1) }",
     .doc = "the set whose rows go through these transforms, after those that it has. "
            "Random ones draw in train.fit's training and in set:batches, for each row "
            "and epoch anew (stream \"augment\"), whatever the batch size; "
@@ -189,6 +197,8 @@ static const Option batches_options[] = {
 const Kind batches_method = {
     .name = "batches", .family = &dataset_methods, .size = sizeof(BatchesCall),
     .options = batches_options,
+    .example = "local set = data.spirals { n = 12, classes = 3 }\n"
+               "for x, y in set:batches(4) do print(x, y) end",
     .doc = "iterator over one epoch: for x, y in set:batches(32) do ... end"};
 
 static const Kind *const method_kinds[] = {
@@ -197,4 +207,5 @@ static const Kind *const method_kinds[] = {
     &transform_method, &batches_method, NULL};
 
 const Family dataset_methods = {
-    .name = "data set method", .module = "set", .kinds = method_kinds};
+    .name = "data set method", .module = "set", .kinds = method_kinds,
+    .example = "local set = data.spirals { n = 12, classes = 3 }\nprint(%s)"};

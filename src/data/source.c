@@ -17,11 +17,13 @@ static const Kind *const dataset_kinds[] = {
 #undef DATASET
     NULL};
 
-const Family dataset_family = {
-    .name = "dataset", .module = "data", .kinds = dataset_kinds};
+const Family dataset_family = {.name = "dataset", .module = "data",
+                               .kinds = dataset_kinds, .example = "print(%s)"};
 
-static const SourceKind *source_kind(const Source *source) {
-  return (const SourceKind *)source->object.kind; /* its first field */
+static const SourceKind *
+                                           source_kind(const Source *source){
+                                               return (const SourceKind *)source->object
+                                                   .kind; /* its first field */
 }
 
 int source_parts(const Source *source) {
@@ -369,6 +371,7 @@ const SourceKind dataset_set = {
              .size = sizeof(SetSource),
              .options = set_options,
              .deinit = source_deinit,
+             .example = "print(data.set(tensor.randn(2, 3), tensor { 1, 2 }))",
              .doc = "A data set of given tensors. x may be uint8, and stays so in "
                     "memory."},
     .given = true,

@@ -201,6 +201,7 @@ const SourceKind dataset_text = {
              .options = text_options,
              .check = text_check,
              .deinit = source_deinit,
+             .call = "data.text \"book.txt\"",
              .doc = "Windows [length] of the characters of a text, by number, for "
                     "predicting the next one. The characters are the class names. "
                     "x:one_hot(classes) makes inputs for a dense layer."},

@@ -16,7 +16,9 @@ static const Kind *const transform_kinds[] = {
     NULL};
 
 const Family transform_family = {
-    .name = "transform", .module = "data", .kinds = transform_kinds};
+    .name = "transform", .module = "data", .kinds = transform_kinds,
+    .example = "local pictures = data.set(tensor.rand(2, 3, 8, 8), tensor.ones(2))\n"
+               "for x in pictures:transform(%s):batches(2) do print(x) end"};
 
 Err transform_planes(const Transform *self, const Shape *features, Planes *out,
                      Fault *fault) {

@@ -97,6 +97,7 @@ static const TransformSample crop_samples[] = {
 const TransformKind transform_random_crop = {
     .kind = {.name = "random_crop", .alias = "RandomCrop", .family = &transform_family,
              .size = sizeof(RandomCrop), .options = crop_options, .check = crop_check,
+             .call = "data.random_crop(4)",
              .doc = "Cuts a part out of each picture, [H, W] or [C, H, W], at a place "
                     "drawn at random. Where nothing is trained it is the middle: with "
                     "size = the picture's and a padding, the picture itself.",

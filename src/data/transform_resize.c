@@ -111,6 +111,7 @@ static const TransformSample whole_samples[] = {
 const TransformKind transform_resize = {
     .kind = {.name = "resize", .alias = "Resize Resizing", .family = &transform_family,
              .size = sizeof(Resize), .options = whole_options, .check = resize_check,
+             .call = "data.resize(4)",
              .doc = "Resizes pictures, [H, W] or [C, H, W], always: also where nothing "
                     "is trained. Shrunk ones are smoothed, as in PIL and with "
                     "antialias = true in PyTorch and Keras.",
@@ -178,6 +179,7 @@ const TransformKind transform_random_resized_crop = {
     .kind = {.name = "random_resized_crop", .alias = "RandomResizedCrop",
              .family = &transform_family,
              .size = sizeof(Resize), .options = part_options, .check = resize_check,
+             .call = "data.random_resized_crop(4)",
              .doc = "Cuts a part out of each picture, of an area and a proportion "
                     "drawn at random, and resizes it to one size. Where nothing is "
                     "trained it is the largest part in the middle that has the "

@@ -37,7 +37,9 @@ const Kind evaluation_kind = {.name = "evaluate", .family = &evaluation_family,
                               .size = sizeof(Evaluation), .options = evaluation_options,
                               .doc = "Measures a net on a data set."};
 static const Kind *const evaluation_kinds[] = {&evaluation_kind, NULL};
-static const Family evaluation_family = {"evaluation", "net", evaluation_kinds, NULL};
+static const Family evaluation_family = {.name = "evaluation",
+                                         .module = "net",
+                                         .kinds = evaluation_kinds};
 const FamilyBinding evaluation_binding = {.family = &evaluation_family};
 
 /* Does the loss (or NULL) know labels as classes? */

@@ -63,7 +63,9 @@ static const Option lsuv_options[] = {
 
 static const Kind lsuv_function;
 static const Kind *const lsuv_kinds[] = {&lsuv_function, NULL};
-static const Family lsuv_family = {"function", "init", lsuv_kinds, NULL};
+static const Family lsuv_family = {.name = "function",
+                                   .module = "init",
+                                   .kinds = lsuv_kinds};
 
 static const Kind lsuv_function = {
     .name = "lsuv", .family = &lsuv_family, .size = sizeof(Lsuv),

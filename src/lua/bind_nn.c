@@ -67,7 +67,9 @@ typedef struct SummaryCall {
 
 static const Kind summary_method;
 static const Kind *const net_method_kinds[] = {&summary_method, NULL};
-static const Family net_methods = {"net", "net", net_method_kinds, NULL};
+static const Family net_methods = {.name = "net",
+                                   .module = "net",
+                                   .kinds = net_method_kinds};
 
 static const Option summary_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(SummaryCall, loss),

@@ -42,7 +42,9 @@ static const Kind step_kind = {.name = "step", .family = &step_family,
                                .size = sizeof(StepOptions), .options = step_options,
                                .doc = "A function that trains."};
 static const Kind *const step_kinds[] = {&step_kind, NULL};
-static const Family step_family = {"step_options", "train", step_kinds, NULL};
+static const Family step_family = {.name = "step_options",
+                                   .module = "train",
+                                   .kinds = step_kinds};
 static const FamilyBinding step_binding = {.family = &step_family};
 
 /* -- what a step trains ------------------------------------------------------------ */

@@ -53,7 +53,9 @@ const Kind clone_method = {
     .options = clone_options, .doc = "A net of the same layers."};
 
 static const Kind *const reuse_kinds[] = {&clone_method, NULL};
-static const Family reuse_methods = {"net", "net", reuse_kinds, NULL};
+static const Family reuse_methods = {.name = "net",
+                                     .module = "net",
+                                     .kinds = reuse_kinds};
 
 int net_clone(lua_State *L) {
   Graph *graph = session_graph(L);

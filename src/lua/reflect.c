@@ -151,6 +151,18 @@ static void set_op_usage(lua_State *L, const Op *op) {
 
 /* -- records ----------------------------------------------------------------------- */
 
+/* Its own, or its family's with its call. */
+static void set_example(lua_State *L, const Kind *kind, const char *label) {
+  const char *shared = kind->family->example, *call = kind->call;
+  if (kind->example || !shared) {
+    set_text(L, "example", kind->example);
+    return;
+  }
+  lua_pushfstring(L, shared, call ? call : lua_pushfstring(L, "%s()", label));
+  lua_setfield(L, call ? -2 : -3, "example");
+  if (!call) lua_pop(L, 1);
+}
+
 static void push_kind(lua_State *L, const Kind *kind) {
   char label[96];
   lua_createtable(L, 0, 10);
@@ -161,6 +173,7 @@ static void push_kind(lua_State *L, const Kind *kind) {
   set_text(L, "doc", kind->doc);
   set_text(L, "equation", kind->equation);
   set_text(L, "source", kind->source);
+  set_example(L, kind, label);
   set_options_of(L, kind);
 }
 
@@ -189,6 +202,7 @@ static void push_function(lua_State *L, const Function *f) {
   set_text(L, "usage", f->usage);
   set_text(L, "doc", f->doc);
   set_text(L, "equation", f->options ? f->options->equation : NULL);
+  if (f->options) set_example(L, f->options, f->usage);
   set_options_of(L, f->options);
 }
 

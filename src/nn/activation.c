@@ -78,8 +78,10 @@ static const Kind *const activation_kinds[] = {
 #undef ACTIVATION
     NULL};
 
-const Family activation_family = {"activation", "nn", activation_kinds,
-                                  &activation_function.kind};
+const Family activation_family = {
+    .name = "activation", .module = "nn", .kinds = activation_kinds,
+    .from_function = &activation_function.kind,
+    .example = "print(nn.Activation(%s)(tensor {{ -2, -1, -0.5, 0.5, 1, 2 }}))"};
 
 Node *activation_apply(Graph *graph, const Activation *activation, Node *x) {
   if (!x || graph->fault.code) return NULL;

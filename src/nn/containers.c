@@ -199,6 +199,8 @@ static const Option concat_options[] = {
 const LayerKind layer_concat = {
     .kind = {.name = "Concat", .family = &layer_family, .size = sizeof(Container),
              .options = concat_options, .check = concat_check, .deinit = layer_deinit,
+             .example = "local both = nn.Concat { nn.Dense(2), nn.Dense(3) }\n"
+                        "print(both(tensor.randn(4, 6)))",
              .doc = "Gives the same input to several layers and joins their outputs "
                     "along an axis.",
              .equation = "y = [f_1(x), f_2(x), ...]",
@@ -251,6 +253,7 @@ static const LayerSample parts_samples[] = {
 const LayerKind layer_adding = {
     .kind = {.name = "Add", .family = &layer_family, .size = sizeof(Container),
              .options = parts_options, .check = parts_check, .deinit = layer_deinit,
+             .example = "print(nn.Add()(tensor.randn(4, 6), tensor.randn(4, 6)))",
              .doc = "Adds the results of several layers on the same input, or several "
                     "inputs.",
              .equation = "y = f_1(x) + f_2(x) + ..., or x_1 + x_2 + ...",
@@ -261,6 +264,7 @@ const LayerKind layer_adding = {
 const LayerKind layer_multiplying = {
     .kind = {.name = "Multiply", .family = &layer_family, .size = sizeof(Container),
              .options = parts_options, .check = parts_check, .deinit = layer_deinit,
+             .example = "print(nn.Multiply()(tensor.randn(4, 6), tensor.randn(4, 6)))",
              .doc = "Multiplies, element by element, the results of several layers on "
                     "the same input, or several inputs: a gate.",
              .equation = "y = f_1(x) f_2(x) ..., or x_1 x_2 ...",
@@ -414,6 +418,7 @@ const LayerKind layer_residual = {
     .kind = {.name = "Residual", .family = &layer_family, .size = sizeof(Residual),
              .options = residual_options, .check = residual_check,
              .deinit = layer_deinit,
+             .call = "nn.Residual(nn.Dense(6))",
              .doc = "Adds a shortcut, by default the input itself, to the output of a "
                     "block. The block may begin as nothing (scale), and take its input "
                     "through a normalization and an activation (pre_activation). "

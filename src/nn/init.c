@@ -45,7 +45,10 @@ static const Kind *const init_kinds[] = {
 #undef INIT
     NULL};
 
-const Family init_family = {"initializer", "init", init_kinds, &init_function.kind};
+const Family init_family = {
+    .name = "initializer", .module = "init", .kinds = init_kinds,
+    .from_function = &init_function.kind,
+    .example = "print(nn.Dense(3, { init = %s, input_shape = { 4 } }))"};
 
 Node *init_make(Graph *graph, const Init *init, const InitCall *call) {
   if (graph->fault.code) return NULL;

@@ -99,6 +99,7 @@ const LayerKind layer_bilinear = {
     .kind = {.name = "Bilinear", .family = &layer_family, .size = sizeof(Bilinear),
              .options = bilinear_options, .check = bilinear_check,
              .deinit = layer_deinit,
+             .example = "print(nn.Bilinear(3)(tensor.randn(4, 6), tensor.randn(4, 5)))",
              .doc = "Multiplies two inputs, net(x, z), by a weight for each pair of "
                     "their elements: [N, I] and [N, J] -> [N, units], on their last "
                     "axes. weight [I, J, units], bias [units]; each unit has I J "

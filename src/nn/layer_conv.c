@@ -130,6 +130,8 @@ static const Option conv2d_options[] = {
 const LayerKind layer_conv2d = {
     .kind = {.name = "Conv2D", .alias = "Conv2d Convolution2D", .family = &layer_family,
              .size = sizeof(Conv2D), .options = conv2d_options,
+             .example = "local images = tensor.randn(1, 3, 5, 5)\n"
+                        "print(nn.Conv2D(2, 3, { padding = \"same\" })(images))",
              .doc = "Convolution of images: [N, C, H, W] -> [N, filters, P, Q]. weight "
                     "[filters, C / groups, kh, kw], bias [filters]. The kernel is not "
                     "mirrored, as everywhere in deep learning.",

@@ -143,6 +143,7 @@ static const Option lstm_options[] = {
 const LayerKind layer_lstm = {
     .kind = {.name = "LSTM", .family = &layer_family, .size = sizeof(Lstm),
              .options = lstm_options,
+             .example = "print(nn.LSTM(3)(tensor.randn(4, 5, 6)))",
              .doc = "Long short-term memory over sequences: [N, T, F] -> [N, H], the "
                     "last step, or [N, T, H], all steps. Steps that a mask leaves out "
                     "do not change the state. weight_ih [F, 4 H], weight_hh [H, 4 H] "

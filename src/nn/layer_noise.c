@@ -67,6 +67,7 @@ static const Option dropout_options[] = {
 const LayerKind layer_dropout = {
     .kind = {.name = "Dropout", .family = &layer_family, .size = sizeof(Dropout),
              .options = dropout_options, .deinit = layer_deinit,
+             .call = "nn.Dropout(0.2)",
              .doc = "Sets elements to 0 at random in training, and scales the others "
                     "up. In inference it passes its input on unchanged, unless net(x, "
                     "{ dropout = true }) asks for draws.",
@@ -104,6 +105,8 @@ static Node *spatial_2d_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_spatial_dropout_1d = {
     .kind = {.name = "SpatialDropout1D", .family = &layer_family,
              .size = sizeof(Dropout), .options = rate_options, .deinit = layer_deinit,
+             .example = "local x = tensor.randn(2, 5, 3)\n"
+                        "print(nn.SpatialDropout1D(0.5)(x, { training = true }))",
              .doc = "Dropout of whole features of sequences [N, T, F], at all steps "
                     "together. Neighbouring steps would else give away what was "
                     "dropped.",
@@ -118,6 +121,8 @@ const LayerKind layer_spatial_dropout_1d = {
 const LayerKind layer_spatial_dropout_2d = {
     .kind = {.name = "SpatialDropout2D", .alias = "Dropout2d", .family = &layer_family,
              .size = sizeof(Dropout), .options = rate_options, .deinit = layer_deinit,
+             .example = "local x = tensor.randn(2, 3, 4, 4)\n"
+                        "print(nn.SpatialDropout2D(0.5)(x, { training = true }))",
              .doc = "Dropout of whole channels of images [N, C, H, W]. Neighbouring "
                     "pixels would else give away what was dropped.",
              .equation = "y[n, c, h, w] = x[n, c, h, w] m[n, c] / (1 - rate), m ~ "
@@ -147,6 +152,7 @@ static Node *alpha_dropout_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_alpha_dropout = {
     .kind = {.name = "AlphaDropout", .family = &layer_family, .size = sizeof(Dropout),
              .options = rate_options, .deinit = layer_deinit,
+             .call = "nn.AlphaDropout(0.1)",
              .doc = "Dropout for selu: dropped elements take the smallest value of "
                     "selu, and all are scaled and shifted so that mean 0 and variance "
                     "1 stay.",
@@ -173,6 +179,7 @@ static Node *gaussian_dropout_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_gaussian_dropout = {
     .kind = {.name = "GaussianDropout", .family = &layer_family,
              .size = sizeof(Dropout), .options = rate_options, .deinit = layer_deinit,
+             .call = "nn.GaussianDropout(0.2)",
              .doc = "Multiplies elements by normal numbers of mean 1 in training, of "
                     "the variance that Dropout of this rate has. In inference it "
                     "passes its input on unchanged.",
@@ -208,6 +215,7 @@ const LayerKind layer_gaussian_noise = {
     .kind = {.name = "GaussianNoise", .family = &layer_family,
              .size = sizeof(GaussianNoise), .options = gaussian_noise_options,
              .deinit = layer_deinit,
+             .call = "nn.GaussianNoise(0.1)",
              .doc = "Adds normal noise to each element in training, as for denoising "
                     "autoencoders. In inference it passes its input on unchanged.",
              .equation = "y = x + e, e ~ N(0, std^2)",

@@ -64,6 +64,7 @@ static const Option reshape_options[] = {
 const LayerKind layer_reshape = {
     .kind = {.name = "Reshape", .family = &layer_family, .size = sizeof(Listed),
              .options = reshape_options, .check = reshape_check, .deinit = layer_deinit,
+             .call = "nn.Reshape { 2, 3 }",
              .doc = "Gives the numbers of each example another shape, in the same "
                     "order: [N, ...] -> [N, shape].",
              .equation = "y[n, i] = x[n, i], i counting in row-major order",
@@ -116,6 +117,7 @@ static const Option permute_options[] = {
 const LayerKind layer_permute = {
     .kind = {.name = "Permute", .family = &layer_family, .size = sizeof(Listed),
              .options = permute_options, .check = permute_check, .deinit = layer_deinit,
+             .example = "print(nn.Permute { 3, 2 }(tensor.randn(4, 2, 3)))",
              .doc = "Puts the axes of each example in another order.",
              .equation = "{ 3, 2 }: y[n, j, i] = x[n, i, j]",
              .source = "Chollet et al., Keras, 2015 (Permute)"},
@@ -150,6 +152,7 @@ const LayerKind layer_repeat_vector = {
     .kind = {.name = "RepeatVector", .family = &layer_family,
              .size = sizeof(RepeatVector), .options = repeat_vector_options,
              .deinit = layer_deinit,
+             .call = "nn.RepeatVector(2)",
              .doc = "Repeats the features at each of n steps: [N, F] -> [N, n, F], as "
                     "between an encoder and a decoder of sequences.",
              .equation = "y[n, t, f] = x[n, f]",

@@ -106,6 +106,7 @@ const LayerKind layer_weight_norm = {
              .family = &layer_family, .size = sizeof(WeightNorm),
              .options = weight_norm_options, .check = weight_norm_check,
              .deinit = weight_norm_deinit,
+             .call = "nn.WeightNorm(nn.Dense(3))",
              .doc = "Trains the length and the direction of each unit's weight of a "
                     "layer apart. scale [units] is the length; at first the weight is "
                     "what the layer's init gave.",

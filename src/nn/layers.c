@@ -68,6 +68,7 @@ static const Option dense_options[] = {
 const LayerKind layer_dense = {
     .kind = {.name = "Dense", .alias = "Linear", .family = &layer_family,
              .size = sizeof(Dense), .options = dense_options,
+             .call = "nn.Dense(3)",
              .doc = "Fully connected layer, on the last axis: [N, in] -> [N, units]. "
                     "weight [in, units], bias [units].",
              .equation = "Y = X W + b",
@@ -156,6 +157,7 @@ const LayerKind layer_activation = {
              .size = sizeof(ActivationLayer),
              .options = activation_options, .check = activation_check,
              .deinit = layer_deinit,
+             .call = "nn.Activation(\"tanh\")",
              .doc = "Applies an activation function, as a layer of its own.",
              .equation = "y = f(x)",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
@@ -197,6 +199,7 @@ static const Option lambda_options[] = {
 const LayerKind layer_lambda = {
     .kind = {.name = "Lambda", .family = &layer_family, .size = sizeof(Lambda),
              .options = lambda_options, .deinit = layer_deinit,
+             .call = "nn.Lambda(function(x) return x * x end)",
              .doc = "Makes a layer of a function of one tensor or several. For a layer "
                     "with variables of its own see help \"forward\".",
              .equation = "y = f(x)",
@@ -242,4 +245,7 @@ static const Kind *const layer_kinds[] = {
 #undef LAYER
     NULL};
 
-const Family layer_family = {"layer", "nn", layer_kinds, &layer_lambda.kind};
+const Family layer_family = {
+    .name = "layer", .module = "nn", .kinds = layer_kinds,
+    .from_function = &layer_lambda.kind,
+    .example = "print(%s(tensor.randn(4, 6)))"};

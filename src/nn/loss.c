@@ -17,7 +17,10 @@ static const Kind *const loss_kinds[] = {
 #undef LOSS
     NULL};
 
-const Family loss_family = {"loss", "loss", loss_kinds, &loss_function.kind};
+const Family loss_family = {
+    .name = "loss", .module = "loss", .kinds = loss_kinds,
+    .from_function = &loss_function.kind,
+    .example = "print(%s(tensor {{ 0.2, 0.7 }}, tensor {{ 0, 1 }}))"};
 
 /* -- shapes ------------------------------------------------------------------------ */
 

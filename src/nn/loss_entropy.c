@@ -381,6 +381,9 @@ const LossKind loss_binary = {
     .kind = {.name = "binary_crossentropy",
              .alias = "binary_cross_entropy bce BCELoss BCEWithLogitsLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .example = "local y, t = tensor {{ 0.2, 0.7 }}, tensor {{ 0, 1 }}\n"
+                        "local options = { from_logits = false }\n"
+                        "print(loss.binary_crossentropy(y, t, options))",
              .doc = "Cross-entropy of independent yes-no outputs, mean over all of "
                     "them. Targets are numbers from 0 to 1 of the output's shape; "
                     "integers are labels, 1 for no and 2 for yes.",
@@ -393,6 +396,8 @@ const LossKind loss_focal = {
     .kind = {.name = "focal",
              .alias = "binary_focal_crossentropy BinaryFocalCrossentropy",
              .family = &loss_family, .size = sizeof(Focal), .options = focal_options,
+             .example = "local y, t = tensor {{ 0.2, 0.7 }}, tensor {{ 0, 1 }}\n"
+                        "print(loss.focal(y, t, { from_logits = false }))",
              .doc = "Binary cross-entropy in which outputs that are already right "
                     "count less. Targets as for binary_crossentropy.",
              .equation = "L = mean(-alpha t (1 - p)^gamma log p - (1 - alpha) (1 - t) "
@@ -414,6 +419,9 @@ const LossKind loss_categorical_focal = {
              .alias = "categorical_focal_crossentropy CategoricalFocalCrossentropy",
              .family = &loss_family, .size = sizeof(ClassFocal),
              .options = class_focal_options,
+             .example = "local y, t = tensor {{ 2, -1 }}, tensor {{ 0.7, 0.3 }}\n"
+                        "print(loss.categorical_focal(y, t,\n"
+                        "  { from_logits = true }))",
              .doc = "Categorical cross-entropy in which rows that are already right "
                     "count less. Targets are as for categorical_crossentropy. Keras "
                     "also multiplies by alpha = 0.25; here class_weight says what "
@@ -427,6 +435,10 @@ const LossKind loss_categorical_focal = {
 const LossKind loss_sparse_focal = {
     .kind = {.name = "sparse_categorical_focal", .family = &loss_family,
              .size = sizeof(ClassFocal), .options = class_focal_options,
+             .example = "local y = tensor {{ 2, -1 }, { 0, 1 }}\n"
+                        "local labels = tensor { 1, 2 }\n"
+                        "print(loss.sparse_categorical_focal(y, labels,\n"
+                        "  { from_logits = true }))",
              .doc = "The loss categorical_focal for targets that are labels [N], "
                     "counted from 1.",
              .equation = "L = mean_n(-(1 - p[n, t_n])^gamma log p[n, t_n]), p = "
@@ -439,6 +451,9 @@ const LossKind loss_categorical = {
     .kind = {.name = "categorical_crossentropy",
              .alias = "categorical_cross_entropy cce",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .example = "local y, t = tensor {{ 2, -1 }}, tensor {{ 0.7, 0.3 }}\n"
+                        "print(loss.categorical_crossentropy(y, t,\n"
+                        "  { from_logits = true }))",
              .doc = "Cross-entropy of classes, mean over the rows. Targets are "
                     "distributions [N, C], one-hot rows for example: each share from 0 "
                     "to 1, rows need not sum to 1. A share of 0 adds 0.",
@@ -450,6 +465,8 @@ const LossKind loss_categorical = {
 const LossKind loss_kl_divergence = {
     .kind = {.name = "kl_divergence", .alias = "kld KLDivergence KLDivLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .example = "local y, t = tensor {{ 2, -1 }}, tensor {{ 0.7, 0.3 }}\n"
+                        "print(loss.kl_divergence(y, t, { from_logits = true }))",
              .doc = "Kullback-Leibler divergence of the output from the target. "
                     "Targets are distributions [N, C]. It is the categorical "
                     "cross-entropy minus the entropy of the targets, and has the same "
@@ -463,6 +480,10 @@ const LossKind loss_sparse = {
     .kind = {.name = "sparse_categorical_crossentropy",
              .alias = "sparse_categorical_cross_entropy cross_entropy CrossEntropyLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .example = "local y = tensor {{ 2, -1 }, { 0, 1 }}\n"
+                        "local labels = tensor { 1, 2 }\n"
+                        "print(loss.sparse_categorical_crossentropy(y, labels,\n"
+                        "  { from_logits = true }))",
              .doc = "Cross-entropy of classes, mean over the rows. Targets are labels "
                     "[N], counted from 1.",
              .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",

@@ -80,6 +80,9 @@ static const Option multi_margin_options[] = {
 const LossKind loss_multi_margin = {
     .kind = {.name = "multi_margin", .alias = "MultiMarginLoss", .family = &loss_family,
              .size = sizeof(MultiMargin), .options = multi_margin_options,
+             .example = "local y = tensor {{ 2, -1 }, { 0, 1 }}\n"
+                        "local labels = tensor { 1, 2 }\n"
+                        "print(loss.multi_margin(y, labels))",
              .doc = "How far the right class is from leading each other class by the "
                     "margin. Targets are labels [N], counted from 1.",
              .equation = "L = mean_n(sum_(j != t_n) max(0, margin - y[n, t_n] + y[n, "

@@ -159,6 +159,8 @@ static const Option triplet_options[] = {
 const LossKind loss_contrastive = {
     .kind = {.name = "contrastive", .alias = "ContrastiveLoss", .family = &loss_family,
              .size = sizeof(PairLoss), .options = contrastive_options,
+             .example = "local labels = tensor { 1, 2, 1, 2 }\n"
+                        "print(loss.contrastive(tensor.randn(4, 3), labels))",
              .doc = "Draws embeddings of rows of one label together, and pushes others "
                     "apart up to the margin. " LABELS_OF_ROWS "There is one value for "
                     "each pair, whose weight is the product of its rows' weights.",
@@ -170,6 +172,8 @@ const LossKind loss_contrastive = {
 const LossKind loss_triplet = {
     .kind = {.name = "triplet", .alias = "TripletMarginLoss", .family = &loss_family,
              .size = sizeof(PairLoss), .options = triplet_options,
+             .example = "local labels = tensor { 1, 2, 1, 2 }\n"
+                        "print(loss.triplet(tensor.randn(4, 3), labels))",
              .doc = "Asks that embeddings of rows of one label are nearer to each "
                     "other than to any other, by the margin. " LABELS_OF_ROWS
                     "There is one value for each row that has another of its label "

@@ -18,7 +18,10 @@ static const Kind *const metric_kinds[] = {
 #undef METRIC
     NULL};
 
-const Family metric_family = {"metric", "train", metric_kinds, &metric_function.kind};
+const Family metric_family = {
+    .name = "metric", .module = "train", .kinds = metric_kinds,
+    .from_function = &metric_function.kind,
+    .example = EXAMPLE_OF_FIT("metrics = { %s }")};
 
 const char *metric_name(const Metric *metric) {
   return metric->name ? metric->name : metric->object.kind->name;

@@ -294,6 +294,8 @@ static const Option options[] = {
 const MetricKind metric_function = {
     .kind = {.name = "metric", .family = &metric_family, .size = sizeof(FunctionMetric),
              .options = options, .check = function_check,
+             .call = "train.metric(function(output, target) return output:max() end, "
+                     "{ goal = \"max\" })",
              .doc = "A metric of the user: a function of outputs and targets, or { "
                     "begin = f, add = g, finish = h } that adds batch after batch. It "
                     "is exact over all rows, whatever the batches.",

@@ -118,9 +118,14 @@ static double r2_error(const Measure *m, double value) {
 
 static const Option options[] = {METRIC_NAME, {0}};
 
+#define EXAMPLE_OF(name)                                                               \
+  "train.fit(nn.Sequential { nn.Dense(1) }, data.regression { n = 90 }, {\n"           \
+  "  epochs = 2, loss = \"mse\", metrics = { train." name "() } })"
+
 const MetricKind metric_mse = {
     .kind = {.name = "mse", .alias = "mean_squared_error", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
+             .example = EXAMPLE_OF("mse"),
              .doc = "Mean squared error over all elements.",
              .equation = "mse = mean((y - t)^2); standard error sd(mean of a row) / "
                          "sqrt(n)",
@@ -131,6 +136,7 @@ const MetricKind metric_mse = {
 const MetricKind metric_mae = {
     .kind = {.name = "mae", .alias = "mean_absolute_error", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
+             .example = EXAMPLE_OF("mae"),
              .doc = "Mean absolute error over all elements.",
              .equation = "mae = mean(|y - t|); standard error sd(mean of a row) / "
                          "sqrt(n)",
@@ -142,6 +148,7 @@ const MetricKind metric_rmse = {
     .kind = {.name = "rmse", .alias = "root_mean_squared_error",
              .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
+             .example = EXAMPLE_OF("rmse"),
              .doc = "Root of the mean squared error over all elements, in the unit of "
                     "the targets.",
              .equation = "rmse = sqrt(mean((y - t)^2)); standard error that of mse / "
@@ -153,6 +160,7 @@ const MetricKind metric_rmse = {
 const MetricKind metric_r2 = {
     .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
+             .example = EXAMPLE_OF("r2"),
              .doc = "Share of the targets' variance that the outputs explain, over all "
                     "elements: 1 is perfect, 0 as good as always giving their mean, "
                     "below 0 worse; NaN where all targets are equal.",

@@ -75,6 +75,10 @@ const MetricKind metric_top_k = {
                       "sparse_top_k_categorical_accuracy TopKCategoricalAccuracy",
              .family = &metric_family, .size = sizeof(TopK), .options = options,
              .check = check,
+             .example = "local set = data.spirals { n = 90, classes = 7 }\n"
+                        "local top_3 = train.top_k_accuracy(3)\n"
+                        "train.fit(nn.Sequential { nn.Dense(7) }, set,\n"
+                        "  { loss = \"cross_entropy\", metrics = { top_3 } })",
              .doc = "Share of rows whose class is among the k largest outputs. Ties "
                     "count as right, a row with a NaN as wrong.",
              .equation = "p = mean_n(fewer than k outputs of row n are above y[n, "

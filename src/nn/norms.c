@@ -434,6 +434,7 @@ const LayerKind layer_group_norm = {
              .family = &layer_family,
              .size = sizeof(GroupNorm), .options = group_norm_options,
              .check = layer_norm_check, .deinit = layer_deinit,
+             .call = "nn.GroupNorm(3)",
              .doc = "Normalizes each example over groups of its channels (axis 2) and "
                     "all axes behind them, in training and inference alike. With one "
                     "group, over all channels; with as many as channels, it is "
@@ -463,6 +464,7 @@ const LayerKind layer_instance_norm = {
              .family = &layer_family, .size = sizeof(Norm),
              .options = layer_norm_options, .check = layer_norm_check,
              .deinit = layer_deinit,
+             .example = "print(nn.InstanceNorm()(tensor.randn(2, 3, 4, 4)))",
              .doc = "Normalizes each channel (axis 2) of each example by itself, in "
                     "training and inference alike (PyTorch: affine = false).",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",

@@ -30,7 +30,9 @@ static const Kind *const optim_kinds[] = {
 #undef OPTIMIZER
     NULL};
 
-const Family optim_family = {"optimizer", "optim", optim_kinds, NULL};
+const Family optim_family = {
+    .name = "optimizer", .module = "optim", .kinds = optim_kinds,
+    .example = EXAMPLE_OF_FIT("optimizer = %s")};
 
 static const OptimKind *kind_of(const Optimizer *opt) {
   return (const OptimKind *)opt->object.kind;

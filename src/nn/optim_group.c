@@ -36,12 +36,17 @@ static const Option options[] = {
 static const Kind group_kind = {
     .name = "group", .family = &optim_group_family, .size = sizeof(OptimGroup),
     .options = options, .check = check,
-    .doc = "Parameters with a rate or a weight decay of their own: one of the list "
+    .example = "local groups = { { \"*.bias\", weight_decay = 0 } }\n"
+               "print(optim.SGD(0.1, { weight_decay = 0.01, groups = groups }))",
+    .doc = "Parameters with a rate or a weight decay of their own: one of "
+                    "the list "
            "`groups` of an optimizer, where a table says the same: { \"*.bias\", "
            "weight_decay = 0 }."};
 
 static const Kind *const kinds[] = {&group_kind, NULL};
-const Family optim_group_family = {"parameter group", "optim", kinds, NULL};
+const Family optim_group_family = {.name = "parameter group",
+                                   .module = "optim",
+                                   .kinds = kinds};
 
 /* -- which parameters -------------------------------------------------------------- */
 

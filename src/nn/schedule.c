@@ -65,8 +65,10 @@ static const Kind *const schedule_kinds[] = {
 #undef SCHEDULE
     NULL};
 
-const Family schedule_family = {"schedule", "optim", schedule_kinds,
-                                &schedule_function.kind};
+const Family schedule_family = {
+    .name = "schedule", .module = "optim", .kinds = schedule_kinds,
+    .from_function = &schedule_function.kind,
+    .example = EXAMPLE_OF_FIT("optimizer = optim.SGD(0.1, { schedule = %s })")};
 
 /* -- the rate ---------------------------------------------------------------------- */
 

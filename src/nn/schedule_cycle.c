@@ -50,6 +50,7 @@ const ScheduleKind schedule_cosine_restarts = {
              .alias = "cosine_decay_restarts CosineAnnealingWarmRestarts SGDR",
              .family = &schedule_family, .size = sizeof(Restarts),
              .options = restarts_options, .check = schedule_check_first,
+             .call = "optim.cosine_restarts(2)",
              .doc = "Falls along half a cosine, again and again from the top.",
              .equation = "rate = lr (final + (height^n - final) (1 + cos(pi s)) / 2), "
                          "s: share of the n-th descent, n from 0",
@@ -101,6 +102,7 @@ const ScheduleKind schedule_one_cycle = {
     .kind = {.name = "one_cycle", .alias = "OneCycleLR", .family = &schedule_family,
              .size = sizeof(OneCycle), .options = one_cycle_options,
              .check = one_cycle_check,
+             .call = "optim.one_cycle(4)",
              .doc = "Rises to lr, then falls to nearly 0, each along half a cosine. "
                     "The momentum does not change.",
              .equation = "rate = lr (b + (a - b) (1 + cos(pi s)) / 2), s from 0 to 1; "

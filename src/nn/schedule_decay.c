@@ -46,6 +46,7 @@ const ScheduleKind schedule_step = {
     .kind = {.name = "step", .alias = "step_decay StepLR", .family = &schedule_family,
              .size = sizeof(Stairs), .options = step_options,
              .check = schedule_check_first,
+             .call = "optim.step(2)",
              .doc = "Multiplies the rate by gamma every so many epochs or steps.",
              .equation = "rate = lr gamma^floor(t / every)"},
     .factor = step_factor};
@@ -93,6 +94,7 @@ const ScheduleKind schedule_multi_step = {
     .kind = {.name = "multi_step", .alias = "MultiStepLR piecewise_constant",
              .family = &schedule_family, .size = sizeof(Milestones),
              .options = multi_step_options, .check = multi_step_check,
+             .call = "optim.multi_step { 1, 3 }",
              .doc = "Multiplies the rate by gamma at each of the given times.",
              .equation = "rate = lr gamma^n, n: number of milestones <= t"},
     .factor = multi_step_factor};
@@ -127,6 +129,7 @@ const ScheduleKind schedule_polynomial = {
     .kind = {.name = "polynomial", .alias = "polynomial_decay PolynomialLR linear",
              .family = &schedule_family, .size = sizeof(Polynomial),
              .options = polynomial_options, .check = schedule_check_first,
+             .call = "optim.polynomial(2)",
              .doc = "Falls as a power of the remaining time, then stays; by default "
                     "along a straight line.",
              .equation = "rate = lr (final + (1 - final) max(0, 1 - t / steps)^power)"},
@@ -152,6 +155,7 @@ const ScheduleKind schedule_inverse_time = {
     .kind = {.name = "inverse_time", .alias = "inverse_time_decay",
              .family = &schedule_family, .size = sizeof(InverseTime),
              .options = inverse_time_options, .check = schedule_check_first,
+             .call = "optim.inverse_time(0.5)",
              .doc = "Falls as the inverse of the time: fast at first, then ever more "
                     "slowly.",
              .equation = "rate = lr / (1 + decay t)",
@@ -179,6 +183,7 @@ const ScheduleKind schedule_exponential = {
     .kind = {.name = "exponential", .alias = "exponential_decay ExponentialLR",
              .family = &schedule_family, .size = sizeof(Exponential),
              .options = exponential_options, .check = schedule_check_first,
+             .call = "optim.exponential(0.9)",
              .doc = "Multiplies the rate by gamma after every epoch or step.",
              .equation = "rate = lr gamma^t"},
     .factor = exponential_factor};
@@ -210,6 +215,7 @@ const ScheduleKind schedule_cosine = {
     .kind = {.name = "cosine", .alias = "cosine_decay CosineAnnealingLR",
              .family = &schedule_family, .size = sizeof(Cosine),
              .options = cosine_options, .check = schedule_check_first,
+             .call = "optim.cosine(2)",
              .doc = "Falls along half a cosine, then stays.",
              .equation = "rate = lr (final + (1 - final) (1 + cos(pi min(1, t / "
                          "steps))) / 2)",
@@ -236,6 +242,7 @@ static const Option warmup_options[] = {
 const ScheduleKind schedule_warmup = {
     .kind = {.name = "warmup", .alias = "linear_warmup", .family = &schedule_family,
              .size = sizeof(Rise), .options = warmup_options,
-             .check = schedule_check_first, .doc = "Rises linearly to lr, then stays.",
+             .check = schedule_check_first, .call = "optim.warmup(2)",
+             .doc = "Rises linearly to lr, then stays.",
              .equation = "rate = lr min(1, (t + 1) / steps)"},
     .factor = warmup_factor};

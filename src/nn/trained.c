@@ -24,7 +24,9 @@ static const Kind trained_kind = {.name = "trained", .family = &trained_family,
                                   .size = sizeof(Trained), .options = trained_options,
                                   .doc = "How a net was trained."};
 static const Kind *const trained_kinds[] = {&trained_kind, NULL};
-static const Family trained_family = {"training", "net", trained_kinds, NULL};
+static const Family trained_family = {.name = "training",
+                                      .module = "net",
+                                      .kinds = trained_kinds};
 
 static const Trained *trained_of(const Layer *net) {
   return (const Trained *)net->trained;

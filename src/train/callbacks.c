@@ -170,6 +170,7 @@ const CallbackKind callback_checkpoint = {
              .family = &callback_family,
              .size = sizeof(SaveNet), .options = checkpoint_options,
              .check = checkpoint_check,
+             .call = "train.checkpoint \"best.safetensors\"",
              .doc = "Writes the net's state after every epoch, as net:save does."},
     .events = {.on = {[FIT_BEGIN] = checkpoint_begin,
                       [FIT_EPOCH_END] = checkpoint_epoch},
@@ -219,6 +220,7 @@ const CallbackKind callback_schedule = {
     .kind = {.name = "schedule", .alias = "LearningRateScheduler",
              .family = &callback_family, .size = sizeof(ScheduleCallback),
              .options = schedule_options, .check = schedule_check,
+             .call = "train.schedule(function(epoch, lr) return lr / (1 + epoch) end)",
              .doc = "Sets the learning rate of the optimizer during this fit, epoch by "
                     "epoch."},
     .events = {.on = {[FIT_BEGIN] = schedule_begin, [FIT_TRAINED] = schedule_end}}};
@@ -313,6 +315,7 @@ const CallbackKind callback_function = {
     .kind = {.name = "callback", .family = &callback_family,
              .size = sizeof(FunctionCallback), .options = function_options,
              .check = function_check,
+             .call = "train.callback(function(info) return info.loss < 0.01 end)",
              .doc = "Calls a function of the user after every epoch with a table: "
                     "epoch, epochs, net and the columns of the history. One that "
                     "remembers something has state and restore: train.callback(f, { "
@@ -331,5 +334,7 @@ static const Kind *const callback_kinds[] = {
 #undef CALLBACK
     NULL};
 
-const Family callback_family = {"callback", "train", callback_kinds,
-                                &callback_function.kind};
+const Family callback_family = {
+    .name = "callback", .module = "train", .kinds = callback_kinds,
+    .from_function = &callback_function.kind,
+    .example = EXAMPLE_OF_FIT("validation = 0.2, callbacks = { %s }")};

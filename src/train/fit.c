@@ -110,7 +110,7 @@ const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit)
                        .doc = "Trains a net on a data set."};
 
 static const Kind *const fit_kinds[] = {&fit_kind, NULL};
-const Family fit_family = {"fit", "train", fit_kinds, NULL};
+const Family fit_family = {.name = "fit", .module = "train", .kinds = fit_kinds};
 
 /* -- columns ----------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ static const Kind *const probe_kinds[] = {
 #undef PROBE
     NULL};
 
-const Family probe_family = {"probe", "probe", probe_kinds, NULL};
+const Family probe_family = {.name = "probe", .module = "probe", .kinds = probe_kinds};
 
 static const ProbeKind *kind_of(const Probes *p, int i) {
   return (const ProbeKind *)p->list->v[i]->kind;

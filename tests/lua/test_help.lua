@@ -23,6 +23,55 @@ function tests.test_a_layer_has_usage_options_equation_and_aliases()
   says("help(nn.Dropout)", "(a number from 0 to below")
 end
 
+-- Paths and headings of all that the modules list: { path = "nn.Dense", family = "layers" }.
+local function everything_listed()
+  local list, family = {}, nil
+  local text = printed "for _, m in ipairs { nn, init, loss, optim, train, data } do help(m) end"
+  for line in text:gmatch "[^\n]+" do
+    family = line:match "^%w+: (.+)$" or family
+    local path = line:match "^  (%w+%.[%w_]+)"
+    if path then list[#list + 1] = { path = path, family = family } end
+  end
+  for method in printed("help(data.moons { n = 4 })"):gmatch "\n  (set:[%w_]+)" do
+    list[#list + 1] = { path = method, family = "functions" }
+  end
+  return list
+end
+
+-- The programs under "Example" in a text of help.
+local function examples_in(text)
+  local list, lines = {}, nil
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    if line == "Example" then
+      lines = {}
+    elseif lines and line:find "^  " then
+      lines[#lines + 1] = line
+    elseif lines then
+      list[#list + 1] = table.concat(lines, "\n")
+      lines = nil
+    end
+  end
+  return list
+end
+
+-- Each kind has an example, data set methods and functions may; all of them run.
+function tests.test_examples_run()
+  local list, asked = everything_listed(), {}
+  for i, thing in ipairs(list) do asked[i] = ("help %q print '\f'"):format(thing.path) end
+  local n, programs = 0, {}
+  for text in printed(table.concat(asked, "\n")):gmatch "(.-)\f\n" do
+    n = n + 1
+    local examples = examples_in(text)
+    check.yes(#examples > 0 or list[n].family == "functions", list[n].path .. " has no example")
+    for _, program in ipairs(examples) do
+      programs[#programs + 1] = ("do\n%s\nend"):format(program)
+    end
+  end
+  check.equal(n, #list)
+  check.yes(n > 150 and #programs > 120, ("%d things, %d examples"):format(n, #programs))
+  check.script_output(table.concat(programs, "\n"))()
+end
+
 -- What need not be given is not said to be required.
 function tests.test_arguments_of_ops_and_their_defaults()
   says("help(tensor.sum)", "an axis or a list of axes; default all")

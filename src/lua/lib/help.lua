@@ -142,6 +142,10 @@ local function entry_text(entry)
     out[#out + 1] = bold "Options"
     out[#out + 1] = two_columns(rows)
   end
+  if entry.example then
+    out[#out + 1] = bold "Example"
+    out[#out + 1] = "  " .. entry.example:gsub("\n", "\n  ")
+  end
   return table.concat(out, "\n")
 end
 
