@@ -57,7 +57,9 @@ REGULARIZER(l1_l2, "L1L2 L1_L2", "Both penalties.", "loss + l1 sum |w| + l2 sum 
             "Zou & Hastie, JRSS B 67, 2005");
 
 static const Kind *const regularizers[] = {&l1_kind, &l2_kind, &l1_l2_kind, NULL};
-const Family regularizer_family = {"regularizer", "nn", regularizers, NULL};
+const Family regularizer_family = {
+    .name = "regularizer", .module = "nn", .kinds = regularizers,
+    .example = "print(nn.Dense(3, { weight_regularizer = %s }))"};
 
 /* -- constraints ------------------------------------------------------------------- */
 
@@ -113,4 +115,6 @@ static const ConstraintKind unit_norm = {
     .factor = unit_factor};
 
 static const Kind *const constraints[] = {&max_norm.kind, &unit_norm.kind, NULL};
-const Family constraint_family = {"constraint", "nn", constraints, NULL};
+const Family constraint_family = {
+    .name = "constraint", .module = "nn", .kinds = constraints,
+    .example = "print(nn.Dense(3, { weight_constraint = %s }))"};

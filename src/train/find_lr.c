@@ -276,4 +276,4 @@ const Kind find_lr_kind = {
            "step to step.",
     .source = "Smith, WACV 2017, section 3.3"};
 static const Kind *const kinds[] = {&find_lr_kind, NULL};
-const Family find_lr_family = {"range test", "train", kinds, NULL};
+const Family find_lr_family = {.name = "range test", .module = "train", .kinds = kinds};
