@@ -69,7 +69,7 @@ static Err sequential_check(Object *object, Fault *fault) {
 static const Option sequential_options[] = {
     PARTS,
     {.name = "milestones", .kind = OPT_REALS, .offset = offsetof(Chain, at), .lo = 1,
-     .hi = 1e9,
+     .hi = 1e9, .position = 2,
      .doc = "epochs or steps, counted from 0, at which the next schedule begins, with "
             "a time of its own from 0"},
     {0}};
@@ -77,7 +77,9 @@ static const Option sequential_options[] = {
 const ScheduleKind schedule_sequential = {
     .kind = {.name = "sequential", .alias = "SequentialLR", .family = &schedule_family,
              .size = sizeof(Chain), .options = sequential_options,
-             .check = sequential_check, .doc = "Applies one schedule after the other.",
+             .check = sequential_check,
+             .call = "optim.sequential({ optim.warmup(2), optim.cosine(9) }, 2)",
+             .doc = "Applies one schedule after the other.",
              .equation = "rate = rate_i(t - m_i), m_i <= t < m_(i+1)"},
     .rate = sequential_rate};
 
@@ -99,6 +101,7 @@ static const Option chained_options[] = {PARTS, {0}};
 const ScheduleKind schedule_chained = {
     .kind = {.name = "chained", .alias = "ChainedScheduler", .family = &schedule_family,
              .size = sizeof(Chain), .options = chained_options, .check = check_parts,
+             .call = "optim.chained { optim.warmup(2), optim.cosine(9) }",
              .doc = "Applies several schedules at once: their factors are multiplied.",
              .equation = "rate = rate_n(t, ... rate_2(t, rate_1(t, lr)))"},
     .rate = chained_rate};
