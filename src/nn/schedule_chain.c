@@ -69,7 +69,7 @@ static Err sequential_check(Object *object, Fault *fault) {
 static const Option sequential_options[] = {
     PARTS,
     {.name = "milestones", .kind = OPT_REALS, .offset = offsetof(Chain, at), .lo = 1,
-     .hi = 1e9, .position = 2,
+     .hi = 1e9, .value = "none", .position = 2,
      .doc = "epochs or steps, counted from 0, at which the next schedule begins, with "
             "a time of its own from 0"},
     {0}};
