@@ -53,8 +53,8 @@ REGULARIZER(l2, "L2",
             "Adds the sum of squared weights to the loss (ridge). PyTorch's "
             "weight_decay d is l2 = d / 2.",
             "loss + l2 sum w^2", "Goodfellow et al., Deep Learning, 7.1.1");
-REGULARIZER(l1_l2, "L1L2 L1_L2", "Both penalties.", "loss + l1 sum |w| + l2 sum w^2",
-            "Zou & Hastie, JRSS B 67, 2005");
+REGULARIZER(l1_l2, "L1L2 L1_L2", "Adds both sums to the loss, as l1 and l2 do.",
+            "loss + l1 sum |w| + l2 sum w^2", "Zou & Hastie, JRSS B 67, 2005");
 
 static const Kind *const regularizers[] = {&l1_kind, &l2_kind, &l1_l2_kind, NULL};
 const Family regularizer_family = {
