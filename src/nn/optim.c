@@ -603,15 +603,19 @@ static void run_rule(const Optimizer *opt, Around *a) {
   a->u.slot[n_own + GATHERED_SLOT] = a->gathered;
 }
 
-/* One parameter: reads its slots, and gives the new values of those that are wanted. */
-static Node **emit_one(const Optimizer *opt, Around *a, Variable *const *slots,
-                       Node **slot) {
-  Graph *graph = a->u.graph;
+/* Before its rule: reads the slots of a parameter. */
+static void read_slots(const Optimizer *opt, Around *a, Variable *const *slots) {
   const OptimSlot *one;
   int n = 0;
   for (int s = 0; (one = optimizer_slot_at(opt, s)); s++)
-    a->old[s] = a->u.slot[s] = wants(opt, one) ? variable_read(graph, slots[n++])
+    a->old[s] = a->u.slot[s] = wants(opt, one) ? variable_read(a->u.graph, slots[n++])
                                                : NULL;
+}
+
+/* One parameter: gives the new values of its slots that are wanted. */
+static Node **emit_one(const Optimizer *opt, Around *a, Node **slot) {
+  Graph *graph = a->u.graph;
+  graph->rule = a->u.rule;
   run_rule(opt, a);
   a->u.w = op_renew(graph, a->u.w, a->w);
   for (int s = 0; optimizer_slot_at(opt, s); s++)
@@ -622,19 +626,23 @@ static Node **emit_one(const Optimizer *opt, Around *a, Variable *const *slots,
 /* Lists of nodes, in one block. */
 typedef struct Emission {
   Node **gradient, **gathered, **scale; /* of each parameter */
-  Node **number;                        /* of one parameter */
-  Node **slot, **old;                   /* of one parameter */
+  int n_numbers, n_slots;
+  Node **number;      /* of one parameter, or of each where the kind looks at all */
+  Node **slot, **old; /* the same */
 } Emission;
 
 static Err emission_init(Emission *out, const Optimizer *opt, int n, Fault *fault) {
   int n_slots = count_slots(opt), n_numbers = 0;
   while (number_at(opt, n_numbers)) n_numbers++;
-  size_t room = 3 * (size_t)n + 2 * (size_t)n_slots + (size_t)n_numbers + 1;
+  size_t n_of = kind_of(opt)->joint ? (size_t)n : 1;
+  size_t room = 3 * (size_t)n + n_of * (size_t)(2 * n_slots + n_numbers) + 1;
   Node **nodes = calloc(room, sizeof *nodes);
   if (!nodes) return fault_memory(fault, room * sizeof *nodes);
   *out = (Emission){.gradient = nodes, .gathered = nodes + n, .scale = nodes + 2 * n,
-                    .number = nodes + 3 * n, .slot = nodes + 3 * n + n_numbers};
-  out->old = out->slot + n_slots;
+                    .n_numbers = n_numbers, .n_slots = n_slots,
+                    .number = nodes + 3 * n};
+  out->slot = out->number + n_of * (size_t)n_numbers;
+  out->old = out->slot + n_of * (size_t)n_slots;
   return ERR_OK;
 }
 
@@ -653,33 +661,66 @@ static void gather_all(Graph *graph, const Optimizer *opt, const Emission *e,
   }
 }
 
+/* Parameter i before its rule. */
+static void begin_one(Graph *graph, const Optimizer *opt, const OptimNumbers *numbers,
+                      Node *const *number, Variable *const *params,
+                      Variable *const *slots, const Emission *e, int i, Around *out) {
+  int c = numbers->class[i], at = kind_of(opt)->joint ? i : 0;
+  const OptimGroup *group = numbers->n_classes ? numbers->group[c] : NULL;
+  Node **own = e->number + (size_t)at * (size_t)e->n_numbers;
+  graph->rule = ++graph->n_rules;
+  numbers_of(opt, numbers, number, c, own);
+  Node *old = variable_read(graph, params[i]);
+  *out = (Around){.u = {.graph = graph, .rule = graph->rule, .w = old,
+                        .g = e->gradient[i],
+                        .scale = e->scale[i], .scaled = clips_norm(opt),
+                        .decayed = weight_decay_of(opt, group) != 0, .lr = own[LR],
+                        .weight_decay = own[WEIGHT_DECAY],
+                        .number = own + COMMON_NUMBERS,
+                        .slot = e->slot + (size_t)at * (size_t)e->n_slots},
+                  .number = own, .w = old,
+                  .old = e->old + (size_t)at * (size_t)e->n_slots,
+                  .limit = params[i]->limit, .gathered = e->gathered[i]};
+  read_slots(opt, out, slots + i * optimizer_slots_each(opt));
+}
+
+/* All parameters before their rules, looked at together. */
+static void join(const Optimizer *opt, Around *all, int n) {
+  Graph *graph = n ? all[0].u.graph : NULL;
+  OptimUpdate **u = malloc(((size_t)n + 1) * sizeof *u);
+  if (!u && graph) fault_memory(&graph->fault, (size_t)n * sizeof *u);
+  for (int i = 0; u && i < n; i++) u[i] = &all[i].u;
+  if (u && n && !graph->fault.code) kind_of(opt)->joint(opt, u, n);
+  free(u);
+}
+
 Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
                    Node *const *number, Node *weight, Variable *const *params,
                    Variable *const *slots, Node *const *grads, Node **w, Node **slot) {
-  int n = numbers->n_params, each = optimizer_slots_each(opt);
+  int n = numbers->n_params;
+  bool joint = kind_of(opt)->joint;
   Emission e = {0};
-  if (emission_init(&e, opt, n, &graph->fault)) return graph->fault.code;
+  Around one, *all = joint ? calloc((size_t)n + 1, sizeof *all) : NULL;
+  if (joint && !all) return fault_memory(&graph->fault, (size_t)n * sizeof *all);
+  if (emission_init(&e, opt, n, &graph->fault)) {
+    free(all);
+    return graph->fault.code;
+  }
   for (int i = 0; i < n; i++) e.gradient[i] = grads[i];
   if (accumulates(opt)) gather_all(graph, opt, &e, number, numbers, weight, slots);
   clip(graph, opt, e.gradient, n, e.scale);
+  for (int i = 0; joint && i < n; i++)
+    begin_one(graph, opt, numbers, number, params, slots, &e, i, &all[i]);
+  if (joint) join(opt, all, n);
   for (int i = 0; i < n && !graph->fault.code; i++) {
-    int c = numbers->class[i];
-    const OptimGroup *group = numbers->n_classes ? numbers->group[c] : NULL;
-    graph->rule = ++graph->n_rules;
-    numbers_of(opt, numbers, number, c, e.number);
-    Node *old = variable_read(graph, params[i]);
-    Around a = {.u = {.graph = graph, .w = old, .g = e.gradient[i],
-                      .scale = e.scale[i], .scaled = clips_norm(opt),
-                      .decayed = weight_decay_of(opt, group) != 0,
-                      .lr = e.number[LR], .weight_decay = e.number[WEIGHT_DECAY],
-                      .number = e.number + COMMON_NUMBERS, .slot = e.slot},
-                .number = e.number, .w = old, .old = e.old,
-                .limit = params[i]->limit, .gathered = e.gathered[i]};
-    slot = emit_one(opt, &a, slots + i * each, slot);
-    w[i] = a.u.w;
+    Around *a = joint ? &all[i] : &one;
+    if (!joint) begin_one(graph, opt, numbers, number, params, slots, &e, i, a);
+    slot = emit_one(opt, a, slot);
+    w[i] = a->u.w;
   }
   graph->rule = 0;
   free(e.gradient);
+  free(all);
   return graph->fault.code;
 }
 

@@ -83,6 +83,7 @@ typedef struct OptimNumber {
 /* What an update is made of: nodes of one parameter. */
 typedef struct OptimUpdate {
   Graph *graph;
+  uint32_t rule;        /* graph->rule of its nodes */
   Node *w;              /* becomes the new value */
   Node *g;              /* the gradient, clipped by value */
   Node *scale;          /* factor on it, by clipping of norms */
@@ -101,6 +102,9 @@ typedef struct OptimKind {
    * than the parameter's, and what reads other elements, are computed before the
    * commit. */
   void (*rule)(const Optimizer *self, OptimUpdate *u);
+  /* Before the rules: of all parameters of the step together, where what becomes of one
+   * depends on the others. May set slots. NULL: it does not. */
+  void (*joint)(const Optimizer *self, OptimUpdate *const *u, int n);
   /* The same values, to the byte, by an op of its own; NULL: none. */
   void (*fused)(const Optimizer *self, OptimUpdate *u);
   /* Options of each case for the tests and the bench, "momentum=0.9 nesterov=1"; NULL

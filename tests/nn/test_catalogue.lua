@@ -233,6 +233,7 @@ local optimizers = {
   sgd_accumulated = optim.SGD { lr = 0.1, momentum = 0.9, accumulate = 5 },
   adam_lookahead = optim.Adam { lr = 0.01, lookahead = 5 },
   sgd_lookahead = optim.SGD { lr = 0.1, lookahead = 3, lookahead_share = 0.8 },
+  lbfgs = optim.LBFGS { lr = 0.1 }, lbfgs_2 = optim.LBFGS { lr = 0.3, history = 2 },
   muon = optim.Muon { lr = 0.02 },
   muon_2 = optim.Muon { lr = 0.02, momentum = 0.5, nesterov = false, weight_decay = 0.1 },
 }

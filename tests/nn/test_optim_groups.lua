@@ -194,4 +194,19 @@ function tests.test_muon()
   check.near(moved[2], 0.1, 1e-6)
 end
 
+-- Along a valley a hundred times as long as it is wide; two parameters are one vector.
+function tests.test_lbfgs()
+  local function after(optimizer, steps)
+    local v, w = tensor.variable { 3 }, tensor.variable { -2 }
+    local step = train.step(function()
+      return (v:square() * 100 + w:square() + v * w):sum() / 2
+    end, { v, w }, optimizer, { static = true })
+    for _ = 1, steps do step() end
+    return math.abs(v:item()) + math.abs(w:item())
+  end
+  check.yes(after(optim.LBFGS(), 15) < 1e-5)
+  check.yes(after(optim.SGD { lr = 0.01 }, 15) > 1)
+  check.fails(function() optim.LBFGS { history = 11 } end, "history")
+end
+
 check.run(tests)

@@ -7,7 +7,7 @@
 #include "train/checkpoint.h"
 #include "train/train.h"
 
-enum { ROWS = 6, COLUMNS = 70, UNITS = 33, STEPS = 6, MOST_VALUES = 12000 };
+enum { ROWS = 6, COLUMNS = 70, UNITS = 33, STEPS = 6, MOST_VALUES = 60000 };
 
 typedef struct World {
   Graph graph;

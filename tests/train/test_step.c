@@ -489,7 +489,7 @@ static Err small_step(Small *s) {
 /* w, other, slots, t, draws. */
 static int small_numbers(Small *s, double out[24]) {
   int n = 0;
-  const Variable *v[8] = {s->w, s->other};
+  const Variable *v[32] = {s->w, s->other};
   int n_vars = 2;
   for (int k = 0; optimizer_slot_at(s->optimizer, k); k++)
     v[n_vars++] = optimizer_slot(s->optimizer, s->w, k);
@@ -604,10 +604,12 @@ static void change_option(Object *object, const Option *option, Fault *fault) {
   if (err) fail_msg("%s", fault->text);
 }
 
+enum { MOST_NUMBERS = 256 }; /* of the optimizer with the most slots */
+
 /* Two steps, then the option is another, then two more; w, slots and so on
  * afterwards. */
 static int numbers_by_option(const Kind *kind, const Option *option, bool naive,
-                             double out[24]) {
+                             double out[MOST_NUMBERS]) {
   Small s;
   small_open(&s, kind->name, naive, false);
   for (int i = 0; i < 4; i++) {
@@ -622,7 +624,7 @@ static int numbers_by_option(const Kind *kind, const Option *option, bool naive,
 
 /* No plan of other options is used again: the naive executor has none. */
 TEST(every_option_that_is_set_between_steps_counts_from_the_next_one) {
-  double planned[24], naive[24];
+  double planned[MOST_NUMBERS], naive[MOST_NUMBERS];
   int n_tried = 0;
   for (const Kind *const *kind = optim_family.kinds; *kind; kind++)
     for (const Option *option = (*kind)->options; option->name; option++) {

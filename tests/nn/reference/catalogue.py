@@ -275,8 +275,21 @@ class Muon:
         self.w -= self.lr * (scale * x + self.decay * self.w)
 
 
+class Lbfgs:
+    """One gradient a step; PyTorch asks for it by a function."""
+
+    def __init__(self, params, **options):
+        self.inner = torch.optim.LBFGS(params, max_iter=1, tolerance_grad=0,
+                                       tolerance_change=0, **options)
+
+    def step(self):
+        self.inner.step(lambda: torch.zeros(()))
+
+
 Adam, SGD = torch.optim.Adam, torch.optim.SGD
 OPTIMIZERS = {
+    "lbfgs": (Lbfgs, dict(lr=0.1, history_size=10)),
+    "lbfgs_2": (Lbfgs, dict(lr=0.3, history_size=2)),
     "adam_amsgrad": (Adam, dict(lr=0.01, amsgrad=True, betas=(0.9, 0.8))),
     "adamw_amsgrad": (torch.optim.AdamW, dict(lr=0.01, amsgrad=True, weight_decay=0.1)),
     "sgd_dampening": (SGD, dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.1)),
