@@ -36,7 +36,7 @@ enum { N_LOOPS = 0
 #undef LOOP
 };
 
-enum { ROWS = 30, COLUMNS = 40, MOST = 16, SIZE = 3 * EXPRESSION_BLOCK + 7 };
+enum { ROWS = 30, COLUMNS = 40, MOST = 24, SIZE = 3 * EXPRESSION_BLOCK + 7 };
 
 static int n_used[N_LOOPS + 1];
 
