@@ -3,9 +3,9 @@
  *
  *   optimizers ELEMENTS ROUNDS
  *
- * One line for each sample of each record: name, options, slots, then the nanoseconds
- * per element of each round (the fastest of several passes), separated by tabs and
- * blanks. */
+ * One line for each sample of each record whose rule is of one parameter: name,
+ * options, slots, then the nanoseconds per element of each round (the fastest of
+ * several passes), separated by tabs and blanks. */
 #include "base/sys.h"
 #include "graph/plan.h"
 #include "nn/optim.h"
@@ -119,7 +119,8 @@ int main(int argc, char **argv) {
   for (const Kind *const *kind = optim_family.kinds; *kind; kind++)
     for (const char *const *sample = ((const OptimKind *)*kind)->samples; *sample;
          sample++)
-      if (n_cases < MOST_CASES) pass_begin(&pass[n_cases++], *kind, *sample, n);
+      if (n_cases < MOST_CASES && !((const OptimKind *)*kind)->joint)
+        pass_begin(&pass[n_cases++], *kind, *sample, n);
   double *seconds = calloc((size_t)n_rounds * (size_t)n_cases + 1, sizeof *seconds);
   for (int r = 0; seconds && r < n_rounds; r++)
     for (int i = 0; i < n_cases; i++) seconds[r * n_cases + i] = pass_run(&pass[i]);

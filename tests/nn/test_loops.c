@@ -137,36 +137,38 @@ typedef struct Rule {
   OptimNumbers numbers;
 } Rule;
 
-static Node *values(Graph *g) {
+/* Of a vector or a matrix, which may have different rules. */
+static Node *values(Graph *g, bool vector) {
   static const double zeros[ROWS * COLUMNS];
-  return graph_from_doubles(g, DT_REAL, &SHAPE_OF(ROWS, COLUMNS), zeros);
+  Shape shape = vector ? SHAPE_OF(ROWS * COLUMNS) : SHAPE_OF(ROWS, COLUMNS);
+  return graph_from_doubles(g, DT_REAL, &shape, zeros);
 }
 
-static void emit(Rule *r) {
+static void emit(Rule *r, bool vector) {
   Graph *g = &r->graph;
   Optimizer *opt = r->optimizer;
   bool grouped = false;
   r->w = variable_new("w", &r->fault);
-  assert_false(variable_assign(g, r->w, values(g)));
+  assert_false(variable_assign(g, r->w, values(g, vector)));
   assert_false(optimizer_slots(g, opt, &r->w, 1, r->slot));
   assert_false(optim_numbers_init(&r->numbers, opt, &r->w, 1, &r->fault));
   assert_false(optimizer_begin(opt, &r->w, &r->numbers, &grouped, &r->fault));
   assert_true(grouped && r->numbers.n <= 2 * MOST);
   for (int i = 0; i < r->numbers.n; i++)
     r->number[i] = graph_scalar(g, r->numbers.value[i]);
-  Node *gradient = values(g);
+  Node *gradient = values(g, vector);
   assert_false(optimizer_emit(g, opt, &r->numbers, r->number, NULL, &r->w, r->slot,
                               &gradient, r->root, r->root + 1));
 }
 
-static void check_rule(const Kind *kind, const char *sample) {
+static void check_rule(const Kind *kind, const char *sample, bool vector) {
   Rule r = {0};
   assert_false(graph_open(&r.graph, 1, 1, &r.fault));
   r.optimizer = optimizer_of_sample(kind, sample, &r.fault);
   assert_non_null(r.optimizer);
   int n_slots = optimizer_slots_each(r.optimizer);
   assert_true(n_slots <= MOST);
-  emit(&r);
+  emit(&r, vector);
   Plan *plan = plan_new(&r.graph, r.root, 1 + n_slots);
   assert_non_null(plan);
   for (int i = 0; i < plan->n_items; i++) {
@@ -183,13 +185,15 @@ static void check_rule(const Kind *kind, const char *sample) {
 }
 
 static void check_samples(const Kind *kind, const char *const *sample) {
-  for (; *sample; sample++) check_rule(kind, *sample);
+  for (; *sample; sample++)
+    for (int vector = 0; vector < 2; vector++) check_rule(kind, *sample, vector);
 }
 
 TEST(each_loop_is_the_rule_of_an_optimizer_and_gives_its_bytes) {
   static const char *const common[] = {"clipnorm=1", "weight_decay=0.01",
                                        "clipnorm=1 weight_decay=0.01", NULL};
   for (const Kind *const *kind = optim_family.kinds; *kind; kind++) {
+    if (((const OptimKind *)*kind)->joint) continue; /* no pass over one parameter */
     check_samples(*kind, ((const OptimKind *)*kind)->samples);
     check_samples(*kind, common);
   }
