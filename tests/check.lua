@@ -47,6 +47,14 @@ function check.near(got, want, tolerance)
   end
 end
 
+-- How far a tensor is from that of a reference: max |a - b| relative to max |b|, or to 1e-3 of
+-- the net's largest gradient (default 0) where the tensor is smaller. NaN is no error within
+-- any bound.
+function check.error_of(got, want, largest)
+  local size = math.max(want:abs():max():item(), 1e-3 * (largest or 0), 1e-300)
+  return (got - want):abs():max():item() / size
+end
+
 -- f must raise an error whose text has all the given plain strings in it.
 function check.fails(f, ...)
   local ok, message = pcall(f)

@@ -16,16 +16,9 @@ local function numbers(phase, scale, shape)
   return tensor(v):reshape(shape):eval()
 end
 
--- max |a - b| / max |b|
-local function error_of(got, name)
-  local want = wanted[name]
-  check.yes(want ~= nil, name)
-  local off = (got - want):abs():max():item()
-  return off / math.max(want:abs():max():item(), 1e-300)
-end
-
 local function is_near(got, name, tolerance)
-  local off = error_of(got, name)
+  check.yes(wanted[name] ~= nil, name)
+  local off = check.error_of(got, wanted[name])
   local ok = off <= tolerance
   check.yes(ok, ("%s: off by %.3g, allowed: %.3g"):format(name, off, tolerance))
 end
