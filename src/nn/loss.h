@@ -71,8 +71,10 @@ static inline const LossKind *loss_kind(const Loss *loss) {
  * NULL: every value counts once. */
 typedef struct LossBatch {
   Node *output, *target, *weight, *mask;
-  bool part; /* of rows that are averaged further: weights that are all 0 are
-                no error, the loss is NaN */
+  bool part;    /* of rows that are averaged further: weights that are all 0 are
+                   no error, the loss is NaN */
+  Node **pairs; /* gets, of a loss that couples rows, the sum of what its values count,
+                   which 0 makes NaN of `part`; NULL: not wanted */
 } LossBatch;
 
 /* The loss of a batch, a node without axes. NULL after a fault, which is then in

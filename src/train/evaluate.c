@@ -175,25 +175,30 @@ typedef struct Evaluation {
   Batches batches;
   Batch batch;
   bool masked;       /* outputs have a mask, the last node of a batch */
+  bool coupled;      /* the loss couples rows: what it counts follows it in a batch */
   Tensor *counted;   /* of the batch's rows: weights times that mask */
-  double sum, total; /* of the loss, each batch times its weight; of the weights */
+  double sum, total; /* of the loss, each batch times what it counts; of that */
 } Evaluation;
 
-/* Nodes of one batch: the output, the loss, unless there is none, the mask where
- * outputs have one. The loss of rows that all have the weight 0 is NaN, and adds
- * nothing. */
+/* Nodes of one batch: the output, the loss, unless there is none, what it counts where
+ * it couples rows, the mask where outputs have one. The loss of rows that all have the
+ * weight 0, or of which no two make a pair, is NaN, and adds nothing. */
 static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
   Evaluation *e = ctx;
   Graph *graph = e->graph;
   const Ports in = batch_inputs(graph, &e->batch);
   const Port output = layer_call_one(graph, e->net, &in);
   Node *y = loss_conform(graph, output.x, graph_const(graph, e->batch.y));
-  LossBatch rows = {.output = output.x, .target = y, .mask = output.mask, .part = true};
+  Node *pairs = NULL;
+  LossBatch rows = {.output = output.x, .target = y, .mask = output.mask, .part = true,
+                    .pairs = &pairs};
   if (e->batch.weight) rows.weight = graph_const(graph, e->batch.weight);
   *n_out = 0;
   out[(*n_out)++] = output.x;
   if (e->loss) out[(*n_out)++] = loss_apply(graph, e->loss, &rows);
+  if (pairs) out[(*n_out)++] = pairs;
   if (output.mask) out[(*n_out)++] = output.mask;
+  e->coupled = pairs != NULL;
   e->masked = output.mask != NULL;
   if (graph->fault.code) return graph_ok(graph, fault);
   must(output.x);
@@ -230,7 +235,8 @@ static Err add_batch(Evaluation *e, Fault *fault) {
   Err err = repeat_run(repeat, &(PlanArgs){args, n_args}, e->settings, n_like, fault);
   if (!err) err = find_weight(e, &weight, fault);
   if (err) return err;
-  double total = weight_total(weight, n_rows);
+  double total = e->coupled ? array_get(&repeat->value[2]->a, 0)
+                            : weight_total(weight, n_rows);
   e->total += total;
   if (e->loss && total > 0) e->sum += array_get(&repeat->value[1]->a, 0) * total;
   return measures_add(&e->measures, e->graph, repeat->value[0], e->batch.y, weight,
@@ -256,9 +262,10 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
   batch_deinit(&e->batch);
   batches_close(&e->batches);
   if (!err && e->loss && !(e->total > 0))
-    err = fault_set(fault, ERR_DATA,
-                    "data set %s: its weights sum to 0, so there is no mean loss",
-                    dataset_name(set));
+    err = fault_set(fault, ERR_DATA, "data set %s: %s, so there is no mean loss",
+                    dataset_name(set),
+                    e->coupled ? "no batch has rows that the loss can compare"
+                               : "its weights sum to 0");
   return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
 }
 

@@ -82,4 +82,21 @@ function tests.test_embeddings_are_learned()
   check.equal(v:totable(), { { 0, 0 }, { 0, 0 }, { 0, 0 } })
 end
 
+-- A set is measured by its pairs: a last batch of one row has none and adds nothing, and one of
+-- two rows counts as its one pair.
+function tests.test_batches_without_pairs_add_nothing()
+  local set = data.set(x, labels)
+  local net = nn.Sequential { nn.Identity() }
+  local function value(l, rows) return l(x:slice { 1, rows }, labels:slice { 1, rows }) end
+  for _, l in ipairs(made) do
+    local got = net:evaluate(set, { loss = l, batch_size = 5 }).loss
+    check.near(got, value(l, 5):item(), 10 * check.eps)
+    local one = set:take(1)
+    check.fails(function() net:evaluate(one, { loss = l }) end, "no batch has rows")
+  end
+  local l, last = loss.contrastive(3), loss.contrastive(3)(x:slice { 5, 6 }, labels:slice { 5, 6 })
+  local by_pairs = (6 * value(l, 4):item() + last:item()) / 7
+  check.near(net:evaluate(set, { loss = l, batch_size = 4 }).loss, by_pairs, 10 * check.eps)
+end
+
 check.run(tests)
