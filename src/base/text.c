@@ -165,9 +165,7 @@ char *text_copy(const char *string) {
   return copy ? memcpy(copy, string, n) : NULL;
 }
 
-/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no
- * UTF-8. */
-static size_t printable(const char *s, const char *end) {
+size_t text_printable(const char *s, const char *end) {
   uint32_t code;
   size_t n = utf8_next(s, end, &code);
   return code < 0x20 || (code >= 0x7F && code < 0xA0) ? 0 : n;
@@ -177,7 +175,7 @@ bool text_is_name(const char *text, size_t n_bytes) {
   const char *end = text + n_bytes;
   bool fine = n_bytes > 0;
   for (size_t n; fine && text < end; text += n) {
-    n = printable(text, end);
+    n = text_printable(text, end);
     fine = n > 0 && !(n == 1 && strchr(" ,=<>!", *text));
   }
   return fine;
@@ -186,7 +184,7 @@ bool text_is_name(const char *text, size_t n_bytes) {
 static void add_clean(Text *out, const char *text, size_t n_bytes, const char *kept) {
   const char *end = text + n_bytes;
   while (text < end) {
-    size_t n = strchr(kept, *text) ? 1 : printable(text, end);
+    size_t n = strchr(kept, *text) ? 1 : text_printable(text, end);
     text_add_bytes(out, n ? text : "?", n ? n : 1);
     text += n ? n : 1;
   }

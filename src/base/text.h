@@ -58,6 +58,10 @@ TextCount text_counted(int64_t n, const char *what);
 /* A copy that the caller frees; NULL on lack of memory. */
 char *text_copy(const char *string);
 
+/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no
+ * UTF-8. */
+size_t text_printable(const char *s, const char *end);
+
 /* Adds `text` with "?" in place of control characters and of bytes that are not
  * UTF-8. */
 void text_add_clean(Text *out, const char *text);

@@ -39,16 +39,16 @@ static size_t char_bytes(const char *at) {
   return n;
 }
 
-/* Adds a character (of n_bytes) of a text, or of a cell; "?" for a control
- * character. */
+/* Adds a character (of n_bytes) of a text, or of a cell; "?" for one that cannot be
+ * shown. */
 static void add_char(Text *out, const char *at, size_t n_bytes, const Markup *markup,
                      bool cell) {
   unsigned char byte = (unsigned char)*at;
   const char *const *escapes = cell && markup->cell_escapes ? markup->cell_escapes
                                                             : markup->escapes;
-  bool control = (byte < 32 && byte != '\n' && byte != '\t') || byte == 127;
+  bool shown = byte == '\n' || byte == '\t' || text_printable(at, at + n_bytes);
   if (escapes[byte]) text_add(out, escapes[byte]);
-  else if (control) text_add(out, "?");
+  else if (!shown) text_add(out, "?");
   else if (markup->no_break && strncmp(at, NO_BREAK, n_bytes) == 0)
     text_add(out, markup->no_break);
   else text_add_bytes(out, at, n_bytes);

@@ -265,7 +265,7 @@ TEST(tab_completes_what_it_knows) {
   complete(&t, "my.inn", "er");
   complete(&t, ".de", "ep");
   terminal_line(&t, "", "33");
-  complete(&t, "nn.Dense(3, { activ", "ation = ");
+  complete(&t, "nn.Dense(3, { activa", "tion = ");
   complete(&t, "'re", "lu");
   terminal_line(&t, "' }).activation", "nn.relu");
   complete(&t, "optim.SGD { mom", "entum = ");
