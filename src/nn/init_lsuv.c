@@ -27,7 +27,7 @@ static Err make_orthogonal(Graph *graph, Layer *layer) {
   return value ? variable_assign(graph, layer->var[0], value) : graph->fault.code;
 }
 
-/* The variance of what the layer gives before its activation; NaN: a fault, or the net
+/* The variance of what the layer gives before its activation; < 0: a fault, or the net
  * does not come to it. What comes behind it, and may not fit any more, is of no
  * interest. */
 static double output_variance(Graph *graph, Layer *net, Layer *layer, const Ports *in) {
@@ -35,9 +35,9 @@ static double output_variance(Graph *graph, Layer *net, Layer *layer, const Port
   layer->watch = &y;
   layer_call_ports(graph, net, in);
   layer->watch = NULL;
-  if (!y || graph->fault.code) return NAN;
+  if (!y || graph->fault.code) return -1;
   const Tensor *value = graph_value(graph, op_var(graph, y, ALL_AXES, false));
-  return value ? array_get(&value->a, 0) : NAN;
+  return value ? array_get(&value->a, 0) : -1;
 }
 
 static Err scale_to_one(Graph *graph, Layer *net, Layer *layer, const Ports *in,
@@ -45,12 +45,14 @@ static Err scale_to_one(Graph *graph, Layer *net, Layer *layer, const Ports *in,
   Variable *scaled = layer->reader ? layer->reader->var[0] : layer->var[0];
   for (int64_t i = 0; i < lsuv->trials && !graph->fault.code; i++) {
     double var = output_variance(graph, net, layer, in);
-    if (graph->fault.code || isnan(var)) break;
-    if (!(var > 0) || isinf(var))
+    if (var < 0) break;
+    if (!(var > 0) || isinf(var)) {
+      char got[32];
       return fault_set(&graph->fault, ERR_VALUE,
-                       "init.lsuv: what %s gives of this batch has the variance %g; "
+                       "init.lsuv: what %s gives of this batch has the variance %s; "
                        "allowed: a number above 0",
-                       layer->name, var);
+                       layer->name, text_number(got, var));
+    }
     if (fabs(var - 1) <= lsuv->tolerance) break;
     Node *w = variable_read(graph, scaled);
     Node *value = op_scale(graph, w, 1 / sqrt(var));

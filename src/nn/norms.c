@@ -304,12 +304,14 @@ const LayerKind layer_noisy_batch_norm = {
                     "training, by a law that changes at every step. So the "
                     "distributions that the next layer sees are less stable than "
                     "without BatchNorm: it shows whether their stability is what "
-                    "helps.",
+                    "helps. The paper's is noise of each value whose mean is not 0 and "
+                    "whose variance is not 1. The law below and its default sizes are "
+                    "this program's, not compared with those of the paper.",
              .equation = "y = s b + m, b = BatchNorm(x); of a channel: mu ~ "
                          "U(-mean_range, mean_range), sigma ~ U(1, std_range); of a "
                          "value: m ~ U(mu - mean_jitter, mu + mean_jitter), s ~ "
                          "N(sigma, std_jitter^2)",
-             .source = "Santurkar et al., NeurIPS 2018, section 2.1 and appendix A"},
+             .source = "Santurkar et al., NeurIPS 2018, section 2.1 (the experiment)"},
     .prefix = "noisy_batch_norm", .norm = "noisy_batch", .uses_batch = batch_norm_live,
     .vars = batch_vars,
     .samples = (const LayerSample[]){

@@ -175,6 +175,9 @@ function tests.test_lsuv()
   local scale = square:max():item()
   check.near(square / scale, tensor.eye(10), 1e-4)
   check.fails(function() init.lsuv(flat, tensor.zeros(3, 30)) end, "dense_1", "variance 0")
+  for _, v in ipairs { 0 / 0, 1 / 0 } do
+    check.fails(function() init.lsuv(flat, tensor.ones(3, 30) * v) end, "dense_1", "variance nan")
+  end
   check.fails(function() init.lsuv(flat, { 1 }) end, "argument 2 is a table")
   check.fails(function() init.lsuv(flat, x, { trails = 3 }) end, 'did you mean "trials"')
   check.fails(function() init.lsuv(flat, tensor.ones(3, 4)) end, "expects [N, 30]")
