@@ -21,7 +21,8 @@ static const Kind small = {.name = "small", .family = &inner_family,
                            .options = inner_options};
 static const Kind plain = {.name = "plain", .family = &inner_family};
 static const Kind *const inner_kinds[] = {&small, &plain, NULL};
-static const Family inner_family = {"thing", "inner", inner_kinds, NULL};
+static const Family inner_family = {
+    .name = "thing", .module = "inner", .kinds = inner_kinds};
 
 /* A thing of an upper floor that counts its references. */
 static int references;
@@ -88,7 +89,8 @@ static const Kind outer = {.name = "outer", .family = &outer_family,
                            .size = sizeof(Outer),
                            .options = outer_options};
 static const Kind *const outer_kinds[] = {&outer, NULL};
-static const Family outer_family = {"outer", "outer", outer_kinds, NULL};
+static const Family outer_family = {
+    .name = "outer", .module = "outer", .kinds = outer_kinds};
 
 static Fault fault;
 

@@ -51,7 +51,8 @@ static const Kind saw_kind = {
     .check = saw_check, .deinit = saw_deinit};
 static const Kind hammer_kind = {.name = "Hammer", .family = &tool_family};
 static const Kind *const tool_kinds[] = {&saw_kind, &hammer_kind, NULL};
-static const Family tool_family = {"tool", "tools", tool_kinds, NULL};
+static const Family tool_family = {
+    .name = "tool", .module = "tools", .kinds = tool_kinds};
 
 static Fault fault;
 

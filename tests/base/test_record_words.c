@@ -16,7 +16,7 @@ typedef struct Thing {
 
 static const Kind thing_kind;
 static const Kind *const kinds[] = {&thing_kind, NULL};
-static const Family family = {"thing", "things", kinds, NULL};
+static const Family family = {.name = "thing", .module = "things", .kinds = kinds};
 
 #define AT(field) .offset = offsetof(Thing, field)
 static const Option options[] = {
