@@ -84,6 +84,15 @@ static int object_gc(lua_State *L) {
   return 0;
 }
 
+/* Each look at a field makes a new userdata of the object. */
+static int object_equal(lua_State *L) {
+  bool alike = lua_getmetatable(L, 1) && lua_getmetatable(L, 2) &&
+               lua_rawequal(L, -1, -2);
+  const Box *a = lua_touserdata(L, 1), *b = lua_touserdata(L, 2);
+  lua_pushboolean(L, alike && a->object && a->object == b->object);
+  return 1;
+}
+
 static Object *self_object(lua_State *L) {
   return ((Box *)lua_touserdata(L, 1))->object;
 }
@@ -623,6 +632,7 @@ static void add_constructors(lua_State *L, const Kind *kind,
 /* Metatable of the family's objects: methods, then options as fields. */
 static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   static const luaL_Reg common[] = {{"__gc", object_gc},
+                                    {"__eq", object_equal},
                                     {"__newindex", object_newindex},
                                     {"__tostring", object_tostring},
                                     {LISTING, object_listing},

@@ -98,6 +98,15 @@ Node *loss_shares(Graph *graph, const Loss *loss, Node *target) {
 
 LossTargets loss_targets(const Loss *loss) { return loss_kind(loss)->targets; }
 
+static Err check_labels(const Array *t, int64_t before, Fault *fault) {
+  Err err = op_labels_check(t, 0, before, fault);
+  if (err && t->dtype == DT_REAL && t->shape.rank > 1)
+    fault_suffix(fault,
+                 "; shares of classes, as of set:one_hot() and data.mixup(), are "
+                 "for losses as categorical_crossentropy");
+  return err;
+}
+
 Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row,
                        Fault *fault) {
   int64_t per_row = t->shape.rank ? most(shape_stride(&t->shape, 0), 1) : 1;
@@ -105,7 +114,7 @@ Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row,
   case TARGETS_YES_NO: return op_targets_check(t, true, first_row, fault);
   case TARGETS_DISTRIBUTIONS: return op_targets_check(t, false, first_row, fault);
   case TARGETS_LABELS:
-  case TARGETS_ALIKE: return op_labels_check(t, 0, first_row * per_row, fault);
+  case TARGETS_ALIKE: return check_labels(t, first_row * per_row, fault);
   case TARGETS_OWN:
   case TARGETS_NUMBERS: break;
   }

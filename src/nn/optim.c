@@ -488,6 +488,10 @@ static void set_numbers(const Optimizer *opt, OptimNumbers *numbers) {
   for (int i = 0; i < numbers->n; i++) numbers->input[i] = (real)numbers->value[i];
 }
 
+int64_t optimizer_update_number(const Optimizer *opt) {
+  return opt->t + !updates_now(opt);
+}
+
 Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
                     bool *grouped, Fault *fault) {
   *grouped = count_classes(opt, params, numbers);

@@ -229,6 +229,8 @@ void optim_numbers_deinit(OptimNumbers *numbers); /* all zero is empty: a no-op 
  * a class differ by now. */
 Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
                     bool *grouped, Fault *fault) WARN_UNUSED;
+/* Of the update that a step is part of, from 1; while the step is not done. */
+int64_t optimizer_update_number(const Optimizer *opt);
 /* The step is done: each of its parameters has had one more update, or one more
  * gradient that counts `weight` waits for it. */
 void optimizer_count(Optimizer *opt, Variable *const *params, int n, double weight);

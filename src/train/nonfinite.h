@@ -8,7 +8,7 @@
 /* A step whose new values are not all finite, as nodes. All borrowed. */
 typedef struct NonfiniteStep {
   Graph *graph;
-  int64_t number; /* of the step, from 1 */
+  int64_t number; /* of the step, from 1; of its update, where steps accumulate */
   Node *loss;
   Variable *const *assigned; /* by the function, and what to */
   Node *const *assigned_to;

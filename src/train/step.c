@@ -446,7 +446,8 @@ static Err refuse(Step *step) {
   bool all = step->grads || !emit_all(step);
   fault_clear(&graph->fault);
   Err err = nonfinite_fault(
-      &(NonfiniteStep){.graph = graph, .number = step->optimizer->t,
+      &(NonfiniteStep){.graph = graph,
+                       .number = optimizer_update_number(step->optimizer),
                        .loss = step->root[0],
                        .assigned = step->assigned,
                        .assigned_to = step->root + step->n_out,

@@ -252,4 +252,12 @@ function tests.test_a_read_outlives_its_other_users()
   end
 end
 
+function tests.test_equal_objects_are_one_and_the_same()
+  local shared = nn.Dense(2)
+  local net = nn.Sequential { shared, "relu", shared, nn.Dense(2) }
+  check.yes(net[1] == net[1] and net[1] == net[3] and net[1] == shared)
+  check.yes(net[1] ~= net[4] and net[1] ~= net[2] and net[1] ~= tensor.ones(1))
+  check.yes(net[1] ~= optim.SGD() and optim.SGD() ~= optim.SGD() and net[1] ~= 1)
+end
+
 check.run(tests)
