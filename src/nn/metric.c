@@ -161,7 +161,8 @@ double metric_share_error(double p, double n) {
 }
 
 double metric_mean_error(double spread, double total, double squares) {
-  return total > 0 ? sqrt(spread / total * squares) / total : NAN;
+  bool several = squares < total * total; /* one row has no spread */
+  return total > 0 && several ? sqrt(spread / total * squares) / total : NAN;
 }
 
 double measure_error(const Measure *m, double value) {

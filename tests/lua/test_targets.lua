@@ -299,7 +299,8 @@ function tests.test_masked_classes_and_labels_give_equal_bytes_planned_and_naive
 end
 
 function tests.test_shares_where_labels_are_expected()
-  local net, set = nn.Sequential { nn.Dense(3) }, data.set(tensor.ones(6, 2), ints { 1, 2, 3, 1, 2, 3 })
+  local net = nn.Sequential { nn.Dense(3) }
+  local set = data.set(tensor.ones(6, 2), ints { 1, 2, 3, 1, 2, 3 })
   for _, shares in ipairs { set:one_hot(), set:transform { data.mixup() } } do
     check.fails(function() fit(net, shares, { loss = "cross_entropy" }) end,
       "shares of classes", "categorical_crossentropy")

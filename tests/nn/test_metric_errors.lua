@@ -137,6 +137,8 @@ function tests.test_standard_errors_count_rows()
   check.near(error_of(data.set(wide, tensor.zeros(9, 4))) / one, 1, 1e-5)
   check.near(error_of(data.set(y, t, { weight = tensor.full(3, 9) })) / one, 1, 1e-5)
   check.equal(identity:evaluate(data.set(y, t), { metrics = { "mse" } }).standard_error, nil)
+  local alone = error_of(data.set(y, t):take(1))
+  check.yes(alone ~= alone, "one row has no spread")
 end
 
 check.run(tests)
