@@ -400,11 +400,11 @@ static const Function layer_methods[] = {
      NULL},
     {"freeze", net_freeze, "net:freeze(pattern)",
      "Takes layers out of the training: all, or those whose names fit the pattern, as "
-     "\"dense_*\". Returns the net.",
+     "\"dense_*\", each with the layers in it. Returns the net.",
      NULL},
     {"unfreeze", net_unfreeze, "net:unfreeze(pattern)",
-     "Takes layers into the training again: all, or those whose names fit the pattern. "
-     "Returns the net.",
+     "Takes layers into the training again: all, or those whose names fit the pattern, "
+     "each with the layers in it. Returns the net.",
      NULL},
     {"cut", net_cut, "net:cut(n)",
      "Makes a net of the first n layers of a Sequential; cut(-1) is all but the last. "

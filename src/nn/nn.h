@@ -352,8 +352,9 @@ Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UN
 Err layer_load_file(Graph *graph, Layer *net, const char *path,
                     Fault *fault) WARN_UNUSED;
 
-/* Freezes (or thaws) the variables whose state name or layer name matches the pattern
- * (`*` any text, `?` one character); a fault when none does. Frozen variables are not
+/* Freezes (or thaws) the variables whose state name matches the pattern (`*` any text,
+ * `?` one character), and those in layers whose name does, all that is in a container
+ * and its activation included; a fault when there are none. Frozen variables are not
  * trained; a normalization with frozen running statistics uses them in training too. */
 Err layer_freeze(Layer *net, const char *pattern, bool frozen,
                  Fault *fault) WARN_UNUSED;

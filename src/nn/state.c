@@ -258,16 +258,39 @@ static bool is_like(const char *pattern, const char *name) {
   return fnmatch(pattern, name, 0) == 0;
 }
 
-static int freeze_layer(Layer *layer, Fits *fits, const char *pattern, bool frozen) {
+/* Its variables, or those of them whose names fit, where `fits` is given. */
+static int freeze_variables(Layer *layer, Fits *fits, const char *pattern,
+                            bool frozen) {
   int n = 0;
-  bool whole = fits(pattern, layer->name);
   for (int i = 0; i < layer->n_vars; i++) {
     Variable *v = layer->var[i];
-    if (!v || !(whole || fits(pattern, v->name))) continue;
+    if (!v || (fits && !fits(pattern, v->name))) continue;
     v->frozen = frozen;
     n++;
   }
   if (n) layer->object.version++;
+  return n;
+}
+
+/* The layer with all that is in it. */
+static int freeze_tree(Layer *layer, bool frozen) {
+  if (layer->visited) return 0;
+  Layer *const *child = NULL;
+  int n = freeze_variables(layer, NULL, NULL, frozen);
+  int n_children = layer_children(layer, &child);
+  layer->visited = true;
+  for (int i = 0; i < n_children; i++) n += freeze_tree(child[i], frozen);
+  layer->visited = false;
+  return n;
+}
+
+/* A weight that is read through another layer is frozen with what that one makes of
+ * it. */
+static int freeze_layer(Layer *layer, Fits *fits, const char *pattern, bool frozen) {
+  if (!fits(pattern, layer->name))
+    return freeze_variables(layer, fits, pattern, frozen);
+  int n = freeze_tree(layer, frozen);
+  if (layer->reader) n += freeze_variables(layer->reader, NULL, NULL, frozen);
   return n;
 }
 

@@ -107,4 +107,30 @@ function tests.test_steps_see_the_new_layer()
               "batch_norm_1")
 end
 
+-- Freezing a layer keeps what it gives: all that is in it, and both parts of a weight that is
+-- trained as length and direction, under either name.
+function tests.test_a_layer_is_frozen_as_a_whole()
+  local x = tensor.randn(12, 4):eval()
+  local set = data.set(x, tensor.randn(12, 2))
+  local wrapped = {
+    weight_norm_1 = function() return nn.WeightNorm(nn.Dense(4)) end,
+    dense_1 = function() return nn.WeightNorm(nn.Dense(4)) end,
+    residual_1 = function() return nn.Residual(nn.Dense(4), { projection = true }) end,
+    part = function() return nn.Sequential { nn.Dense(4), nn.Dense(4), name = "part" } end,
+    ["dense_?"] = function() return nn.Dense(4, { activation = "prelu", name = "dense_9" }) end,
+  }
+  for name, make in pairs(wrapped) do
+    local net = nn.Sequential { make(), nn.Dense(2, { name = "head" }) }
+    net:build { 4 }
+    local before = net[1](x):eval()
+    local function moved(how)
+      how(net, name)
+      train.fit(net, set, { loss = "mse", optimizer = "adam", verbose = false, record = false })
+      return (net[1](x) - before):abs():max():item()
+    end
+    check.equal(moved(net.freeze), 0.0, name)
+    check.yes(moved(net.unfreeze) > 0, name)
+  end
+end
+
 check.run(tests)
