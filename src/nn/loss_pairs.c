@@ -152,6 +152,9 @@ static const Option triplet_options[] = {
             "N^3 distances"},
     {0}};
 
+#define BATCHES                                                                        \
+  " A batch that has none is refused in training, which asks for larger batches or "  \
+  "drop_last = true, and left out where a set is measured."
 #define LABELS_OF_ROWS                                                                 \
   "Outputs are embeddings [N, D], targets labels [N] from 1 that say which rows of a " \
   "batch are alike. "
@@ -163,7 +166,8 @@ const LossKind loss_contrastive = {
                         "print(loss.contrastive(tensor.randn(4, 3), labels))",
              .doc = "Draws embeddings of rows of one label together, and pushes others "
                     "apart up to the margin. " LABELS_OF_ROWS "There is one value for "
-                    "each pair, whose weight is the product of its rows' weights.",
+                    "each pair, whose weight is the product of its rows' "
+                    "weights." BATCHES,
              .equation = "L = mean_(i < j)(t_i = t_j: d^2 / 2, else max(0, margin - "
                          "d)^2 / 2), d = |y_i - y_j|",
              .source = "Hadsell, Chopra & LeCun, CVPR 2006, eq. 4"},
@@ -177,7 +181,7 @@ const LossKind loss_triplet = {
              .doc = "Asks that embeddings of rows of one label are nearer to each "
                     "other than to any other, by the margin. " LABELS_OF_ROWS
                     "There is one value for each row that has another of its label "
-                    "and one of another label, or for each triplet.",
+                    "and one of another label, or for each triplet." BATCHES,
              .equation = "L = mean(max(0, |y_a - y_p| - |y_a - y_n| + margin)), t_p = "
                          "t_a, t_n != t_a",
              .source = "Schroff, Kalenichenko & Philbin, CVPR 2015, eq. 3 (there with "
