@@ -255,7 +255,7 @@ static Node *coupled_mean(Graph *graph, const Loss *loss, const LossBatch *batch
   if (weight && !w) return refuse_weight(graph, weight, output);
   Node *values = values_of(graph, loss, output, target, w, &counts);
   if (batch->pairs) *batch->pairs = op_sum(graph, counts, ALL_AXES, false);
-  return values ? weighted_mean(graph, values, counts, batch->part) : NULL;
+  return values && counts ? weighted_mean(graph, values, counts, batch->part) : NULL;
 }
 
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch) {
