@@ -96,7 +96,7 @@ int open_init(lua_State *L) {
       {"lsuv", lsuv, "init.lsuv(net, x, { options })",
        "Initializes the net by a batch x (LSUV): orthogonal weights, scaled so that "
        "the outputs of each layer have variance 1 before its activation (Mishkin & "
-       "Matas, ICLR 2016). Returns the net.",
+       "Matas, ICLR 2016). Frozen weights stay. Returns the net.",
        &lsuv_function},
       {"gain", gain, "init.gain(activation, { options })",
        "The gain with which weights keep the variance through an activation; it takes "

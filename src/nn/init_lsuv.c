@@ -5,8 +5,9 @@
  *     until |var y - 1| <= tolerance, y = what the layer gives of the batch before its
  *     activation:  w <- w / sqrt(var y)
  *
- * Mishkin & Matas, ICLR 2016, algorithm 1. Biases stay as they are. Where a weight is
- * read through another layer (nn.WeightNorm), that one's lengths are scaled. */
+ * Mishkin & Matas, ICLR 2016, algorithm 1. Biases and frozen weights stay as they are.
+ * Where a weight is read through another layer (nn.WeightNorm), that one's lengths are
+ * scaled. */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include <math.h>
@@ -73,7 +74,8 @@ Err layer_lsuv(Graph *graph, Layer *net, const Ports *in, const Lsuv *lsuv,
   if (!err) err = layer_list(net, &list, fault);
   for (int i = 0; !err && i < list.n; i++) {
     int scope = graph_scope_begin(graph);
-    if (layer_kind(list.v[i])->units_axis && !make_orthogonal(graph, list.v[i]))
+    bool taken = layer_kind(list.v[i])->units_axis && !list.v[i]->var[0]->frozen;
+    if (taken && !make_orthogonal(graph, list.v[i]))
       (void)!scale_to_one(graph, net, list.v[i], in, lsuv);
     graph_scope_end(graph, scope);
     err = graph_ok(graph, fault);

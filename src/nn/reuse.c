@@ -64,6 +64,17 @@ static bool replace_in(Layer *layer, const Layer *old, Layer *with, Err *err,
   return false;
 }
 
+/* The same, where the layer takes it; else all is as it was. */
+static bool replace_checked(Layer *layer, Layer *old, Layer *with, Err *err,
+                            Fault *fault) {
+  if (!replace_in(layer, old, with, err, fault)) return false;
+  if (*err || !(*err = object_ready(&layer->object, NULL, fault))) return true;
+  Fault other = {0};
+  Err back = ERR_OK;
+  (void)!replace_in(layer, with, old, &back, &other);
+  return true;
+}
+
 static Layer *layer_named(const LayerList *list, const char *name) {
   for (int i = 0; i < list->n; i++)
     if (strcmp(list->v[i]->name, name) == 0) return list->v[i];
@@ -104,9 +115,9 @@ static Err replace_layer(const LayerList *list, const char *name, Layer *with,
   object_retain(old);
   bool replaced = false;
   for (int i = 0; i < list->n && !err; i++)
-    if (replace_in(list->v[i], old, with, &err, fault)) {
+    if (replace_checked(list->v[i], old, with, &err, fault)) {
       replaced = true;
-      layer_adopt(list->v[i], with);
+      if (!err) layer_adopt(list->v[i], with);
     }
   object_release(old);
   if (err || replaced) return err;

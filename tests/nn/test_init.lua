@@ -174,6 +174,10 @@ function tests.test_lsuv()
   local square = w:transpose():matmul(w)
   local scale = square:max():item()
   check.near(square / scale, tensor.eye(10), 1e-4)
+  flat:freeze "dense_1"
+  local trained = flat[1].weight:totable()
+  check.equal(init.lsuv(flat, x)[1].weight:totable(), trained, "frozen weights stay")
+  flat:unfreeze "dense_1"
   check.fails(function() init.lsuv(flat, tensor.zeros(3, 30)) end, "dense_1", "variance 0")
   for _, v in ipairs { 0 / 0, 1 / 0 } do
     check.fails(function() init.lsuv(flat, tensor.ones(3, 30) * v) end, "dense_1", "variance nan")

@@ -133,4 +133,24 @@ function tests.test_a_layer_is_frozen_as_a_whole()
   end
 end
 
+-- What a layer does not take is refused, and it keeps what it has; a weight that is trained as
+-- length and direction stays one when its layer is another.
+function tests.test_replace_asks_the_layer_around()
+  local x = tensor.randn(6, 4):eval()
+  local net = nn.Sequential { nn.WeightNorm(nn.Dense(4)), nn.Dense(2) }
+  local before = net(x):eval()
+  for _, with in ipairs { nn.Dropout(0.5), nn.LSTM(4), nn.Sequential { nn.Dense(4) } } do
+    check.fails(function() net:replace("dense_1", with) end, "a layer with one weight")
+    collectgarbage()
+    check.equal((net(x) - before):abs():max():item(), 0.0)
+  end
+  net:replace("dense_1", nn.Dense(4, { bias = false }))
+  collectgarbage()
+  local set, sgd = data.set(x, tensor.randn(6, 2)), optim.SGD { lr = 1 }
+  train.fit(net, set, { loss = "mse", optimizer = sgd, verbose = false, record = false })
+  local v, scale = net[1][1].weight, net[1].scale
+  local scaled = x:matmul(v / v:square():sum(1):sqrt() * scale)
+  check.near((net[1](x) - scaled):abs():max():item(), 0, 1e-5)
+end
+
 check.run(tests)
