@@ -74,7 +74,7 @@ static Err gaussians_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
   double *centres = begin(s, s->n_classes * d, out, fault);
   if (centres) out->y = tensor_new(source->memory, DT_INT32, &SHAPE_OF(s->n), fault);
-  if (!out->y) {
+  if (!centres || !out->y) {
     free(centres);
     return fault->code;
   }
@@ -120,12 +120,13 @@ static Err regression_load(Source *source, int part, Rows *out, Fault *fault) {
   Normals *s = (Normals *)source;
   int64_t d = s->n_features, n_used = s->n_informative ? s->n_informative : d;
   (void)part;
-  double *weight = begin(s, d, out, fault), *row = weight ? weight + d : NULL;
+  double *weight = begin(s, d, out, fault);
   if (weight) out->y = tensor_new(source->memory, DT_REAL, &SHAPE_OF(s->n, 1), fault);
-  if (!out->y) {
+  if (!weight || !out->y) {
     free(weight);
     return fault->code;
   }
+  double *row = weight + d;
   normals(weight, draw_of(s, 0), 0, d);
   for (int64_t i = 0; i < s->n; i++) {
     Stream draw = draw_of(s, (uint64_t)i + 1);
