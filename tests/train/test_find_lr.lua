@@ -1,31 +1,9 @@
 -- The learning-rate range test.
 
 local check = dofile "tests/check.lua"
+local small = dofile "tests/train/small_fit.lua"
 local tests = {}
-
-local x = tensor.randn(20, 3):eval()
-local y = x:matmul(tensor { { 1, 0 }, { -2, 1 }, { 0, 3 } }):eval()
-local set = data.set(x, y)
-
-local function net_of(norm)
-  tensor.seed(4)
-  local net = nn.Sequential { nn.Dense(5, { activation = "tanh" }), nn.norm(norm or "none"),
-    nn.Dense(2) }
-  return net:build { 3 }
-end
-
-local function values_of(net)
-  local all = {}
-  for name, t in pairs(net:state()) do all[name] = t:totable() end
-  return all
-end
-
-local function fit(net, options)
-  options.loss, options.verbose, options.shuffle = "mse", false, "none"
-  options.batch_size, options.epochs = 5, options.epochs or 3
-  options.optimizer = options.optimizer or optim.SGD { lr = 0.1, momentum = 0.9 }
-  return train.fit(net, set, options)
-end
+local set, net_of, values_of, fit = small.set, small.net_of, small.values_of, small.fit
 
 function tests.test_find_lr_leaves_everything_as_it_was()
   local function run(looks)

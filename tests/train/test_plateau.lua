@@ -1,25 +1,9 @@
 -- The rate falls on a plateau.
 
 local check = dofile "tests/check.lua"
+local small = dofile "tests/train/small_fit.lua"
 local tests = {}
-
-local x = tensor.randn(20, 3):eval()
-local y = x:matmul(tensor { { 1, 0 }, { -2, 1 }, { 0, 3 } }):eval()
-local set = data.set(x, y)
-
-local function net_of(norm)
-  tensor.seed(4)
-  local net = nn.Sequential { nn.Dense(5, { activation = "tanh" }), nn.norm(norm or "none"),
-    nn.Dense(2) }
-  return net:build { 3 }
-end
-
-local function fit(net, options)
-  options.loss, options.verbose, options.shuffle = "mse", false, "none"
-  options.batch_size, options.epochs = 5, options.epochs or 3
-  options.optimizer = options.optimizer or optim.SGD { lr = 0.1, momentum = 0.9 }
-  return train.fit(net, set, options)
-end
+local net_of, fit = small.net_of, small.fit
 
 function tests.test_the_rate_falls_on_a_plateau()
   local o = optim.SGD { lr = 1e-9 }
