@@ -188,9 +188,10 @@ Object *bind_layer_from_value(lua_State *L, int arg, Fault *fault) {
   if (lua_type(L, arg) == LUA_TTABLE && has_forward(L, arg))
     return layer_from_table(L, arg, fault);
   bool list = lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
-  fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
-            list ? " that is a list (write nn.Sequential { ... })"
-            : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`"
-                                             : "");
+  bind_refuse_value(L, arg,
+                    list ? " that is a list (write nn.Sequential { ... })"
+                    : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`"
+                                                     : "",
+                    fault);
   return NULL;
 }

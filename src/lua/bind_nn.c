@@ -678,7 +678,7 @@ static const FamilyBinding schedule_binding = {.family = &schedule_family};
 static Object *group_from_table(lua_State *L, int arg, Fault *fault) {
   const Kind *kind = optim_group_family.kinds[0];
   if (lua_type(L, arg) != LUA_TTABLE) {
-    fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
+    bind_refuse_value(L, arg, "", fault);
     return NULL;
   }
   Object *group = object_new(kind, fault);

@@ -670,8 +670,8 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
     lua_pop(L, 1);
   }
   if (!wanted) {
-    fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
-              lua_type(L, arg) == LUA_TTABLE ? " without a function `epoch_end`" : "");
+    bool table = lua_type(L, arg) == LUA_TTABLE;
+    bind_refuse_value(L, arg, table ? " without a function `epoch_end`" : "", fault);
     return NULL;
   }
   static const char *const methods[] = {"epoch_end", "state", "restore"};
@@ -695,9 +695,10 @@ static Object *metric_from_table(lua_State *L, int arg, Fault *fault) {
   if (!metric) return NULL;
   bind_push_object(L, metric); /* owns it: looking up a field may raise */
   object_release(metric);
-  Err err = lua_type(L, arg) == LUA_TTABLE
-                ? bind_set_options(L, arg, metric, false, NULL, fault)
-                : fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
+  Err err = ERR_SCRIPT;
+  if (lua_type(L, arg) == LUA_TTABLE)
+    err = bind_set_options(L, arg, metric, false, NULL, fault);
+  else bind_refuse_value(L, arg, "", fault);
   if (!err) err = object_ready(metric, NULL, fault);
   if (!err) object_retain(metric);
   lua_pop(L, 1);

@@ -103,6 +103,9 @@ int bind_push_table_copy(lua_State *L, int arg);
  * Valid while it is on the stack. */
 const char *bind_argument_text(lua_State *L, int arg);
 
+/* The fault of a value that is not allowed: what it is, in words, and `more`. */
+void bind_refuse_value(lua_State *L, int arg, const char *more, Fault *fault);
+
 /* Sizes from arguments `first` ... (2, 3) or from one list {2, 3}; stops at the first
  * argument that is neither. Returns the index after the last one taken. */
 int bind_check_shape(lua_State *L, int first, Shape *shape);

@@ -216,14 +216,24 @@ static int object_tostring(lua_State *L) {
   return bind_push_text(L, &text);
 }
 
-const char *bind_argument_text(lua_State *L, int arg) {
+/* "optimizer", "tensor", "table": by the family for what is of one. */
+static const char *what_is(lua_State *L, int arg) {
   const Kind *kind = reflect_kind_at(L, arg);
+  if (bind_is_tensor(L, arg)) return "tensor";
+  if (bind_to_dataset(L, arg)) return "data set";
+  return kind ? kind->family->name : luaL_typename(L, arg);
+}
+
+const char *bind_argument_text(lua_State *L, int arg) {
+  const char *name = what_is(L, arg);
   if (lua_isnoneornil(L, arg)) return "nothing, or nil";
-  if (bind_is_tensor(L, arg)) return "a tensor";
-  if (bind_to_dataset(L, arg)) return "a data set";
-  if (!kind) return lua_pushfstring(L, "a %s", luaL_typename(L, arg));
-  const char *name = kind->family->name;
   return lua_pushfstring(L, "%s %s", strchr("aeiou", *name) ? "an" : "a", name);
+}
+
+void bind_refuse_value(lua_State *L, int arg, const char *more, Fault *fault) {
+  int top = lua_gettop(L);
+  fault_set(fault, ERR_SCRIPT, "%s%s", bind_argument_text(L, arg), more);
+  lua_settop(L, top);
 }
 
 /* -- options from Lua values ------------------------------------------------------- */
@@ -252,9 +262,8 @@ static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
   const RefBinding *binding = find_ref(L, type);
   must(binding);
   void *thing = binding->get(L, given->at, fault);
-  if (!thing && !fault->code)
-    fault_set(fault, ERR_SCRIPT, "%s", bind_argument_text(L, given->at));
   lua_settop(L, top);
+  if (!thing && !fault->code) bind_refuse_value(L, given->at, "", fault);
   return thing;
 }
 
@@ -262,7 +271,7 @@ static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
 static void given_at(lua_State *L, int arg, Given *out) {
   static const GivenSource source = {item_of, item_done, object_of, call_of, ref_of};
   Value *v = &out->value;
-  *out = (Given){.value.kind = VALUE_OTHER, .what = luaL_typename(L, arg),
+  *out = (Given){.value.kind = VALUE_OTHER, .what = what_is(L, arg),
                  .source = &source,
                  .context = L, .at = lua_absindex(L, arg)};
   switch (lua_type(L, arg)) {
@@ -498,7 +507,7 @@ Object *bind_object_from_lua(lua_State *L, int arg, const Family *family,
   if (binding->from_table && is_table && !(listed && begins_with_function(L, arg)))
     return binding->from_table(L, arg, fault);
   if (listed) return object_from_list(L, arg, family, fault);
-  fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
+  bind_refuse_value(L, arg, "", fault);
   return NULL;
 }
 
@@ -532,9 +541,8 @@ static Err refuse_argument(lua_State *L, int arg, int position, const Kind *kind
   const FamilyBinding *binding = find_binding(L, kind->family);
   const char *elsewhere = binding && !meant ? binding->elsewhere : NULL;
   char label[96];
-  fault_set(fault, ERR_VALUE,
-            "%s: argument %d is a %s; allowed: a table of options%s%s",
-            kind_label(kind, label, sizeof label), position, luaL_typename(L, arg),
+  fault_set(fault, ERR_VALUE, "%s: argument %d is %s; allowed: a table of options%s%s",
+            kind_label(kind, label, sizeof label), position, bind_argument_text(L, arg),
             elsewhere ? "; " : "", elsewhere ? elsewhere : "");
   if (meant)
     fault_suffix(fault, ", as in { %s = \"%s\" }", meant->name, lua_tostring(L, arg));

@@ -21,8 +21,18 @@ function tests.test_gains_of_activations()
   check.near(init.gain "tanh", 5 / 3, 1e-15)
   check.fails(function() init.gain "gelu" end, 'none known for "gelu", allowed: linear, relu')
   check.fails(function() init.gain "rellu" end, 'did you mean "relu"?')
-  check.fails(function() init.gain() end, "init.gain: got: a no value")
+  check.fails(function() init.gain() end, "init.gain: got: nothing, or nil")
   check.fails(function() init.gain("relu", 2) end, "allowed: a table of options")
+end
+
+-- An object is named by its family, wherever another thing is wanted.
+function tests.test_objects_where_others_are_wanted()
+  check.fails(function() nn.Dense(nn.Dense(3)) end, 'option "units": got layer, allowed')
+  check.fails(function() nn.Dropout(tensor { 1 }) end, 'option "rate": got tensor')
+  check.fails(function() optim.SGD { schedule = nn.Dense(2) } end, 'got a layer, allowed')
+  check.fails(function() nn.Sequential { optim.SGD() } end, "got an optimizer, allowed: a list")
+  check.fails(function() nn.Dense(3, nn.relu()) end, "argument 2 is an activation")
+  check.fails(function() train.fit(optim.SGD(), data.xor {}, {}) end, "got an optimizer; allowed")
 end
 
 -- Tensors and data sets are options like any other.
