@@ -101,6 +101,9 @@ function tests.test_what_is_refused()
               'unknown option "los"', 'did you mean "loss"')
   check.fails(function() train.explain(net, x, target, { loss = "mes" }) end, 'did you mean "mse"')
   check.fails(function() train.explain(net, x, target, { optimizer = "sgdd" }) end, "sgdd")
+  check.fails(function()
+    train.explain(net, x, target, { optimizer = optim.SGD { accumulate = 2 } })
+  end, "updates after 2 steps; allowed: accumulate = 1")
   check.fails(function() train.explain(net, x, target, 3) end, "table of options")
   local deep = nn.Sequential {}
   for _ = 1, 500 do deep:add(nn.Dense(2, { activation = "tanh" })) end

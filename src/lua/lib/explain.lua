@@ -235,6 +235,10 @@ local function explain(net, x, y, given)
     end
     optimizer = make {}
   end
+  if optimizer.accumulate > 1 then
+    refuse('option "optimizer": got one that updates after %d steps; allowed: accumulate = 1',
+      optimizer.accumulate)
+  end
   net(x)   -- builds what is not built yet
   local before = net:state()
   local parts, loss = step_once(net, x, y, criterion, optimizer)
