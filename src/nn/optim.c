@@ -40,19 +40,20 @@ static const OptimKind *kind_of(const Optimizer *opt) {
 
 /* -- what every optimizer may do --------------------------------------------------- */
 
-static bool accumulates(const Optimizer *opt) { return optimizer_accumulates(opt); }
 static bool looks_back(const Optimizer *opt) { return opt->lookahead > 0; }
 
 /* Is the coming step one that updates? */
 static bool updates_now(const Optimizer *opt) {
-  return !accumulates(opt) || opt->last || opt->n_gathered + 1 >= opt->accumulate;
+  return !optimizer_accumulates(opt) || opt->last ||
+         opt->n_gathered + 1 >= opt->accumulate;
 }
 
 /* After those of the kind. */
 enum { GATHERED_SLOT, SLOW_SLOT };
-static const OptimSlot common_slots[] = {[GATHERED_SLOT] = {"gathered", accumulates},
-                                         [SLOW_SLOT] = {"slow", looks_back},
-                                         {0}};
+static const OptimSlot common_slots[] = {
+    [GATHERED_SLOT] = {"gathered", optimizer_accumulates},
+    [SLOW_SLOT] = {"slow", looks_back},
+    {0}};
 
 static int count_own_slots(const Optimizer *opt) {
   const OptimSlot *slots = kind_of(opt)->slots;
@@ -129,9 +130,9 @@ enum {
   LR, WEIGHT_DECAY, UPDATE, GATHERED, ANY_GATHERED, FIRST, LOOK_BACK, COMMON_NUMBERS
 };
 static const OptimNumber common_numbers[COMMON_NUMBERS] = {
-    [UPDATE] = {.value = is_update, .wanted = accumulates},
-    [GATHERED] = {.value = gathered, .wanted = accumulates},
-    [ANY_GATHERED] = {.value = any_gathered, .wanted = accumulates},
+    [UPDATE] = {.value = is_update, .wanted = optimizer_accumulates},
+    [GATHERED] = {.value = gathered, .wanted = optimizer_accumulates},
+    [ANY_GATHERED] = {.value = any_gathered, .wanted = optimizer_accumulates},
     [FIRST] = {.value = is_first, .wanted = looks_back, .counted = true},
     [LOOK_BACK] = {.value = looks_back_now, .wanted = looks_back, .counted = true}};
 
@@ -597,12 +598,12 @@ static void wait(const Optimizer *opt, Around *a) {
 static void run_rule(const Optimizer *opt, Around *a) {
   const OptimKind *kind = kind_of(opt);
   int n_own = count_own_slots(opt);
-  bool alone = !accumulates(opt) && !looks_back(opt);
+  bool alone = !optimizer_accumulates(opt) && !looks_back(opt);
   (kind->fused && alone ? kind->fused : kind->rule)(opt, &a->u);
   if (looks_back(opt)) look_back(opt, a, &a->u.slot[n_own + SLOW_SLOT]);
   if (a->limit)
     a->u.w = constraint_apply(a->u.graph, (const Constraint *)a->limit, a->u.w);
-  if (!accumulates(opt)) return;
+  if (!optimizer_accumulates(opt)) return;
   wait(opt, a);
   a->u.slot[n_own + GATHERED_SLOT] = a->gathered;
 }
@@ -655,12 +656,13 @@ static void gather_all(Graph *graph, const Optimizer *opt, const Emission *e,
                        Node *const *number, const OptimNumbers *numbers, Node *weight,
                        Variable *const *slots) {
   int each = optimizer_slots_each(opt), at = 0;
+  Node **own = e->number;
   for (int s = 0; s < count_own_slots(opt); s++)
     at += wants(opt, optimizer_slot_at(opt, s));
   for (int i = 0; i < numbers->n_params; i++) {
-    numbers_of(opt, numbers, number, numbers->class[i], e -> number);
+    numbers_of(opt, numbers, number, numbers->class[i], own);
     Node *before = variable_read(graph, slots[i * each + at]);
-    e->gradient[i] = gather(graph, e->number, weight, before, e->gradient[i],
+    e->gradient[i] = gather(graph, own, weight, before, e->gradient[i],
                             &e->gathered[i]);
   }
 }
@@ -711,7 +713,8 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
     return graph->fault.code;
   }
   for (int i = 0; i < n; i++) e.gradient[i] = grads[i];
-  if (accumulates(opt)) gather_all(graph, opt, &e, number, numbers, weight, slots);
+  if (optimizer_accumulates(opt))
+    gather_all(graph, opt, &e, number, numbers, weight, slots);
   clip(graph, opt, e.gradient, n, e.scale);
   for (int i = 0; joint && i < n; i++)
     begin_one(graph, opt, numbers, number, params, slots, &e, i, &all[i]);

@@ -188,40 +188,6 @@ const ScheduleKind schedule_exponential = {
              .equation = "rate = lr gamma^t"},
     .factor = exponential_factor};
 
-/* -- cosine ------------------------------------------------------------------------ */
-
-typedef struct Cosine {
-  Schedule schedule;
-  int64_t steps; /* epochs or steps of the descent */
-  double final;  /* factor at its end */
-} Cosine;
-
-static double cosine_factor(S *self, double t) {
-  const Cosine *s = (const Cosine *)self;
-  double part = t < s->steps ? t / s->steps : 1;
-  return s->final + (1 - s->final) * (1 + cos(M_PI * part)) / 2;
-}
-
-static const Option cosine_options[] = {
-    {.name = "steps", .kind = OPT_INT, .offset = offsetof(Cosine, steps), .position = 1,
-     .lo = 1, .hi = 1e9, .alias = "decay_steps T_max",
-     .doc = "epochs or steps until the end of the descent"},
-    {.name = "final", .kind = OPT_REAL, .offset = offsetof(Cosine, final), .value = "0",
-     .position = 2, .lo = 0, .hi = 1, .alias = "alpha",
-     .doc = "rate at the end, as a share of lr"},
-    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
-
-const ScheduleKind schedule_cosine = {
-    .kind = {.name = "cosine", .alias = "cosine_decay CosineAnnealingLR",
-             .family = &schedule_family, .size = sizeof(Cosine),
-             .options = cosine_options, .check = schedule_check_first,
-             .call = "optim.cosine(2)",
-             .doc = "Falls along half a cosine, then stays.",
-             .equation = "rate = lr (final + (1 - final) (1 + cos(pi min(1, t / "
-                         "steps))) / 2)",
-             .source = "Loshchilov & Hutter, ICLR 2017, eq. 5"},
-    .factor = cosine_factor};
-
 /* -- warmup ------------------------------------------------------------------------ */
 
 typedef struct Rise {
