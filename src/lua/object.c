@@ -271,18 +271,15 @@ static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
 static void given_at(lua_State *L, int arg, Given *out) {
   static const GivenSource source = {item_of, item_done, object_of, call_of, ref_of};
   Value *v = &out->value;
-  *out = (Given){.value.kind = VALUE_OTHER, .what = what_is(L, arg),
-                 .source = &source,
-                 .context = L, .at = lua_absindex(L, arg)};
+  *out = (Given){.value.kind = VALUE_OTHER, .source = &source, .context = L,
+                 .at = lua_absindex(L, arg)};
   switch (lua_type(L, arg)) {
   case LUA_TNIL: v->kind = VALUE_NIL; break;
   case LUA_TBOOLEAN:
     *v = (Value){.kind = VALUE_BOOL, .as.boolean = lua_toboolean(L, arg)};
-    out->what = NULL;
     break;
   case LUA_TNUMBER:
     *v = (Value){.kind = VALUE_REAL, .as.real = lua_tonumber(L, arg)};
-    out->what = NULL;
     break;
   case LUA_TSTRING:
     out->what = "a string with a zero byte in it";
@@ -298,7 +295,7 @@ static void given_at(lua_State *L, int arg, Given *out) {
     v->kind = VALUE_HELD;
     out->what = "a function";
     break;
-  default: break;
+  default: out->what = what_is(L, arg);
   }
 }
 

@@ -104,7 +104,8 @@ function tests.test_what_is_refused()
   check.fails(function()
     train.explain(net, x, target, { optimizer = optim.SGD { accumulate = 2 } })
   end, "updates after 2 steps; allowed: accumulate = 1")
-  check.fails(function() train.explain(net, x, target, 3) end, "table of options")
+  check.fails(function() train.explain(net, x, target, 3) end, "test_explain.lua:",
+    "table of options")
   local deep = nn.Sequential {}
   for _ = 1, 500 do deep:add(nn.Dense(2, { activation = "tanh" })) end
   check.fails(function() train.explain(deep, x, target) end, "more than 1000 parts")

@@ -15,16 +15,17 @@ local options = {
 local usage = "train.explain(net, x, y, { optimizer = optim.SGD { lr = 0.5 } })"
 local MOST_NUMBERS = 1000   -- of a tensor that is printed whole
 
-local function refuse(format, ...)
-  error("train.explain: " .. format:format(...), 3)
+-- At the user's line: `depth` is 1 in train.explain itself, 2 in what it calls.
+local function refuse(depth, format, ...)
+  error("train.explain: " .. format:format(...), depth + 2)
 end
 
 local function check(given)
-  if type(given) ~= "table" then refuse("got %s; allowed: a table of options", type(given)) end
+  if type(given) ~= "table" then refuse(2, "got %s; allowed: a table of options", type(given)) end
   for key in pairs(given) do
     if not options[key] then
       local nearest = internal.nearest(tostring(key), options)
-      refuse("unknown option %q%s", tostring(key),
+      refuse(2, "unknown option %q%s", tostring(key),
         nearest and ('; did you mean "%s"?'):format(nearest) or "")
     end
   end
@@ -35,7 +36,7 @@ local function loss_of(given)
   local found = internal.names.loss[given]
   if not found then
     local nearest = internal.nearest(given, internal.names.loss)
-    refuse('option "loss": got %q%s', given,
+    refuse(2, 'option "loss": got %q%s', given,
       nearest and ('; did you mean "%s"?'):format(nearest) or "; allowed: names of losses")
   end
   return found {}
@@ -231,12 +232,12 @@ local function explain(net, x, y, given)
   if type(optimizer) == "string" then
     local make = optim[optimizer]
     if not make then
-      refuse('option "optimizer": got %q; allowed: names of optimizers', optimizer)
+      refuse(1, 'option "optimizer": got %q; allowed: names of optimizers', optimizer)
     end
     optimizer = make {}
   end
   if optimizer.accumulate > 1 then
-    refuse('option "optimizer": got one that updates after %d steps; allowed: accumulate = 1',
+    refuse(1, 'option "optimizer": got one that updates after %d steps; allowed: accumulate = 1',
       optimizer.accumulate)
   end
   net(x)   -- builds what is not built yet
