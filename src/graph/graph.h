@@ -304,6 +304,7 @@ struct Variable {
   bool frozen;          /* by net:freeze */
   struct Object *limit; /* retained: bounds what an update gives (nn/regular.h); or
                            NULL */
+  int units_axis;       /* along which it does; from 0 */
   /* private */
   int n_reads;          /* nodes that read it: they keep the struct, not the value */
   int n_pending;        /* assignments since it last stood for a computed value */
@@ -323,7 +324,7 @@ Variable *
 variable_claim(Variable *v); /* the same for who trains it: it is loose no more */
 void variable_release(Variable *v);
 Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
-void variable_limit(Variable *v, struct Object *limit); /* NULL: none */
+void variable_limit(Variable *v, struct Object *limit, int units_axis); /* NULL: none */
 
 /* What it stands for at this moment, as a leaf of the graph: later assignments do not
  * change it. A fault when it has no value yet ("build the net first"). */

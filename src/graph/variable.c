@@ -48,10 +48,11 @@ void variable_release(Variable *v) {
   variable_free_unused(v);
 }
 
-void variable_limit(Variable *v, struct Object *limit) {
+void variable_limit(Variable *v, struct Object *limit, int units_axis) {
   if (limit) object_retain(limit);
   object_release(v->limit);
   v->limit = limit;
+  v->units_axis = units_axis;
 }
 
 Err variable_rename(Variable *v, const char *name, Fault *fault) {

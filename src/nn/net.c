@@ -318,18 +318,17 @@ static Err reserve_own(Layer *layer, Fault *fault) {
 /* Asked again whenever an option is set. */
 static void bound_variable(Layer *layer, int i) {
   Constraint *const limit[] = {layer->regular.weight_limit, layer->regular.bias_limit};
-  variable_limit(layer->var[i], i < 2 && limit[i] ? &limit[i]->object : NULL);
+  variable_limit(layer->var[i], i < 2 && limit[i] ? &limit[i]->object : NULL,
+                 layer_kind(layer)->units_axis - 1);
 }
 
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) {
-  if (layer_var(layer, i)) {
-    bound_variable(layer, i);
-    return ERR_OK;
+  if (!layer_var(layer, i)) {
+    if (!layer->var && reserve_own(layer, fault)) return ERR_MEMORY;
+    layer->var[i] = variable_new(NULL, fault);
+    if (!layer->var[i]) return ERR_MEMORY;
+    layer->var[i]->trainable = trainable;
   }
-  if (!layer->var && reserve_own(layer, fault)) return ERR_MEMORY;
-  layer->var[i] = variable_new(NULL, fault);
-  if (!layer->var[i]) return ERR_MEMORY;
-  layer->var[i]->trainable = trainable;
   bound_variable(layer, i);
   return ERR_OK;
 }
@@ -431,6 +430,7 @@ static Err note_init(Graph *graph, Layer *layer, int i, Init *init,
   *note = (InitNote){.init = object_retain(init), .call = *call};
   note->call.shape = NULL;
   note->call.stream = NULL;
+  if (init_rule(init, call).std == 0) return ERR_OK; /* so is the drawn one */
   return layer_note_value(graph, layer, i, value, NULL);
 }
 

@@ -32,7 +32,6 @@
 #include "nn/metric.h"
 #include "nn/regular.h"
 #include "nn/optim.h"
-#include "nn/regular.h"
 
 typedef struct Layer Layer;
 typedef struct LayerKind LayerKind;

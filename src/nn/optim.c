@@ -349,6 +349,7 @@ static uint64_t limits_of(Variable *const *params, int n) {
     if (!limit) continue;
     hash = hash_word(hash_word(hash, (uint64_t)i + 1),
                      (uint64_t)(uintptr_t)limit->kind);
+    hash = hash_word(hash, (uint64_t)params[i]->units_axis);
     for (const Option *o = limit->kind->options; o && o->name; o++) {
       uint64_t word[8];
       int n_words = option_words(limit, o, NULL);
@@ -561,8 +562,9 @@ typedef struct Around {
   OptimUpdate u;
   Node **number;       /* those of every kind, then those of this one */
   Node *w, **old;      /* before the update; the slots, NULL where not wanted */
-  const Object *limit; /* of the parameter; NULL: none */
-  Node *gathered;      /* gradients that wait, with this one; NULL: none do */
+  const Object *limit; /* of the parameter, along units_axis; NULL: none */
+  int units_axis;
+  Node *gathered; /* gradients that wait, with this one; NULL: none do */
 } Around;
 
 /* Gradients that wait for the update, with this step's, into *sum; returns their
@@ -602,7 +604,8 @@ static void run_rule(const Optimizer *opt, Around *a) {
   (kind->fused && alone ? kind->fused : kind->rule)(opt, &a->u);
   if (looks_back(opt)) look_back(opt, a, &a->u.slot[n_own + SLOW_SLOT]);
   if (a->limit)
-    a->u.w = constraint_apply(a->u.graph, (const Constraint *)a->limit, a->u.w);
+    a->u.w = constraint_apply(a->u.graph, (const Constraint *)a->limit, a->u.w,
+                              a->units_axis);
   if (!optimizer_accumulates(opt)) return;
   wait(opt, a);
   a->u.slot[n_own + GATHERED_SLOT] = a->gathered;
@@ -686,7 +689,8 @@ static void begin_one(Graph *graph, const Optimizer *opt, const OptimNumbers *nu
                         .slot = e->slot + (size_t)at * (size_t)e->n_slots},
                   .number = own, .w = old,
                   .old = e->old + (size_t)at * (size_t)e->n_slots,
-                  .limit = params[i]->limit, .gathered = e->gathered[i]};
+                  .limit = params[i]->limit, .units_axis = params[i]->units_axis,
+                  .gathered = e->gathered[i]};
   read_slots(opt, out, slots + i * optimizer_slots_each(opt));
 }
 

@@ -17,27 +17,18 @@ Node *regularizer_penalty(Graph *graph, const Regularizer *self, Node *x, double
   return sum ? sum : graph_scalar(graph, 0);
 }
 
-#define FACTOR(name_, field, at)                                                       \
+#define FACTOR(name_, field, at, ...)                                                  \
   {.name = name_, .kind = OPT_REAL, .offset = offsetof(Regularizer, field),            \
-   .value = "0.01", .position = at, .lo = 0, .hi = 1e30
+   .value = "0.01", .position = at, .lo = 0, .hi = 1e30, __VA_ARGS__}
+static const char l1_doc[] = "factor of the sum of absolute weights";
+static const char l2_doc[] = "factor of the sum of squared weights";
 static const Option l1_options[] = {
-    FACTOR("l1", l1, 1), .alias = "factor",
-    .doc = "factor of the sum of absolute weights"}, {0}};
+    FACTOR("l1", l1, 1, .alias = "factor", .doc = l1_doc), {0}};
 static const Option l2_options[] = {
-    FACTOR("l2", l2, 1), .alias = "factor",
-    .doc = "factor of the sum of squared weights"},
-{
-  0
-}
-}
-;
-static const Option l1_l2_options[] = {
-    FACTOR("l1", l1, 1), .doc = "factor of the sum of absolute weights"},
-    FACTOR("l2", l2, 2), .doc = "factor of the sum of squared weights"
-}
-, { 0 }
-}
-;
+    FACTOR("l2", l2, 1, .alias = "factor", .doc = l2_doc), {0}};
+static const Option l1_l2_options[] = {FACTOR("l1", l1, 1, .doc = l1_doc),
+                                       FACTOR("l2", l2, 2, .doc = l2_doc),
+                                       {0}};
 
 #define REGULARIZER(name_, alias_, text, formula, paper)                               \
   static const Kind name_##_kind = {                                                   \
@@ -68,16 +59,12 @@ typedef struct ConstraintKind {
   Node *(*factor)(Graph *graph, const Constraint *self, Node *norm);
 } ConstraintKind;
 
-/* All axes but that of the units. */
-static unsigned inner_axes(const Shape *shape) {
-  unsigned all = (1u << shape->rank) - 1;
-  return shape->rank < 2 ? ALL_AXES : all & ~(1u << (shape->rank == 2));
-}
-
-Node *constraint_apply(Graph *graph, const Constraint *self, Node *w) {
+Node *constraint_apply(Graph *graph, const Constraint *self, Node *w, int units_axis) {
   const ConstraintKind *kind = (const ConstraintKind *)self->object.kind;
   if (!w) return NULL;
-  Node *norm = op_norm(graph, w, inner_axes(&w->shape), w->shape.rank > 1);
+  bool units = w->shape.rank > 1;
+  unsigned inner = ((1u << w->shape.rank) - 1) & ~(1u << units_axis);
+  Node *norm = op_norm(graph, w, units ? inner : ALL_AXES, units);
   return op_mul(graph, w, kind->factor(graph, self, norm));
 }
 

@@ -27,8 +27,8 @@ typedef struct Constraint {
 
 extern const Family constraint_family; /* module "nn" */
 
-/* The new value of a variable, bounded. A unit's weights are a column of a matrix [in,
- * out], the first axis of a weight of more axes; those of one axis are one. */
-Node *constraint_apply(Graph *graph, const Constraint *self, Node *w);
+/* The new value of a variable, bounded: the weights of each unit along `units_axis`,
+ * from 0; those of one axis together. */
+Node *constraint_apply(Graph *graph, const Constraint *self, Node *w, int units_axis);
 
 #endif

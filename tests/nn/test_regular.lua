@@ -144,4 +144,14 @@ function tests.test_save_and_load()
     values_of(net)["dense_1.weight"]:totable())
 end
 
+-- A weight [3, 4, 2] has two units of twelve numbers.
+function tests.test_units_of_a_bilinear_layer()
+  local net = nn.Sequential {
+    nn.Bilinear(2, { init = "ones", weight_constraint = nn.max_norm(1) }) }
+  local step = train.step(function(a, b) return net(a, b):sum() end, net, optim.SGD { lr = 0 })
+  step(tensor.ones(5, 3), tensor.ones(5, 4))
+  local norms = (net[1].weight ^ 2):sum { 1, 2 }
+  check.near(norms, { 1, 1 }, 1e-5)
+end
+
 check.run(tests)
