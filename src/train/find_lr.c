@@ -75,7 +75,7 @@ static Err take_step(void *self, FitRun *run, Fault *fault) {
 static const Events curve_events = {.on = {[FIT_BATCH_END] = take_step}};
 
 /* Returns new. */
-static Fit *fit_of(const FindLr *f, const Dataset *set, Fault *fault) {
+static Fit *fit_of(const FindLr *f, Fault *fault) {
   Fit *fit = (Fit *)object_new(&fit_kind, fault);
   if (!fit) return NULL;
   object_release(fit->optimizer);
@@ -84,7 +84,6 @@ static Fit *fit_of(const FindLr *f, const Dataset *set, Fault *fault) {
   fit->batch_size = f->batch_size;
   fit->epochs = f->steps; /* more than enough: the last update ends it */
   fit->verbose = 0;
-  (void)set;
   return fit;
 }
 
@@ -95,7 +94,7 @@ static Err run_fit(Graph *graph, const FindLr *f, Layer *net, Dataset *set,
   const Listener listener = {&curve_events, &curve, NULL, 0};
   const FitHost host = {&listener, 1, NULL};
   History history;
-  Fit *fit = fit_of(f, set, fault);
+  Fit *fit = fit_of(f, fault);
   if (!fit) return fault->code;
   Err err = fit_run(graph, fit, net, set, &host, &history, fault);
   history_deinit(&history);
@@ -131,12 +130,13 @@ typedef struct Before {
   Checkpoint checkpoint;
   StateList params;
   OptimMark mark;
+  Object *trained; /* what the net remembers of its training; retained; NULL: nothing */
 } Before;
 
 static Err note_before(Before *out, Graph *graph, Layer *net, Optimizer *opt,
                        Fault *fault) {
   Checkpoint *c = &out->checkpoint;
-  *out = (Before){.mark = optimizer_mark(opt)};
+  *out = (Before){.mark = optimizer_mark(opt), .trained = object_retain(net->trained)};
   Err err = checkpoint_init(c, fault);
   if (!err) err = checkpoint_add_net(c, "net", graph, net, fault);
   if (!err) err = checkpoint_add_optimizer(c, "optimizer", opt, fault);
@@ -147,14 +147,15 @@ static Err note_before(Before *out, Graph *graph, Layer *net, Optimizer *opt,
   return err ? err : checkpoint_add_streams(c, graph, fault);
 }
 
-/* What the net remembers of its training is put back by hand: a checkpoint of a net
- * that was never trained says nothing of it. */
+/* What the net remembers of its training is put back as the object that it was: a
+ * checkpoint leaves out functions of the user. */
 static Err put_back(const Before *before, Graph *graph, Layer *net, Optimizer *opt,
-                    Loss *loss, const ObjectList *metrics, Fault *fault) {
+                    Fault *fault) {
   const Checkpoint *c = &before->checkpoint;
   optimizer_rollback(opt, &before->mark);
-  Err err = layer_remember(net, loss, metrics, fault);
-  if (!err) err = checkpoint_get_net(c, "net", graph, net, fault);
+  Err err = checkpoint_get_net(c, "net", graph, net, fault);
+  object_release(net->trained);
+  net->trained = object_retain(before->trained);
   if (!err) err = checkpoint_get_optimizer(c, "optimizer", opt, fault);
   if (!err)
     err = checkpoint_get_slots(c, "optimizer", "", graph, opt, &before->params, fault);
@@ -207,28 +208,19 @@ void lr_curve_deinit(LrCurve *curve) {
 Err find_lr(Graph *graph, const FindLr *asked, Layer *net, Dataset *set, LrCurve *out,
             Fault *fault) {
   Before before = {0};
-  Loss *loss = object_retain(layer_loss(net));
-  const ObjectList *trained = layer_metrics(net);
-  ObjectList metrics = {trained->n, calloc((size_t)trained->n + 1, sizeof(Object *))};
   *out = (LrCurve){0};
-  for (int i = 0; metrics.v && i < metrics.n; i++)
-    metrics.v[i] = object_retain(trained->v[i]);
-  Err err = metrics.v ? build(graph, net, set, fault) : fault_memory(fault, 8);
+  Err err = build(graph, net, set, fault);
   if (!err) err = note_before(&before, graph, net, asked->optimizer, fault);
   if (!err) {
     Fault own = {0};
     err = run_rising(graph, asked, net, set, out, fault);
-    if (put_back(&before, graph, net, asked->optimizer, loss, &metrics,
-                 err ? &own : fault) &&
-        !err)
+    if (put_back(&before, graph, net, asked->optimizer, err ? &own : fault) && !err)
       err = fault->code;
   }
   look_at(out);
   state_deinit(&before.params);
   checkpoint_deinit(&before.checkpoint);
-  for (int i = 0; metrics.v && i < metrics.n; i++) object_release(metrics.v[i]);
-  free(metrics.v);
-  object_release(loss);
+  object_release(before.trained);
   return err;
 }
 

@@ -51,4 +51,16 @@ function tests.test_find_lr_counts_updates()
   check.near(found.lr[9] / 1e-4, 1, 1e-6)
 end
 
+-- Also a loss that is a function, which no checkpoint holds, and that there was none.
+function tests.test_what_a_net_remembers_stays()
+  local net = net_of()
+  local untrained = net:evaluate(set)
+  train.find_lr(net, set, { loss = "mae", steps = 8 })
+  check.equal(net:evaluate(set), untrained)
+  train.fit(net, set, { loss = function(o, t) return ((o - t) ^ 4):mean() end, verbose = false })
+  local before = net:evaluate(set).loss
+  train.find_lr(net, set, { loss = "mae", steps = 8 })
+  check.equal(net:evaluate(set).loss, before)
+end
+
 check.run(tests)
