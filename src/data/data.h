@@ -210,9 +210,6 @@ Err dataset_k_fold(Dataset *set, const FoldOptions *options, Dataset **train,
  * and then independent of where they came from. ERR_VALUE where a transform draws: it
  * would draw no more. */
 Dataset *dataset_gather(Dataset *const *sets, int n, Fault *fault);
-/* The same of one set with another x in place of its only one, and, unless that is
- * NULL, other targets; whole numbers, one a row, are labels. */
-Dataset *dataset_remake(Dataset *set, Tensor *x, Tensor *y, Fault *fault);
 /* ERR_VALUE where a transform draws. */
 Err dataset_settled(Dataset *set, Fault *fault) WARN_UNUSED;
 
@@ -307,5 +304,11 @@ void batch_deinit(Batch *batch);
  * refers to and whose shape fits are filled again, others are released and replaced.
  * `*more` is false at the end of the epoch (the tensors stay). */
 Err batches_next(Batches *batches, Batch *batch, bool *more, Fault *fault) WARN_UNUSED;
+
+/* As dataset_gather of one set, of which `all` is one batch of all rows, with another x
+ * in place of its only one, and, unless that is NULL, other targets; whole numbers, one
+ * a row, are labels. */
+Dataset *dataset_remake(Dataset *set, const Batch *all, Tensor *x, Tensor *y,
+                        Fault *fault);
 
 #endif

@@ -2,10 +2,8 @@
 #include "data/draws.h"
 #include <math.h>
 
-static const double pi = 3.14159265358979323846;
-
 void draw_normals(double out[2], uint32_t a, uint32_t b) {
-  double radius = sqrt(-2 * log(1 - philox_unit(a))), angle = 2 * pi * philox_unit(b);
+  double radius = sqrt(-2 * log(1 - philox_unit(a))), angle = 2 * M_PI * philox_unit(b);
   out[0] = radius * cos(angle);
   out[1] = radius * sin(angle);
 }

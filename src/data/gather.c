@@ -198,15 +198,12 @@ static Err use_targets(Rows *out, Tensor *y, MemoryCount *memory, Fault *fault) 
   return ERR_OK;
 }
 
-Dataset *dataset_remake(Dataset *set, Tensor *x, Tensor *y, Fault *fault) {
-  Portion p = {.set = set};
+Dataset *dataset_remake(Dataset *set, const Batch *all, Tensor *x, Tensor *y,
+                        Fault *fault) {
+  const Portion p = {set, *all};
   Rows rows = {0};
   MemoryCount *memory = set->source->memory;
-  Err err = portion_read(&p, fault);
-  if (!err && set->rows->n_more)
-    err = fault_set(fault, ERR_VALUE, "map: %s has %d inputs, allowed: one", set->name,
-                    1 + set->rows->n_more);
-  if (!err) err = join_all(&p, 1, &rows, fault);
+  Err err = join_all(&p, 1, &rows, fault);
   if (!err) {
     tensor_release(rows.x);
     rows.x = tensor_retain(x);
@@ -215,6 +212,5 @@ Dataset *dataset_remake(Dataset *set, Tensor *x, Tensor *y, Fault *fault) {
   }
   Source *source = err ? NULL : source_of_rows(&rows, memory, fault);
   if (err) rows_deinit(&rows);
-  batch_deinit(&p.batch);
   return open_made(source, fault);
 }

@@ -8,8 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double pi = 3.14159265358979323846;
-
 typedef struct Normals {
   Source source;
   int64_t n, n_features, n_classes, n_informative, seed;
@@ -60,7 +58,7 @@ static double *begin(Normals *s, int64_t n_common, Rows *out, Fault *fault) {
 static void place_centres(const Normals *s, double *centre) {
   int64_t d = s->n_features;
   for (int64_t c = 0; c < s->n_classes; c++, centre += d) {
-    double angle = 2 * pi * (double)c / (double)s->n_classes, length = 0;
+    double angle = 2 * M_PI * (double)c / (double)s->n_classes, length = 0;
     normals(centre, draw_of(s, 0), (uint64_t)(c * (d + 1)), d);
     if (d == 2) centre[0] = cos(angle), centre[1] = sin(angle);
     for (int64_t j = 0; j < d; j++) length += centre[j] * centre[j];

@@ -3,9 +3,8 @@
  *
  * A template of 12 points for each class; an example is one that was padded, stretched,
  * scaled, moved round, put on smooth noise, sheared and sampled at 40 points. Example i
- * takes draw i of the stream "data",
- so it does not depend on how many there are but for
- * the normalization of the whole. */
+ * takes draw i of the stream "data", so it does not depend on how many there are but
+ * for the normalization of the whole. */
 #include "data/draws.h"
 #include "data/sources.h"
 #include "base/ints.h"
@@ -53,8 +52,8 @@ static void resample(const double *x, int n, double *out, int m) {
   }
 }
 
-/* Gaussian filter of sigma 2, cut off at 4 sigma,
-edges reflected (d c b a | a b c d). */
+/* Gaussian filter of sigma 2, cut off at 4 sigma, edges reflected (d c b a | a b c
+ * d). */
 static void smooth(const double *x, double *out) {
   enum { REACH = 8 };
   double weight[REACH + 1], total = 0;

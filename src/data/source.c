@@ -20,10 +20,8 @@ static const Kind *const dataset_kinds[] = {
 const Family dataset_family = {.name = "dataset", .module = "data",
                                .kinds = dataset_kinds, .example = "print(%s)"};
 
-static const SourceKind *
-                                           source_kind(const Source *source){
-                                               return (const SourceKind *)source->object
-                                                   .kind; /* its first field */
+static const SourceKind *source_kind(const Source *source) {
+  return (const SourceKind *)source->object.kind; /* its first field */
 }
 
 int source_parts(const Source *source) {

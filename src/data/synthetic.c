@@ -7,8 +7,6 @@
 #include "data/sources.h"
 #include <math.h>
 
-static const double pi = 3.14159265358979323846;
-
 typedef struct Synthetic {
   Source source;
   int64_t n, n_classes, seed;
@@ -58,7 +56,7 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
 /* -- spirals ----------------------------------------------------------------------- */
 
 static void spiral(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
-  double angle = 2 * pi * (s->turns * u[0] + (double)*label / (double)s->n_classes);
+  double angle = 2 * M_PI * (s->turns * u[0] + (double)*label / (double)s->n_classes);
   p[0] = u[0] * cos(angle);
   p[1] = u[0] * sin(angle);
 }
@@ -95,7 +93,7 @@ const SourceKind dataset_spirals = {
 
 static void moon(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
   (void)s;
-  double angle = pi * u[0];
+  double angle = M_PI * u[0];
   p[0] = *label == 0 ? cos(angle) : 1 - cos(angle);
   p[1] = *label == 0 ? sin(angle) : 0.5 - sin(angle);
 }
@@ -126,7 +124,7 @@ const SourceKind dataset_moons = {
 /* -- circles ----------------------------------------------------------------------- */
 
 static void circle(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
-  double radius = *label == 0 ? 1 : s->factor, angle = 2 * pi * u[0];
+  double radius = *label == 0 ? 1 : s->factor, angle = 2 * M_PI * u[0];
   p[0] = radius * cos(angle);
   p[1] = radius * sin(angle);
 }

@@ -35,6 +35,19 @@ Err transform_planes(const Transform *self, const Shape *features, Planes *out,
   return ERR_OK;
 }
 
+Err transform_keeps(const Transform *self, const Shape *in, Shape *out, Fault *fault) {
+  (void)self, (void)fault;
+  *out = *in;
+  return ERR_OK;
+}
+
+Err transform_keeps_planes(const Transform *self, const Shape *in, Shape *out,
+                           Fault *fault) {
+  Planes planes;
+  *out = *in;
+  return transform_planes(self, in, &planes, fault);
+}
+
 /* -- chains ------------------------------------------------------------------------ */
 
 Chain *chain_retain(Chain *chain) {

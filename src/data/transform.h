@@ -86,4 +86,9 @@ typedef struct Planes {
 Err transform_planes(const Transform *self, const Shape *features, Planes *out,
                      Fault *fault) WARN_UNUSED;
 
+/* Shapes of kinds whose rows stay as large as they are: any, and planes of pixels. */
+Err transform_keeps(const Transform *self, const Shape *in, Shape *out, Fault *fault);
+Err transform_keeps_planes(const Transform *self, const Shape *in, Shape *out,
+                           Fault *fault);
+
 #endif

@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static const double pi = 3.14159265358979323846;
-
 typedef struct Affine2 {
   double rr, rc, cr, cc; /* old row = rr row + rc column + r, old column alike */
   double r, c;
@@ -21,13 +19,6 @@ typedef struct Move {
   RealList shares;
   double fill;
 } Move;
-
-static Err move_shape(const Transform *self, const Shape *in, Shape *out,
-                      Fault *fault) {
-  Planes planes;
-  *out = *in;
-  return transform_planes(self, in, &planes, fault);
-}
 
 /* Pixel of a plane; the fill outside of it. */
 static double pixel(const real *x, int64_t rows, int64_t columns, int64_t r, int64_t c,
@@ -99,7 +90,7 @@ static void move_row(const Transform *self, const real *x, const Shape *in, real
 #define MOVE(name_, alias_)                                                            \
   .name = name_, .alias = alias_, .family = &transform_family, .size = sizeof(Move)
 #define MOVES(name_)                                                                   \
-  .draws = true, .shape = move_shape, .row = name_##_row
+  .draws = true, .shape = transform_keeps_planes, .row = name_##_row
 
 static const char simard[] = "Simard, Steinkraus, Platt, \"Best practices for "
                              "convolutional neural networks\", ICDAR 2003, section 2";
@@ -108,7 +99,7 @@ static const char simard[] = "Simard, Steinkraus, Platt, \"Best practices for "
 
 static Affine2 rotation_matrix(const Move *move, const Shape *in, const RowDraw *draw) {
   (void)in;
-  double angle = either_way(draw, 0, move->by) * pi / 180;
+  double angle = either_way(draw, 0, move->by) * M_PI / 180;
   double cosine = cos(angle), sine = sin(angle);
   return (Affine2){cosine, sine, -sine, cosine, 0, 0};
 }
@@ -176,7 +167,7 @@ const TransformKind transform_random_shift = {
 
 static Affine2 shear_matrix(const Move *move, const Shape *in, const RowDraw *draw) {
   (void)in;
-  return (Affine2){1, 0, tan(either_way(draw, 0, move->by) * pi / 180), 1, 0, 0};
+  return (Affine2){1, 0, tan(either_way(draw, 0, move->by) * M_PI / 180), 1, 0, 0};
 }
 ROW(shear)
 

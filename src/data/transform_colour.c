@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static const double pi = 3.14159265358979323846;
-
 typedef struct Colour {
   Transform transform;
   double by;
@@ -22,12 +20,6 @@ typedef struct Picture {
   real *y;
   int64_t n_planes, n; /* pixels of a plane */
 } Picture;
-
-static Err any_shape(const Transform *self, const Shape *in, Shape *out, Fault *fault) {
-  Planes planes;
-  *out = *in;
-  return transform_planes(self, in, &planes, fault);
-}
 
 static Err rgb_shape(const Transform *self, const Shape *in, Shape *out, Fault *fault) {
   char label[64], text[SHAPE_TEXT];
@@ -101,7 +93,8 @@ ROW(saturation)
 
 /* Colours turned about the axis of grays (Rodrigues): R, G, B come round in thirds. */
 static void hue(const Colour *self, const Picture *p, const RowDraw *draw) {
-  double angle = 2 * pi * self->by * (2 * philox_unit(transform_row_word(draw, 0)) - 1);
+  double angle = 2 * M_PI * self->by *
+                 (2 * philox_unit(transform_row_word(draw, 0)) - 1);
   double own = cos(angle), across = sin(angle) / sqrt(3), mean = (1 - own) / 3;
   for (int64_t i = 0; i < p->n; i++) {
     double c[3];
@@ -146,7 +139,8 @@ const TransformKind transform_random_brightness = {
                     "trained they stay as they are.",
              .equation = "y = f x, f ~ U(max(0, 1 - factor), 1 + factor)",
              .source = howard},
-    .draws = true, .shape = any_shape, .row = brightness_row, .samples = any_samples};
+    .draws = true, .shape = transform_keeps_planes, .row = brightness_row,
+    .samples = any_samples};
 
 const TransformKind transform_random_contrast = {
     .kind = {COLOUR("random_contrast", "RandomContrast"), .options = factor_options,
@@ -156,7 +150,8 @@ const TransformKind transform_random_contrast = {
              .equation = "y = m + f (x - m), m: mean gray, f ~ U(max(0, 1 - factor), 1 "
                          "+ factor)",
              .source = howard},
-    .draws = true, .shape = any_shape, .row = contrast_row, .samples = any_samples};
+    .draws = true, .shape = transform_keeps_planes, .row = contrast_row,
+    .samples = any_samples};
 
 const TransformKind transform_random_saturation = {
     .kind = {COLOUR("random_saturation", "RandomSaturation"), .options = factor_options,

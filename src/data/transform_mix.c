@@ -52,13 +52,6 @@ static double drawn_share(const Mix *mix, Words *words) {
 
 /* -- mixup ------------------------------------------------------------------------- */
 
-static Err mixup_shape(const Transform *self, const Shape *in, Shape *out,
-                       Fault *fault) {
-  (void)self, (void)fault;
-  *out = *in;
-  return ERR_OK;
-}
-
 static double mixup_mix(const Transform *self, real *x, const real *other,
                         const Shape *shape, const RowDraw *draw) {
   Words words = {transform_row_stream(draw), 0};
@@ -83,17 +76,10 @@ const TransformKind transform_mixup = {
                          "Beta(alpha, alpha)",
              .source = "Zhang, Cisse, Dauphin, Lopez-Paz, \"mixup: beyond empirical "
                        "risk minimization\", ICLR 2018"},
-    .draws = true, .shape = mixup_shape, .mix = mixup_mix, .join = mix_join,
+    .draws = true, .shape = transform_keeps, .mix = mixup_mix, .join = mix_join,
     .samples = mixup_samples};
 
 /* -- cutmix ------------------------------------------------------------------------ */
-
-static Err cutmix_shape(const Transform *self, const Shape *in, Shape *out,
-                        Fault *fault) {
-  Planes planes;
-  *out = *in;
-  return transform_planes(self, in, &planes, fault);
-}
 
 /* From `*first` to before `*end`, of n: as wide as the share's root says, about a place
  * drawn, cut off at the sides. */
@@ -137,5 +123,5 @@ const TransformKind transform_cutmix = {
              .source = "Yun, Han, Oh, Chun, Choe, Yoo, \"CutMix: regularization "
                        "strategy to train strong classifiers with localizable "
                        "features\", ICCV 2019"},
-    .draws = true, .shape = cutmix_shape, .mix = cutmix_mix, .join = mix_join,
+    .draws = true, .shape = transform_keeps_planes, .mix = cutmix_mix, .join = mix_join,
     .samples = cutmix_samples};

@@ -13,13 +13,6 @@ typedef struct Noise {
   double sd;
 } Noise;
 
-static Err noise_shape(const Transform *self, const Shape *in, Shape *out,
-                       Fault *fault) {
-  (void)self, (void)fault;
-  *out = *in;
-  return ERR_OK;
-}
-
 static void noise_row(const Transform *self, const real *x, const Shape *in, real *y,
                       const Shape *out, const RowDraw *draw) {
   int64_t n = shape_count(in);
@@ -57,7 +50,8 @@ const TransformKind transform_random_noise = {
              .equation = "y = x + sd e, e ~ N(0, 1)",
              .source = "Bishop, \"Training with noise is equivalent to Tikhonov "
                        "regularization\", Neural Computation 1995"},
-    .draws = true, .shape = noise_shape, .row = noise_row, .samples = noise_samples};
+    .draws = true, .shape = transform_keeps, .row = noise_row,
+    .samples = noise_samples};
 
 /* -- erasing ----------------------------------------------------------------------- */
 
@@ -65,13 +59,6 @@ typedef struct Erasing {
   Transform transform;
   double p, smallest, largest, ratio, fill;
 } Erasing;
-
-static Err erasing_shape(const Transform *self, const Shape *in, Shape *out,
-                         Fault *fault) {
-  Planes planes;
-  *out = *in;
-  return transform_planes(self, in, &planes, fault);
-}
 
 /* The rectangle that is erased, in all planes. */
 typedef struct Rectangle {
@@ -151,5 +138,5 @@ const TransformKind transform_random_erasing = {
                          "place uniform; after ten draws that do not fit nothing",
              .source = "Zhong, Zheng, Kang, Li, Yang, \"Random erasing data "
                        "augmentation\", AAAI 2020"},
-    .draws = true, .moves = true, .shape = erasing_shape, .row = erasing_row,
+    .draws = true, .moves = true, .shape = transform_keeps_planes, .row = erasing_row,
     .samples = erasing_samples};

@@ -11,13 +11,6 @@ typedef struct RandomFlip {
   double p;
 } RandomFlip;
 
-static Err flip_shape(const Transform *self, const Shape *in, Shape *out,
-                      Fault *fault) {
-  Planes planes;
-  *out = *in;
-  return transform_planes(self, in, &planes, fault);
-}
-
 static void flip_row(const Transform *self, const real *x, const Shape *in, real *y,
                      const Shape *out, const RowDraw *draw) {
   const RandomFlip *flip = (const RandomFlip *)self;
@@ -60,5 +53,5 @@ const TransformKind transform_random_flip = {
              .equation = "y[.., r, c] = x[.., r, W + 1 - c] with probability p",
              .source = "Krizhevsky, Sutskever, Hinton, \"ImageNet classification with "
                        "deep convolutional neural networks\", NIPS 2012, section 4.1"},
-    .draws = true, .moves = true, .shape = flip_shape, .row = flip_row,
+    .draws = true, .moves = true, .shape = transform_keeps_planes, .row = flip_row,
     .samples = flip_samples};

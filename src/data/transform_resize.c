@@ -65,12 +65,14 @@ static double weight_at(const Window *w, int64_t i) {
 static double mean_below(const real *x, int64_t columns, const Window *rows,
                          const Window *across) {
   double sum = 0, total = 0;
-  for (int64_t r = rows->first; r <= rows->last; r++)
+  for (int64_t r = rows->first; r <= rows->last; r++) {
+    double down = weight_at(rows, r);
     for (int64_t c = across->first; c <= across->last; c++) {
-      double w = weight_at(rows, r) * weight_at(across, c);
+      double w = down * weight_at(across, c);
       sum += w * (double)x[r * columns + c];
       total += w;
     }
+  }
   return sum / total;
 }
 

@@ -147,6 +147,9 @@ static int set_map(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   Fault fault = {0};
   if (dataset_settled(set, &fault)) return bind_raise_fault(L, &fault);
+  if (dataset_inputs(set) > 1)
+    return luaL_error(L, "map: %s has %d inputs, allowed: one", dataset_name(set),
+                      dataset_inputs(set));
   Mapping *m = push_rows(L, set, "map");
   for (int64_t i = 0; i < batch_rows(&m->all); i++) {
     call_for_row(L, m, i, 2);
@@ -157,7 +160,8 @@ static int set_map(lua_State *L) {
     keep_row(L, m, i, "x", &m->made.x[0]);
   }
   Dataset **box = set_new_box(L);
-  return set_store(L, box, dataset_remake(set, m->made.x[0], m->made.y, &fault),
+  return set_store(L, box,
+                   dataset_remake(set, &m->all, m->made.x[0], m->made.y, &fault),
                    &fault);
 }
 
