@@ -25,30 +25,31 @@ static void job_block(void *ctx, int64_t block) {
 
 enum { FEW_PHASES = 8 };
 
-static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
-  OpCall call = *call_without_scratch;
-  int64_t few[FEW_PHASES], *n_blocks = few;
-  int n_phases = op_phases(&call);
-  if (n_phases > FEW_PHASES) n_blocks = malloc((size_t)n_phases * sizeof *n_blocks);
-  if (!n_blocks)
-    return fault_memory(&graph->fault, (size_t)n_phases * sizeof *n_blocks);
+static Err run_phases(Graph *graph, OpCall call, int n_phases, int64_t *n_blocks) {
   OpSplit split = op_split(&call, n_phases, n_blocks);
   size_t room = (split.scratch_bytes + 63) / 64 * 64;
-  if (room) call.scratch = aligned_alloc(64, room);
-  if (room && !call.scratch) {
-    if (n_blocks != few) free(n_blocks);
+  if (room && !(call.scratch = aligned_alloc(64, room)))
     return fault_memory(&graph->fault, room);
-  }
   for (int phase = 0; phase < split.n_phases; phase++) {
     Job job = {&call, phase};
     par_for(&graph->par, split.n_blocks[phase], split.work / split.n_phases, job_block,
             &job);
   }
   free(call.scratch);
-  if (n_blocks != few) free(n_blocks);
   if (interrupt_pending())
     return fault_set(&graph->fault, ERR_INTERRUPT, "interrupted");
   return ERR_OK;
+}
+
+static Err run_op(Graph *graph, const OpCall *call) {
+  int64_t few[FEW_PHASES], *n_blocks = few;
+  int n_phases = op_phases(call);
+  if (n_phases > FEW_PHASES) n_blocks = malloc((size_t)n_phases * sizeof *n_blocks);
+  if (!n_blocks)
+    return fault_memory(&graph->fault, (size_t)n_phases * sizeof *n_blocks);
+  Err err = run_phases(graph, *call, n_phases, n_blocks);
+  if (n_blocks != few) free(n_blocks);
+  return err;
 }
 
 /* Shares storage where the op only renames it: read, pick, reshape, leading slice. */

@@ -540,10 +540,11 @@ static void extreme_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want
 /* The output that input element i belongs to. */
 static int64_t output_of(const OpCall *call, int64_t i) {
   const Shape *x = &call->in[0].shape;
+  unsigned axes = attr_axes(call->attr);
   int64_t at[MAX_RANK], o = 0;
   shape_unravel(at, x, i);
   for (int a = 0; a < x->rank; a++)
-    if (!is_reduced(attr_axes(call->attr), a)) o = o * x->dim[a] + at[a];
+    if (!is_reduced(axes, a)) o = o * x->dim[a] + at[a];
   return o;
 }
 
@@ -754,38 +755,37 @@ const Op op_record_min = {
 
 /* -- constructors ------------------------------------------------------------------ */
 
-/* With a correction of 0 where the op has one. */
-static Node *reduce(Graph *g, const Op *op, Node *x, unsigned axes, bool keepdims,
-                    bool corrects) {
+/* The correction of var is 0. */
+static Node *reduce(Graph *g, const Op *op, Node *x, unsigned axes, bool keepdims) {
   Attr attr[AXES_ROOM + 2];
   int n = x ? axes_to_attr(attr, axes, x->shape.rank) : 0;
   attr[n].i = keepdims;
   attr[n + 1].i = 0;
-  return graph_apply(g, op, &x, 1, attr, n + 1 + corrects);
+  return graph_apply(g, op, &x, 1, attr, n + 1 + (op == &op_record_var));
 }
 
 Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_sum, x, axes, keepdims, false);
+  return reduce(g, &op_record_sum, x, axes, keepdims);
 }
 
 Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_mean, x, axes, keepdims, false);
+  return reduce(g, &op_record_mean, x, axes, keepdims);
 }
 
 Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_var, x, axes, keepdims, true);
+  return reduce(g, &op_record_var, x, axes, keepdims);
 }
 
 Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_norm, x, axes, keepdims, false);
+  return reduce(g, &op_record_norm, x, axes, keepdims);
 }
 
 Node *op_quick_norm(Graph *g, Node *x) {
-  return reduce(g, &op_record_quick_norm, x, ALL_AXES, false, false);
+  return reduce(g, &op_record_quick_norm, x, ALL_AXES, false);
 }
 
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_max, x, axes, keepdims, false);
+  return reduce(g, &op_record_max, x, axes, keepdims);
 }
 
 Node *op_sum_to(Graph *g, Node *x, const Shape *shape) {

@@ -269,14 +269,16 @@ static Range *pool_of(const Plan *plan, const PlanWatch *watch) {
   return &plan->pools[watch->pool];
 }
 
+/* Are its values bounded by those of others? */
+static bool follows(const PlanWatch *w) { return w->maker || w->cover; }
+
 /* A watch goes into the list in which a run finds it. */
 static void list_watch(Watching *w, int i) {
   Plan *plan = w->c->plan;
   const PlanWatch *watch = &plan->watches[i];
   must(w->place);
   PlanPlace place = w->place[i];
-  bool computed = place.kind != IN_INPUT && watch->job == NOBODY && !watch->maker &&
-                  !watch->cover;
+  bool computed = place.kind != IN_INPUT && watch->job == NOBODY && !follows(watch);
   if (place.kind == IN_INPUT && place.offset == 0)
     plan->known[plan->n_known++] = (PlanKnown){i, place.index, watch->pool};
   else if (computed && watch->n_elements > 1 && watch->n_elements <= SMALL) {
@@ -433,8 +435,6 @@ static Range follow(const Plan *plan, const PlanWatch *watch) {
     watch->maker->op->range(watch->maker, in, made);
   return made[0];
 }
-
-static bool follows(const PlanWatch *w) { return w->maker || w->cover; }
 
 /* Of watch i, unless it follows from others; what is to be measured is then pending. */
 static void take_range(Plan *plan, PlanPending *pending, int i, bool exact) {

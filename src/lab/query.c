@@ -358,7 +358,7 @@ static Json *answer_trials(Ask *ask) {
 /* Of the metric of complete trials; NULL where there is none. The squares are of the
  * distances from the mean, which each trial is given first. Of an infinite mean there
  * is no sd. Where values differ by rounding only the sums hold a trace of it, which is
- * no spread (stat_sample.h). */
+ * no spread (stat.h). */
 static void add_moments(Ask *ask) {
   add(ask,
       ", count(value) AS n, iif(min(value) = max(value), min(value), mean) AS mean, "

@@ -84,12 +84,11 @@ static Err draft_trials(Draft *d) {
       [TRIAL_COMPLETE] = COMPARE_COMPLETE, [TRIAL_DIVERGED] = COMPARE_DIVERGED,
       [TRIAL_FAILED] = COMPARE_FAILED}; /* the others are missing */
   const Study *s = d->study;
-  const Json *cells = json_find(s->plan, "cells");
   d->trials = draft_alloc(d, s->n_trials, sizeof *d->trials);
   for (int64_t i = 0; d->trials && i < s->n_trials; i++) {
     const StudyTrial *t = &s->trials[i];
     const CompareTrial *first = &d->trials[t->cell];
-    const Json *cell = json_item(cells, t->cell);
+    const Json *cell = s->cells[t->cell].levels;
     CompareTrial *out = &d->trials[i];
     out->seed = t->info.seed;
     out->state = states[t->info.state];

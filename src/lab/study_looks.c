@@ -74,10 +74,7 @@ static void add_look(Json *looks, const char *args, Json *seeds) {
     json_free(seeds);
     return;
   }
-  Json *look = json_map();
-  json_put_text(look, "args", args);
-  json_put(look, "seeds", seeds);
-  json_push(looks, look);
+  json_push(looks, json_mapf("args %s seeds %p", args, seeds));
 }
 
 /* A copy of those of the plan that is not of these arguments; "": of all. */

@@ -115,7 +115,8 @@ static bool preset_real(OpArgs *a, const OpAttr *spec) {
 }
 
 static void read_bool(OpArgs *a, const OpAttr *spec, int arg) {
-  if (lua_type(a->L, arg) != LUA_TBOOLEAN) refuse(a, spec, "true or false", arg);
+  if (lua_type(a->L, arg) != LUA_TBOOLEAN)
+    refuse(a, spec, attr_types[ATTR_BOOL].allowed, arg);
   add_words(a, 1)->i = lua_toboolean(a->L, arg);
 }
 
@@ -304,13 +305,19 @@ static int64_t position(OpArgs *a, const OpAttr *spec, int arg, int64_t n) {
   return refuse(a, spec, allowed, arg);
 }
 
-static bool preset_ranges(OpArgs *a, const OpAttr *spec) {
-  (void)spec;
+/* All of each axis. */
+static Attr *add_ranges(OpArgs *a) {
   Attr *list = add_list(a, 3 * rank_of(a));
   for (int k = 0; k < rank_of(a); k++) {
     list[2 + 3 * k].i = a->in[0]->shape.dim[k];
     list[3 + 3 * k].i = 1;
   }
+  return list;
+}
+
+static bool preset_ranges(OpArgs *a, const OpAttr *spec) {
+  (void)spec;
+  add_ranges(a);
   return true;
 }
 
@@ -338,8 +345,7 @@ static void use_range(OpArgs *a, const OpAttr *spec, Attr *words, int k) {
 }
 
 static void read_ranges(OpArgs *a, const OpAttr *spec, int arg) {
-  preset_ranges(a, spec);
-  each_axis(a, spec, a->attr + a->n_attr - 1 - 3 * rank_of(a), arg, use_range);
+  each_axis(a, spec, add_ranges(a), arg, use_range);
 }
 
 static bool preset_pads(OpArgs *a, const OpAttr *spec) {

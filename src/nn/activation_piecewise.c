@@ -274,8 +274,9 @@ static long double soft_shrink_value(A *self, long double x) {
 
 static Node *hard_shrink_apply(Graph *g, A *self, Node *x) {
   double lambda = lambda_of(self);
+  if (lambda == 0) return x;
   Node *within = op_le(g, op_abs(g, x), graph_scalar(g, lambda));
-  return lambda == 0 ? x : op_where(g, within, graph_scalar(g, 0), x);
+  return op_where(g, within, graph_scalar(g, 0), x);
 }
 static long double hard_shrink_value(A *self, long double x) {
   return fabsl(x) <= (real)lambda_of(self) ? 0 : x;

@@ -225,10 +225,12 @@ static Ports folded(Graph *graph, Layer *layer, const Ports *in,
     bool fits = first->rank == other->rank;
     for (int d = 0; fits && d < first->rank; d++)
       fits = other->dim[d] == first->dim[d] || other->dim[d] == 1;
-    char expects[SHAPE_TEXT + 64], text[SHAPE_TEXT];
-    snprintf(expects, sizeof expects, "tensors of %s, or 1 along some axes",
-             shape_text(text, first));
-    if (!fits) return layer_ports_of(layer_refuse(graph, layer, expects, other), NULL);
+    if (!fits) {
+      char expects[SHAPE_TEXT + 64], text[SHAPE_TEXT];
+      snprintf(expects, sizeof expects, "tensors of %s, or 1 along some axes",
+               shape_text(text, first));
+      return layer_ports_of(layer_refuse(graph, layer, expects, other), NULL);
+    }
     y = op(graph, y, parts.x[i]);
   }
   return layer_ports_of(y, parts.mask);
@@ -341,10 +343,11 @@ static Node *project(Graph *graph, Layer *layer, Node *x, const Shape *y) {
   int64_t n_in = x->shape.dim[axis], n_out = y->dim[axis];
   Shape shape = images ? SHAPE_OF(n_out, n_in, 1, 1) : SHAPE_OF(n_in, n_out);
   Fault fault = {0};
-  Object *init = family_make(&init_family, "glorot_uniform", &fault);
-  Err err = init ? layer_give(graph, layer, PROJECTION, (Init *)init, &shape,
-                              (double)n_in, (double)n_out, &fault)
-                 : fault.code;
+  bool built = layer_var(layer, PROJECTION)->has_value;
+  Object *init = built ? NULL : family_make(&init_family, "glorot_uniform", &fault);
+  Err err = built || init ? layer_give(graph, layer, PROJECTION, (Init *)init, &shape,
+                                       (double)n_in, (double)n_out, &fault)
+                          : fault.code;
   object_release(init);
   if (err) fault_pass(&graph->fault, &fault);
   x = op_cast(graph, x, DT_REAL);

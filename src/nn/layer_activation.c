@@ -93,10 +93,12 @@ static Node *prelu_forward(Graph *graph, Layer *layer, Node *x) {
     return NULL;
   }
   const Shape *have = &layer->var[0]->current->shape;
-  char expects[64 + SHAPE_TEXT], text[SHAPE_TEXT];
-  snprintf(expects, sizeof expects, "an example that fits its weight of %s",
-           shape_text(text, have));
-  if (!shape_equal(have, &want)) return layer_refuse(graph, layer, expects, &x->shape);
+  if (!shape_equal(have, &want)) {
+    char expects[64 + SHAPE_TEXT], text[SHAPE_TEXT];
+    snprintf(expects, sizeof expects, "an example that fits its weight of %s",
+             shape_text(text, have));
+    return layer_refuse(graph, layer, expects, &x->shape);
+  }
   return sloped(graph, op_cast(graph, x, DT_REAL), layer_read(graph, layer, 0));
 }
 

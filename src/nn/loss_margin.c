@@ -13,10 +13,6 @@ static Node *shortfall(Graph *graph, const Loss *loss, Node *output, Node *targe
   return op_relu(graph, op_sub(graph, one, op_mul(graph, side, output)));
 }
 
-static Node *hinge_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
-  return shortfall(graph, loss, output, target);
-}
-
 static Node *squared_hinge_values(Graph *graph, const Loss *loss, Node *output,
                                   Node *target) {
   return op_square(graph, shortfall(graph, loss, output, target));
@@ -33,7 +29,7 @@ const LossKind loss_hinge = {
                     "side of 0. " MARGIN_TARGETS,
              .equation = "L = mean(max(0, 1 - s y)), s = 2 t - 1",
              .source = "Cortes & Vapnik, Machine Learning 20, 1995"},
-    .values = hinge_values, .targets = TARGETS_YES_NO};
+    .values = shortfall, .targets = TARGETS_YES_NO};
 
 const LossKind loss_squared_hinge = {
     .kind = {.name = "squared_hinge", .alias = "SquaredHinge", .family = &loss_family,

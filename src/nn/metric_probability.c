@@ -10,12 +10,11 @@ enum { SEEN, MEAN, SPREAD, SQUARES, N_PERPLEXITY };
 
 /* -log p of a class, as the cross-entropies compute it; of probabilities not more than
  * -log 1e-7. */
-static double surprise(const MetricBatch *batch, const Reading *reading, int64_t at,
-                       int64_t width, int64_t class) {
-  RowScale row = metric_row_scale(batch, reading, at, width);
+static double surprise(const MetricBatch *batch, const Reading *reading,
+                       const RowScale *row, int64_t at, int64_t class) {
   double y = array_get(&batch->output, at + class - 1);
-  if (reading->logits) return log(row.sum) + row.most - y;
-  return isnan(y) ? NAN : -log(fmin(fmax(y / row.sum, 1e-7), 1));
+  if (reading->logits) return log(row->sum) + row->most - y;
+  return isnan(y) ? NAN : -log(fmin(fmax(y / row->sum, 1e-7), 1));
 }
 
 static double yes_no_surprise(const Reading *reading, double y, double t) {
@@ -33,12 +32,13 @@ static double item_surprise(const MetricBatch *batch, const Reading *reading, in
     bool label = batch->target.dtype != DT_REAL && !reading->numbers;
     return yes_no_surprise(reading, array_get(&batch->output, i), label ? t - 1 : t);
   }
+  RowScale row = metric_row_scale(batch, reading, i * width, width);
   if (!shape_equal(&batch->output.shape, &batch->target.shape))
-    return surprise(batch, reading, i * width, width, item->want);
+    return surprise(batch, reading, &row, i * width, item->want);
   double sum = 0;
   for (int64_t c = 1; c <= width; c++) {
     double t = array_get(&batch->target, i * width + c - 1);
-    if (t != 0) sum += t * surprise(batch, reading, i * width, width, c);
+    if (t != 0) sum += t * surprise(batch, reading, &row, i * width, c);
   }
   return sum;
 }
@@ -103,8 +103,10 @@ enum { WEIGHT, SURE, RIGHT, BIN };
 static double confidence(const MetricBatch *batch, const Reading *reading, int64_t i,
                          const Item *item) {
   int64_t width = reading_width(&batch->output.shape);
-  if (reading->as == READ_CATEGORICAL)
-    return exp(-surprise(batch, reading, i * width, width, item->got));
+  if (reading->as == READ_CATEGORICAL) {
+    RowScale row = metric_row_scale(batch, reading, i * width, width);
+    return exp(-surprise(batch, reading, &row, i * width, item->got));
+  }
   double y = array_get(&batch->output, i);
   double yes = reading->logits ? 1 / (1 + exp(-y)) : y;
   return item->got == 2 ? yes : 1 - yes;

@@ -11,13 +11,11 @@ static const TensorFormat *const formats[] = {&npy_format, &npz_format,
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 const TensorFormat *tensor_format(const char *path, Fault *fault) {
-  size_t n = strlen(path);
   char list[64];
   size_t used = 0;
   for (int i = 0; i < N_FORMATS; i++) {
     const char *suffix = formats[i]->suffix;
-    size_t n_suffix = strlen(suffix);
-    if (n >= n_suffix && strcmp(path + n - n_suffix, suffix) == 0) return formats[i];
+    if (text_ends_with(path, suffix)) return formats[i];
     used += (size_t)snprintf(list + used, sizeof list - used, i ? " %s" : "%s", suffix);
   }
   fault_set(fault, ERR_VALUE, "\"%s\": unknown format; allowed: %s", path, list);

@@ -94,7 +94,8 @@ static Err add(Average *a, FitRun *run, double share, Fault *fault) {
 /* -- in and out -------------------------------------------------------------------- */
 
 /* Once an epoch, also where a fit goes on from a checkpoint of its validation. */
-static Err swap_in(Average *a, FitRun *run, Fault *fault) {
+static Err swap_in(void *self, FitRun *run, Fault *fault) {
+  Average *a = self;
   if (a->n == 0 || a->weights.v) return ERR_OK;
   Err err = held_take(&a->weights, run->net, fault);
   return err ? err : held_put_back(&a->average, run->graph, fault);
@@ -120,10 +121,6 @@ static Err ema_step(void *self, FitRun *run, Fault *fault) {
   if (++a->n_steps < a->every) return ERR_OK;
   a->n_steps = 0;
   return add(a, run, 1 - a->decay, fault);
-}
-
-static Err ema_epoch(void *self, FitRun *run, Fault *fault) {
-  return swap_in(self, run, fault);
 }
 
 /* Of n values the next one is one share in n + 1. */
@@ -207,7 +204,7 @@ const CallbackKind callback_ema = {
                          "w",
              .source = "Polyak & Juditsky, SIAM J. Control and Optimization 30, 1992"},
     .events = {.on = {[FIT_BEGIN] = average_begin, [FIT_EPOCH_BEGIN] = swap_out,
-                      [FIT_BATCH_END] = ema_step, [FIT_EPOCH_TRAINED] = ema_epoch,
+                      [FIT_BATCH_END] = ema_step, [FIT_EPOCH_TRAINED] = swap_in,
                       [FIT_TRAINED] = average_end},
                .save = average_save, .load = average_load}};
 

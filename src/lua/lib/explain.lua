@@ -31,16 +31,8 @@ local function check(given)
   end
 end
 
-local function loss_of(given)
-  if type(given) ~= "string" then return given end
-  local found = internal.names.loss[given]
-  if not found then
-    local nearest = internal.nearest(given, internal.names.loss)
-    refuse(2, 'option "loss": got %q%s', given,
-      nearest and ('; did you mean "%s"?'):format(nearest) or "; allowed: names of losses")
-  end
-  return found {}
-end
+-- A name is one of the module, which refuses others with the nearest.
+local function made(module, given) return type(given) == "string" and module[given] {} or given end
 
 -- -- the step ----------------------------------------------------------------------------
 
@@ -227,15 +219,8 @@ end
 local function explain(net, x, y, given)
   given = given or {}
   check(given)
-  local criterion = loss_of(given.loss or "mse")
-  local optimizer = given.optimizer or "sgd"
-  if type(optimizer) == "string" then
-    local make = optim[optimizer]
-    if not make then
-      refuse(1, 'option "optimizer": got %q; allowed: names of optimizers', optimizer)
-    end
-    optimizer = make {}
-  end
+  local criterion = made(internal.names.loss, given.loss or "mse")
+  local optimizer = made(optim, given.optimizer or "sgd")
   if optimizer.accumulate > 1 then
     refuse(1, 'option "optimizer": got one that updates after %d steps; allowed: accumulate = 1',
       optimizer.accumulate)
