@@ -343,7 +343,7 @@ static Node *project(Graph *graph, Layer *layer, Node *x, const Shape *y) {
   int64_t n_in = x->shape.dim[axis], n_out = y->dim[axis];
   Shape shape = images ? SHAPE_OF(n_out, n_in, 1, 1) : SHAPE_OF(n_in, n_out);
   Fault fault = {0};
-  bool built = layer_var(layer, PROJECTION)->has_value;
+  bool built = layer->var[PROJECTION]->has_value;
   Object *init = built ? NULL : family_make(&init_family, "glorot_uniform", &fault);
   Err err = built || init ? layer_give(graph, layer, PROJECTION, (Init *)init, &shape,
                                        (double)n_in, (double)n_out, &fault)
