@@ -304,7 +304,7 @@ struct Variable {
   bool frozen;          /* by net:freeze */
   struct Object *limit; /* retained: bounds what an update gives (nn/regular.h); or
                            NULL */
-  int units_axis;       /* along which it does; from 0 */
+  int units_axis;       /* along which it does; from 0, below it the last */
   /* private */
   int n_reads;          /* nodes that read it: they keep the struct, not the value */
   int n_pending;        /* assignments since it last stood for a computed value */

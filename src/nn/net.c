@@ -317,8 +317,8 @@ static Err reserve_own(Layer *layer, Fault *fault) {
 
 /* Asked again whenever an option is set. */
 static void bound_variable(Layer *layer, int i) {
-  Constraint *const limit[] = {layer->regular.weight_limit, layer->regular.bias_limit};
-  variable_limit(layer->var[i], i < 2 && limit[i] ? &limit[i]->object : NULL,
+  Constraint *limit = i < REGULAR_VARS ? layer->regular.limit[i] : NULL;
+  variable_limit(layer->var[i], limit ? &limit->object : NULL,
                  layer_kind(layer)->units_axis - 1);
 }
 
@@ -598,14 +598,13 @@ static Ports build_and_forward(Graph *graph, Layer *layer, const Ports *in) {
  * its results. */
 static void penalize(Graph *graph, Layer *layer, Node *y) {
   LayerRegular *r = &layer->regular;
-  const Regularizer *const own[] = {r->weight, r->bias};
   double n = y->shape.rank ? (double)y->shape.dim[0] : 1;
   if (r->activity) graph_penalize(graph, regularizer_penalty(graph, r->activity, y, n));
-  for (int i = 0; r->step != graph->step && i < 2; i++) {
-    Variable *v = own[i] ? layer_var(layer, i) : NULL;
+  for (int i = 0; r->step != graph->step && i < REGULAR_VARS; i++) {
+    Variable *v = r->penalty[i] ? layer_var(layer, i) : NULL;
     if (!v) continue;
-    graph_penalize(graph,
-                   regularizer_penalty(graph, own[i], variable_read(graph, v), 1));
+    graph_penalize(graph, regularizer_penalty(graph, r->penalty[i],
+                                              variable_read(graph, v), 1));
   }
   r->step = graph->step;
 }

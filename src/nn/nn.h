@@ -70,10 +70,12 @@ typedef struct InitNote {
   const char *since; /* what has replaced them: "lsuv"; NULL: nothing */
 } InitNote;
 
-/* What keeps small its first variable, the second, and its result; each may be NULL. */
+/* What keeps small the first variables of a layer, in the order of its kind's list, and
+ * its result; each may be NULL. */
+enum { REGULAR_VARS = 4 };
 typedef struct LayerRegular {
-  Regularizer *weight, *bias, *activity;
-  Constraint *weight_limit, *bias_limit;
+  Regularizer *penalty[REGULAR_VARS], *activity;
+  Constraint *limit[REGULAR_VARS];
   uint32_t step; /* private: in which the variables were penalized last */
 } LayerRegular;
 
@@ -82,7 +84,7 @@ struct Layer {
   /* options of every layer: LAYER_OPTIONS */
   char *given_name;     /* NULL: counted */
   IntList input_shape;  /* of one example; n 0: inferred at first use */
-  LayerRegular regular; /* of those with LINEAR_OPTIONS */
+  LayerRegular regular; /* of those with LAYER_REGULARIZER, LAYER_CONSTRAINT */
   /* read-only */
   char *name;        /* in the net that was asked last; NULL: none was */
   const char *label; /* the name, interned in the session; NULL: not yet */
@@ -189,18 +191,24 @@ static inline Variable *layer_var(const Layer *layer, int i) {
   {.name = "bias_init", .kind = OPT_OBJECT, .offset = offsetof(type, bias_init),       \
    .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
    .doc = "initial bias"},                                                             \
-  LINEAR_REGULAR("weight_regularizer", regular.weight, &regularizer_family,            \
-                 "kernel_regularizer", "penalty on the weight, " IN_THE_LOSS),         \
-  LINEAR_REGULAR("bias_regularizer", regular.bias, &regularizer_family, NULL,          \
-                 "penalty on the bias, " IN_THE_LOSS),                                 \
-  LINEAR_REGULAR("activity_regularizer", regular.activity, &regularizer_family, NULL,  \
-                 "penalty on the result, per row, " IN_THE_LOSS),                      \
-  LINEAR_REGULAR("weight_constraint", regular.weight_limit, &constraint_family,        \
-                 "kernel_constraint", "bounds the weight after each update"),          \
-  LINEAR_REGULAR("bias_constraint", regular.bias_limit, &constraint_family, NULL,      \
-                 "bounds the bias after each update")
-#define LINEAR_REGULAR(name_, field, family_, alias_, text)                            \
-  {.name = name_, .kind = OPT_OBJECT, .offset = offsetof(Layer, field),                \
+  LAYER_REGULARIZER(0, "weight", "kernel_regularizer"),                                \
+  LAYER_REGULARIZER(1, "bias", NULL),                                                  \
+  LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,           \
+                "penalty on the result, per row, " IN_THE_LOSS),                       \
+  LAYER_CONSTRAINT(0, "weight", "kernel_constraint"),                                  \
+  LAYER_CONSTRAINT(1, "bias", NULL)
+
+/* The options `what`_regularizer and `what`_constraint of variable i of the kind's
+ * list, i < REGULAR_VARS: all that a layer says for them. Units lie along the kind's
+ * units_axis, or along the last axis. */
+#define LAYER_REGULARIZER(i, what, alias_)                                             \
+  LAYER_REGULAR(what "_regularizer", penalty[i], &regularizer_family, alias_,          \
+                "penalty on the " what ", " IN_THE_LOSS)
+#define LAYER_CONSTRAINT(i, what, alias_)                                              \
+  LAYER_REGULAR(what "_constraint", limit[i], &constraint_family, alias_,              \
+                "bounds the " what " after each update")
+#define LAYER_REGULAR(name_, field, family_, alias_, text)                             \
+  {.name = name_, .kind = OPT_OBJECT, .offset = offsetof(Layer, regular.field),        \
    .family = family_, .value = "none", .alias = alias_, .quiet = true, .doc = text}
 #define IN_THE_LOSS "part of the loss of train.step and train.fit"
 

@@ -207,6 +207,13 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
 }
 
 #define AT(field) .offset = offsetof(Norm, field)
+/* Penalties and bounds as Keras calls them. */
+#define OF_WEIGHT                                                                      \
+  LAYER_REGULARIZER(WEIGHT, "weight", "gamma_regularizer"),                            \
+  LAYER_CONSTRAINT(WEIGHT, "weight", "gamma_constraint")
+#define OF_BIAS                                                                        \
+  LAYER_REGULARIZER(BIAS, "bias", "beta_regularizer"),                                 \
+  LAYER_CONSTRAINT(BIAS, "bias", "beta_constraint")
 #define EPS_AFFINE                                                                     \
   {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-5", .alias = "epsilon",      \
    .lo = 0, .hi = 1e9, .doc = "added to the variance (Keras: 1e-3)"},                  \
@@ -222,7 +229,8 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   EPS_AFFINE,                                                                          \
   {.name = "axis", .kind = OPT_INT, .offset = offsetof(BatchNorm, axis), .value = "2", \
    .lo = -MAX_RANK, .hi = MAX_RANK,                                                    \
-   .doc = "axis of the channels; axis 1 is the batch, -1 the last (Keras: -1)"}
+   .doc = "axis of the channels; axis 1 is the batch, -1 the last (Keras: -1)"},       \
+  OF_WEIGHT, OF_BIAS
 
 static const Option batch_norm_options[] = {BATCH_NORM_OPTIONS, LAYER_OPTIONS, {0}};
 
@@ -352,7 +360,8 @@ static Node *layer_norm_forward(Graph *graph, Layer *layer, Node *x) {
                        norm->eps);
 }
 
-static const Option layer_norm_options[] = {EPS_AFFINE, LAYER_OPTIONS, {0}};
+static const Option layer_norm_options[] = {EPS_AFFINE, OF_WEIGHT, OF_BIAS,
+                                            LAYER_OPTIONS, {0}};
 
 const LayerKind layer_layer_norm = {
     .kind = {.name = "LayerNorm", .alias = "LayerNormalization",
@@ -428,6 +437,8 @@ static const Option group_norm_options[] = {
      .lo = 1, .hi = 1e9, .alias = "num_groups",
      .doc = "number of groups into which the channels are divided (Keras: 32)"},
     EPS_AFFINE,
+    OF_WEIGHT,
+    OF_BIAS,
     LAYER_OPTIONS,
     {0}};
 
@@ -481,6 +492,7 @@ const LayerKind layer_instance_norm = {
 /* -- root-mean-square normalization ------------------------------------------------ */
 
 static const char *const rms_vars[] = {"weight", NULL};
+static const Option rms_norm_options[] = {EPS_AFFINE, OF_WEIGHT, LAYER_OPTIONS, {0}};
 
 static Err rms_norm_check(Object *object, Fault *fault) {
   Norm *norm = (Norm *)object;
@@ -505,7 +517,7 @@ static Node *rms_norm_forward(Graph *graph, Layer *layer, Node *x) {
 
 const LayerKind layer_rms_norm = {
     .kind = {.name = "RMSNorm", .alias = "RMSNormalization", .family = &layer_family,
-             .size = sizeof(Norm), .options = layer_norm_options,
+             .size = sizeof(Norm), .options = rms_norm_options,
              .check = rms_norm_check, .deinit = layer_deinit,
              .doc = "Divides each row by its root mean square over the last axis, in "
                     "training and inference alike. affine: learn a weight.",

@@ -63,6 +63,7 @@ Node *constraint_apply(Graph *graph, const Constraint *self, Node *w, int units_
   const ConstraintKind *kind = (const ConstraintKind *)self->object.kind;
   if (!w) return NULL;
   bool units = w->shape.rank > 1;
+  if (units_axis < 0) units_axis = w->shape.rank - 1;
   unsigned inner = ((1u << w->shape.rank) - 1) & ~(1u << units_axis);
   Node *norm = op_norm(graph, w, units ? inner : ALL_AXES, units);
   return op_mul(graph, w, kind->factor(graph, self, norm));

@@ -28,7 +28,7 @@ typedef struct Constraint {
 extern const Family constraint_family; /* module "nn" */
 
 /* The new value of a variable, bounded: the weights of each unit along `units_axis`,
- * from 0; those of one axis together. */
+ * from 0, below it the last; those of one axis together. */
 Node *constraint_apply(Graph *graph, const Constraint *self, Node *w, int units_axis);
 
 #endif

@@ -154,4 +154,31 @@ function tests.test_units_of_a_bilinear_layer()
   check.near(norms, { 1, 1 }, 1e-5)
 end
 
+-- Keras's gamma and beta: penalties of weight and bias are part of the loss, bounds hold after
+-- each update; a norm without a weight has nothing to be penalized.
+function tests.test_of_norms()
+  local layers = { nn.BatchNorm, nn.LayerNorm, nn.InstanceNorm, nn.NoisyBatchNorm,
+    function(o) o.groups = 2; return nn.GroupNorm(o) end }
+  for _, layer in ipairs(layers) do
+    local net = nn.Sequential { layer { gamma_regularizer = nn.l1(0.5),
+      beta_regularizer = nn.l2(2), weight_constraint = nn.max_norm(0.25),
+      bias_constraint = "unit_norm" } }:build { 4, 3 }
+    local size = #net[1].weight
+    net[1].bias:assign(net[1].bias + 0.1)
+    local step = train.step(function(a) return net(a):sum() * 0 end, net, optim.SGD { lr = 0.01 })
+    check.near(step(tensor.randn(6, 4, 3)), 0.5 * size + 2 * 0.01 * size, 1e-5)
+    check.near(net[1].weight:square():sum(), 0.0625, 1e-5)
+    check.near(net[1].bias:square():sum(), 1, 1e-5)
+  end
+  local rms = nn.RMSNorm { gamma_constraint = nn.max_norm(0.25), gamma_regularizer = "l2" }
+  check.near(train.step(function(a) return rms(a):sum() * 0 end, rms,
+    "sgd")(tensor.randn(6, 4)), 0.04, 1e-5)
+  check.near(rms.weight:square():sum(), 0.0625, 1e-5)
+  check.fails(function() nn.RMSNorm { beta_regularizer = "l2" } end, "unknown option")
+  local plain = nn.BatchNorm { affine = false, gamma_regularizer = "l2" }
+  local w = tensor.variable(tensor.ones(1))
+  check.near(train.step(function(a) return plain(a):sum() * 0 + w:sum() end, { w },
+    "sgd")(tensor.randn(6, 4)), 1, 1e-5)
+end
+
 check.run(tests)
