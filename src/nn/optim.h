@@ -172,17 +172,6 @@ void optimizer_deinit(Object *object);
    .value = "0.5", .lo = 0, .hi = 1, .open = true,                                     \
    .doc = "share of the way that the slow copy moves"},                                \
   {0}
-/* Of a struct with fields beta1, beta2 and eps, of which the last arguments say more.
- */
-#define OPTIM_MOMENTS(own, second_doc, ...)                                            \
-  {.name = "beta1", .kind = OPT_REAL, .offset = offsetof(own, beta1), .value = "0.9",  \
-   .alias = "beta_1", .lo = 0, .hi = 1, .open_hi = true,                               \
-   .doc = "share of the old value in the first moment"},                               \
-  {.name = "beta2", .kind = OPT_REAL, .offset = offsetof(own, beta2),                  \
-   .value = "0.999", .alias = "beta_2", .lo = 0, .hi = 1, .open_hi = true,             \
-   .doc = second_doc},                                                                 \
-  {.name = "eps", .kind = OPT_REAL, .offset = offsetof(own, eps), .value = "1e-8",     \
-   .alias = "epsilon", .lo = 0, .hi = 1e9, __VA_ARGS__}
 #define OPTIM_EPS_INSIDE(own)                                                          \
   {.name = "eps_inside", .kind = OPT_BOOL, .offset = offsetof(own, eps_inside),        \
    .value = "false",                                                                   \

@@ -1,19 +1,18 @@
 /* optim_adam.c: Adam, and AdamW, whose weight decay goes apart from the gradient. */
 #include "graph/ops.h"
-#include "nn/optim.h"
+#include "nn/optim_moments.h"
 
 typedef struct Adam {
-  Optimizer base;
-  double beta1, beta2, eps;
-  bool amsgrad, eps_inside;
+  Moments base;
+  bool amsgrad;
 } Adam;
 
 #define OPTIONS(decay_doc, decay_default)                                              \
   OPTIM_LR("0.001"),                                                                   \
-  OPTIM_MOMENTS(Adam, "share of the old value in the second moment",                   \
+  OPTIM_MOMENTS("share of the old value in the second moment",                         \
                 .doc = "added outside the square root (Keras: 1e-7, before "           \
                        "the correction of bias)"),                                     \
-  OPTIM_EPS_INSIDE(Adam),                                                              \
+  OPTIM_EPS_INSIDE(Moments),                                                           \
   {.name = "amsgrad", .kind = OPT_BOOL, .offset = offsetof(Adam, amsgrad),             \
    .value = "false",                                                                   \
    .doc = "divide by the largest second moment so far (Reddi et al., ICLR 2018, "      \
@@ -27,37 +26,18 @@ static const Option adamw_options[] = {
 
 static bool is_amsgrad(const Optimizer *self) { return ((const Adam *)self)->amsgrad; }
 
-enum { MOMENT1, MOMENT2, LARGEST };
-static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
-                                  [MOMENT2] = {"moment2", NULL},
-                                  [LARGEST] = {"largest", is_amsgrad},
+enum { LARGEST = MOMENTS };
+static const OptimSlot slots[] = {MOMENT_SLOTS, [LARGEST] = {"largest", is_amsgrad},
                                   {0}};
-
-static double correction1(const Optimizer *self, double t) {
-  return optim_correction(((const Adam *)self)->beta1, t);
-}
-static double correction2(const Optimizer *self, double t) {
-  return optim_correction(((const Adam *)self)->beta2, t);
-}
-
-enum { CORRECTION1, CORRECTION2 };
-static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1,
-                                                       .counted = true},
-                                      [CORRECTION2] = {.value = correction2,
-                                                       .counted = true},
-                                      {0}};
+static const OptimNumber numbers[] = {MOMENT_CORRECTIONS, {0}};
 
 static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
-  const Adam *self = (const Adam *)opt;
+  const Moments *self = moments(opt);
   Graph *g = u->graph;
   Node *gradient = decoupled ? optim_scaled(u) : optim_gradient(u), *w = u->w;
-  Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
-  Node *v = u->slot[MOMENT2] = op_mix_square(g, u->slot[MOMENT2], gradient,
-                                             self->beta2);
-  if (self->amsgrad) v = u->slot[LARGEST] = op_maximum(g, u->slot[LARGEST], v);
-  Node *spread = op_mul(g, v, u->number[CORRECTION2]);
-  Node *step = op_mul(g, u->lr, op_mul(g, m, u->number[CORRECTION1]));
-  u->w = op_sub(g, w, optim_over_root(g, step, spread, self->eps, self->eps_inside));
+  Node *m = moments_mean(self, u, gradient), *v = moments_square(self, u, gradient);
+  if (is_amsgrad(opt)) v = u->slot[LARGEST] = op_maximum(g, u->slot[LARGEST], v);
+  u->w = op_sub(g, w, moments_step(self, u, u->lr, m, v));
   if (decoupled && u->decayed)
     u->w = op_sub_product(g, u->w, op_mul(g, u->lr, u->weight_decay), w);
 }
@@ -70,8 +50,8 @@ static void rule_decoupled(const Optimizer *self, OptimUpdate *u) {
 }
 
 static void fused(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
-  const Adam *self = (const Adam *)opt;
-  if (self->amsgrad || self->eps_inside) {
+  const Moments *self = moments(opt);
+  if (is_amsgrad(opt) || self->eps_inside) {
     rule(opt, u, decoupled);
     return;
   }

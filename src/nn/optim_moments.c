@@ -1,62 +1,59 @@
 /* optim_moments.c: relatives of Adam: the largest gradient in place of the second
  * moment, Nesterov's momentum, and a rate that waits for the second moment. */
+#include "nn/optim_moments.h"
 #include "graph/ops.h"
-#include "nn/optim.h"
 #include <math.h>
-
-typedef struct Moments {
-  Optimizer base;
-  double beta1, beta2, eps;
-  bool eps_inside;
-} Moments;
 
 #define COMMON OPTIM_COMMON(OPTIM_COUPLED, "0")
 static const char *const samples[] = {"", "beta1=0.7 beta2=0.9 weight_decay=0.02",
                                       NULL};
+static const OptimSlot slots[] = {MOMENT_SLOTS, {0}};
 
-static const Moments *moments(const Optimizer *self) { return (const Moments *)self; }
+/* -- what they share with Adam ----------------------------------------------------- */
 
-enum { MOMENT1, MOMENT2 };
-static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
-                                  [MOMENT2] = {"moment2", NULL}, {0}};
+double moments_correction1(const Optimizer *self, double t) {
+  return optim_correction(moments(self)->beta1, t);
+}
+double moments_correction2(const Optimizer *self, double t) {
+  return optim_correction(moments(self)->beta2, t);
+}
 
-/* m <- beta1 m + (1 - beta1) g, and the same of g^2. */
-static Node *mean_of_gradient(OptimUpdate *u, const Moments *self, Node *gradient) {
+Node *moments_mean(const Moments *self, OptimUpdate *u, Node *gradient) {
   u->slot[MOMENT1] = op_mix(u->graph, u->slot[MOMENT1], gradient, self->beta1);
   return u->slot[MOMENT1];
 }
 
-static Node *mean_of_square(OptimUpdate *u, const Moments *self, Node *gradient) {
+Node *moments_square(const Moments *self, OptimUpdate *u, Node *gradient) {
   Node *moment = u->slot[MOMENT2];
   return u->slot[MOMENT2] = op_mix_square(u->graph, moment, gradient, self->beta2);
 }
 
-static double correction1(const Optimizer *self, double t) {
-  return optim_correction(moments(self)->beta1, t);
-}
-static double correction2(const Optimizer *self, double t) {
-  return optim_correction(moments(self)->beta2, t);
+Node *moments_step(const Moments *self, const OptimUpdate *u, Node *rate, Node *m,
+                   Node *v) {
+  Graph *g = u->graph;
+  Node *spread = op_mul(g, v, u->number[CORRECTION2]);
+  Node *step = op_mul(g, rate, op_mul(g, m, u->number[CORRECTION1]));
+  return optim_over_root(g, step, spread, self->eps, self->eps_inside);
 }
 
 /* -- Adamax ------------------------------------------------------------------------ */
 
 static const Option adamax_options[] = {
     OPTIM_LR("0.001"),
-    OPTIM_MOMENTS(Moments, "factor by which the largest gradient fades",
+    OPTIM_MOMENTS("factor by which the largest gradient fades",
                   .open = true,
                   .doc = "added to the absolute gradient (Keras: to the largest one, "
                          "1e-7)"),
     COMMON};
 static const OptimSlot adamax_slots[] = {[MOMENT1] = {"moment1", NULL},
                                          [MOMENT2] = {"largest", NULL}, {0}};
-enum { CORRECTION1 };
 static const OptimNumber adamax_numbers[] = {
-    [CORRECTION1] = {.value = correction1, .counted = true}, {0}};
+    [CORRECTION1] = {.value = moments_correction1, .counted = true}, {0}};
 
 static void adamax_rule(const Optimizer *opt, OptimUpdate *u) {
   const Moments *self = moments(opt);
   Graph *g = u->graph;
-  Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
+  Node *gradient = optim_gradient(u), *m = moments_mean(self, u, gradient);
   Node *size = op_add(g, op_abs(g, gradient), graph_scalar(g, self->eps));
   Node *largest = op_maximum(g, op_scale(g, u->slot[MOMENT2], self->beta2), size);
   u->slot[MOMENT2] = largest;
@@ -117,13 +114,13 @@ enum { GRADIENT_SHARE, MOMENT_SHARE, ROOT };
 static const OptimNumber nadam_numbers[] = {
     [GRADIENT_SHARE] = {.value = gradient_share, .counted = true},
     [MOMENT_SHARE] = {.value = moment_share, .counted = true},
-    [ROOT] = {.value = correction2, .counted = true}, {0}};
+    [ROOT] = {.value = moments_correction2, .counted = true}, {0}};
 
 static void nadam_rule(const Optimizer *opt, OptimUpdate *u) {
   const Moments *self = moments(opt);
   Graph *g = u->graph;
-  Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
-  Node *v = mean_of_square(u, self, gradient);
+  Node *gradient = optim_gradient(u), *m = moments_mean(self, u, gradient);
+  Node *v = moments_square(self, u, gradient);
   Node *unbiased = op_mul(g, v, u->number[ROOT]);
   Node *ahead = op_add_product(g, op_mul(g, gradient, u->number[GRADIENT_SHARE]),
                                u->number[MOMENT_SHARE], m);
@@ -133,7 +130,7 @@ static void nadam_rule(const Optimizer *opt, OptimUpdate *u) {
 
 static const Option nadam_options[] = {
     OPTIM_LR("0.002"),
-    OPTIM_MOMENTS(Moments, "share of the old value in the second moment",
+    OPTIM_MOMENTS("share of the old value in the second moment",
                   .open = true,
                   .doc = "added outside the square root (Keras: 1e-7)"),
     OPTIM_EPS_INSIDE(Moments),
@@ -176,23 +173,29 @@ static double plain_share(const Optimizer *opt, double t) {
 
 enum { MEAN, ADAPTIVE, PLAIN };
 static const OptimNumber radam_numbers[] = {
-    [MEAN] = {.value = correction1, .counted = true},
+    [MEAN] = {.value = moments_correction1, .counted = true},
     [ADAPTIVE] = {.value = adaptive_share, .counted = true},
     [PLAIN] = {.value = plain_share, .counted = true}, {0}};
 
 static const Option radam_options[] = {
     OPTIM_LR("0.001"),
-    OPTIM_MOMENTS(Moments, "share of the old value in the second moment",
+    OPTIM_MOMENTS("share of the old value in the second moment",
                   .open = true,
-                  .doc = "added outside the square root"),
-    COMMON};
+                  .doc = "added outside the square root of the second moment as it "
+                         "is (TensorFlow Addons: of the corrected one, 1e-7)"),
+    OPTIM_EPS_INSIDE(Moments), COMMON};
+static const char *const radam_samples[] = {
+    "", "beta1=0.7 beta2=0.9 weight_decay=0.02",
+    "beta2=0.9 eps_inside=1 eps=1e-3", NULL};
 
 static void radam_rule(const Optimizer *opt, OptimUpdate *u) {
   const Moments *self = moments(opt);
   Graph *g = u->graph;
-  Node *gradient = optim_gradient(u), *m = mean_of_gradient(u, self, gradient);
-  Node *v = mean_of_square(u, self, gradient);
-  Node *root = op_add(g, op_sqrt(g, v), graph_scalar(g, self->eps));
+  Node *gradient = optim_gradient(u), *m = moments_mean(self, u, gradient);
+  Node *v = moments_square(self, u, gradient);
+  Node *eps = graph_scalar(g, self->eps);
+  Node *root = self->eps_inside ? op_sqrt(g, op_add(g, v, eps))
+                                : op_add(g, op_sqrt(g, v), eps);
   Node *share = op_add(g, op_div(g, u->number[ADAPTIVE], root), u->number[PLAIN]);
   Node *rate = op_mul(g, u->lr, u->number[MEAN]);
   u->w = op_sub_product(g, u->w, rate, op_mul(g, m, share));
@@ -207,6 +210,8 @@ const OptimKind optim_radam = {
              .equation = "m, v as in Adam; r = 2 / (1 - b2) - 1; r_t = r - 2 t b2^t / "
                          "(1 - b2^t); R_t = sqrt((r_t - 4) (r_t - 2) r / ((r - 4) (r - "
                          "2) r_t)); w <- w - lr (m / (1 - b1^t)) (R_t sqrt(1 - b2^t) / "
-                         "(sqrt(v) + eps) if r_t > 5 else 1)",
+                         "(sqrt(v) + eps) if r_t > 5 else 1); eps_inside: sqrt(v + "
+                         "eps)",
              .source = "Liu et al., ICLR 2020, algorithm 2"},
-    .samples = samples, .slots = slots, .numbers = radam_numbers, .rule = radam_rule};
+    .samples = radam_samples, .slots = slots, .numbers = radam_numbers,
+    .rule = radam_rule};

@@ -8,12 +8,12 @@
  * and all others. Products of matrices read what the update writes, so they are
  * computed before it (plan.c). */
 #include "graph/ops.h"
-#include "nn/optim.h"
+#include "nn/optim_moments.h"
 #include <math.h>
 
 typedef struct Muon {
-  Optimizer base;
-  double momentum, adam_lr, beta1, beta2, eps;
+  Moments base;
+  double momentum, adam_lr;
   int64_t iterations;
   bool nesterov;
 } Muon;
@@ -32,36 +32,24 @@ static const Option options[] = {
      .hi = 1e9,
      .doc = "learning rate of AdamW for what is no matrix; schedule and groups change "
             "it as they do lr"},
-    OPTIM_MOMENTS(Muon, "share of the old value in the second moment of AdamW",
+    OPTIM_MOMENTS("share of the old value in the second moment of AdamW",
                   .doc = "added outside the square root of AdamW"),
+    OPTIM_EPS_INSIDE(Moments),
     OPTIM_COMMON("each step takes the rate times this share off w itself (decoupled)",
                  "0")};
 
 /* Of matrices the first is the momentum, the second stays 0. */
-enum { MOMENT1, MOMENT2 };
-static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
-                                  [MOMENT2] = {"moment2", NULL},
-                                  {0}};
+static const OptimSlot slots[] = {MOMENT_SLOTS, {0}};
 
-static double correction1(const Optimizer *self, double t) {
-  return optim_correction(((const Muon *)self)->beta1, t);
-}
-static double correction2(const Optimizer *self, double t) {
-  return optim_correction(((const Muon *)self)->beta2, t);
-}
 /* What the rate of AdamW is of that of matrices. */
 static double adam_share(const Optimizer *self, double t) {
   (void)t;
   return self->lr > 0 ? ((const Muon *)self)->adam_lr / self->lr : 0;
 }
 
-enum { CORRECTION1, CORRECTION2, ADAM_SHARE };
-static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1,
-                                                       .counted = true},
-                                      [CORRECTION2] = {.value = correction2,
-                                                       .counted = true},
-                                      [ADAM_SHARE] = {.value = adam_share},
-                                      {0}};
+enum { ADAM_SHARE = CORRECTIONS };
+static const OptimNumber numbers[] = {MOMENT_CORRECTIONS,
+                                      [ADAM_SHARE] = {.value = adam_share}, {0}};
 
 /* One iteration, by the coefficients that Keller Jordan found. */
 static Node *iterate(Graph *g, Node *x) {
@@ -96,14 +84,10 @@ static Node *matrix_step(const Muon *self, OptimUpdate *u, Node *gradient) {
   return op_mul(g, u->lr, dense ? x : op_reshape(g, x, shape));
 }
 
-static Node *adam_step(const Muon *self, OptimUpdate *u, Node *gradient, Node *rate) {
-  Graph *g = u->graph;
-  Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
-  Node *v = u->slot[MOMENT2] = op_mix_square(g, u->slot[MOMENT2], gradient,
-                                             self->beta2);
-  Node *spread = op_mul(g, v, u->number[CORRECTION2]);
-  Node *step = op_mul(g, rate, op_mul(g, m, u->number[CORRECTION1]));
-  return op_over_root(g, step, spread, self->eps);
+static Node *adam_step(const Moments *self, OptimUpdate *u, Node *gradient,
+                       Node *rate) {
+  Node *m = moments_mean(self, u, gradient), *v = moments_square(self, u, gradient);
+  return moments_step(self, u, rate, m, v);
 }
 
 static void rule(const Optimizer *opt, OptimUpdate *u) {
@@ -113,7 +97,7 @@ static void rule(const Optimizer *opt, OptimUpdate *u) {
   Node *rate = matrix ? u->lr : op_mul(g, u->lr, u->number[ADAM_SHARE]), *w = u->w;
   Node *gradient = optim_scaled(u);
   Node *step = matrix ? matrix_step(self, u, gradient)
-                      : adam_step(self, u, gradient, rate);
+                      : adam_step(&self->base, u, gradient, rate);
   u->w = op_sub(g, w, step);
   if (u->decayed) u->w = op_sub_product(g, u->w, op_mul(g, rate, u->weight_decay), w);
 }

@@ -139,4 +139,30 @@ function tests.test_adagrad_starts_where_it_is_said()
   end
 end
 
+-- The gradient is 3 at every step, so m / (1 - b1^t) = 3 and v = 9 (1 - b2^t): where eps stands
+-- in the root, by the equation of each.
+function tests.test_eps_inside_the_root()
+  local eps, b2 = 0.5, 0.9
+  local function corrected() return 3 / math.sqrt(9 + eps) end
+  local function rectified(t)
+    local most, power = 2 / (1 - b2) - 1, b2 ^ t
+    local now = most - 2 * t * power / (1 - power)
+    if now <= 5 then return 3 end
+    local share = math.sqrt((now - 4) * (now - 2) * most / ((most - 4) * (most - 2) * now))
+    return 3 * share * math.sqrt(1 - power) / math.sqrt(9 * (1 - power) + eps)
+  end
+  for step_of, make in pairs { [rectified] = optim.RAdam, [corrected] = optim.Adam,
+    [function(t) return corrected(t) end] = optim.Muon } do
+    local w, want = tensor.variable(tensor { 1 }), 1
+    local o = { lr = 0.1, beta2 = b2, eps = eps, eps_inside = true }
+    if make == optim.Muon then o.adam_lr = 0.1 end
+    local step = train.step(function() return (w * 3):sum() end, { w }, make(o))
+    for t = 1, 9 do
+      step()
+      want = want - 0.1 * step_of(t)
+      check.near(w, { want }, 40 * check.eps)
+    end
+  end
+end
+
 check.run(tests)
