@@ -1,0 +1,155 @@
+/* vector.h: vectors of a SIMD level, for kernels that keep sums in registers: loads,
+ * stores, multiply-add, transposition. Included by files of kernel/vector alone. */
+#ifndef KERNEL_VECTOR_VECTOR_H
+#define KERNEL_VECTOR_VECTOR_H
+
+#include "base/real.h"
+#include <stdint.h>
+#include <string.h>
+#if defined SIMD_avx2 || defined SIMD_avx512
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline, unused))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* -- vectors ----------------------------------------------------------------------- */
+
+#if defined SIMD_avx512
+enum { VECTOR_BYTES = 64, MASKED = 1 };
+#elif defined SIMD_avx2
+enum { VECTOR_BYTES = 32, MASKED = 0 };
+#else
+enum { VECTOR_BYTES = 16, MASKED = 0 };
+#endif
+enum { WIDTH = VECTOR_BYTES / (int)sizeof(real) };
+
+typedef real Vector __attribute__((vector_size(VECTOR_BYTES)));
+
+INLINE Vector load(const real *p) {
+  Vector v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+INLINE void store(real *p, Vector v) { memcpy(p, &v, sizeof v); }
+
+/* muladd: s * b + c, rounded once where the level has FMA, else twice.
+ * load_part: the first n elements, 1 <= n <= WIDTH, then zeros; touches no others. */
+#if defined SIMD_avx512 && defined REAL_DOUBLE
+INLINE Vector muladd(real s, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_pd(_mm512_set1_pd(s), (__m512d)b, (__m512d)c);
+}
+INLINE Vector load_part(const real *p, int n) {
+  return (Vector)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+INLINE void store_part(real *p, Vector v, int n) {
+  _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#elif defined SIMD_avx512
+INLINE Vector muladd(real s, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_ps(_mm512_set1_ps(s), (__m512)b, (__m512)c);
+}
+INLINE Vector load_part(const real *p, int n) {
+  return (Vector)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE void store_part(real *p, Vector v, int n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#elif defined SIMD_avx2 && defined REAL_DOUBLE
+INLINE Vector muladd(real s, Vector b, Vector c) {
+  return (Vector)_mm256_fmadd_pd(_mm256_set1_pd(s), (__m256d)b, (__m256d)c);
+}
+INLINE Vector load_part(const real *p, int n) {
+  __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+  return (Vector)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), lane));
+}
+#elif defined SIMD_avx2
+INLINE Vector muladd(real s, Vector b, Vector c) {
+  return (Vector)_mm256_fmadd_ps(_mm256_set1_ps(s), (__m256)b, (__m256)c);
+}
+INLINE Vector load_part(const real *p, int n) {
+  __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return (Vector)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
+}
+#else
+INLINE Vector muladd(real s, Vector b, Vector c) { return s * b + c; }
+INLINE Vector load_part(const real *p, int n) {
+  Vector v = {0};
+  memcpy(&v, p, (size_t)n * sizeof *p);
+  return v;
+}
+#endif
+
+/* low(a, b) = a[0] b[0] a[1] b[1] ... of the first halves, high(a, b) of the second. */
+#if defined SIMD_avx512 && !defined REAL_DOUBLE
+#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif defined SIMD_avx512 || (defined SIMD_avx2 && !defined REAL_DOUBLE)
+#define LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif defined SIMD_avx2 || !defined REAL_DOUBLE
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#else
+#define LOW 0, 2
+#define HIGH 1, 3
+#endif
+INLINE Vector low(Vector a, Vector b) { return __builtin_shufflevector(a, b, LOW); }
+INLINE Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, HIGH); }
+
+/* -- transposed -------------------------------------------------------------------- */
+
+/* Interleaving row i with row i + WIDTH / 2 moves the top bit of the row's number to
+ * the bottom of the column's; log2(WIDTH) times that transposes. */
+INLINE void transpose(Vector *row) {
+  UNROLL
+  for (int bit = 1; bit < WIDTH; bit *= 2) {
+    Vector next[WIDTH];
+    UNROLL
+    for (int i = 0; i < WIDTH / 2; i++) {
+      next[2 * i] = low(row[i], row[i + WIDTH / 2]);
+      next[2 * i + 1] = high(row[i], row[i + WIDTH / 2]);
+    }
+    UNROLL
+    for (int i = 0; i < WIDTH; i++) row[i] = next[i];
+  }
+}
+
+INLINE int least(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
+
+/* WIDTH rows of x, each n elements, transposed; of the last rows only n_rows are there,
+ * and the last of them repeats for the others. */
+INLINE void copy_square(real *y, int64_t row, const real *x, int64_t stride, int n_rows,
+                        int n) {
+  Vector v[WIDTH];
+  if (n == WIDTH) {
+    UNROLL
+    for (int i = 0; i < WIDTH; i++)
+      v[i] = load(x + (i < n_rows ? i : n_rows - 1) * stride);
+  } else {
+    UNROLL
+    for (int i = 0; i < WIDTH; i++)
+      v[i] = load_part(x + (i < n_rows ? i : n_rows - 1) * stride, n);
+  }
+  transpose(v);
+  UNROLL
+  for (int i = 0; i < WIDTH; i++) store(y + i * row, v[i]);
+}
+
+/* y[k, j] = x[j * stride + k], K rows of n columns. Rows are filled up to whole vectors
+ * with numbers that matter to no element of a result; rows of y up to a multiple of
+ * WIDTH are written. */
+__attribute__((unused)) static void copy_transposed(real *y, const real *x, int64_t K,
+                                                    int64_t n, int64_t stride) {
+  int64_t row = (n + WIDTH - 1) / WIDTH * WIDTH;
+  for (int64_t j = 0; j < n; j += WIDTH)
+    for (int64_t k = 0; k < K; k += WIDTH)
+      copy_square(y + k * row + j, row, x + j * stride + k, stride, least(WIDTH, n - j),
+                  least(WIDTH, K - k));
+}
+
+#endif
