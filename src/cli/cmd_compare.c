@@ -150,9 +150,9 @@ const QueryCommand command_compare = {
     .name = "compare", .usage = "experiment", .json = true,
     .doc = "Says what a study shows so far: a verdict, cells, factors, contrasts.",
     .details =
-        "What is decided stands first, then the cells, what is open and what limits "
+        "What is decided comes first, then the cells, what is open and what limits "
         "it; --long\n"
-        "tells all numbers behind it. A contrast is decided by the paired t test over\n"
+        "gives all numbers behind it. A contrast is decided by the paired t test over\n"
         "its seeds, four at least, with Holm's correction for the number of "
         "contrasts;\n"
         "it is equivalent where the interval lies within the script's rope. p flip,\n"

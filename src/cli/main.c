@@ -105,7 +105,7 @@ static const Flag flags[] = {
      AT(study.fail_fast)},
     {"--code", "HOW", "rerun or keep trials that earlier code made",
      .set = set_code_choice},
-    {"--json", NULL, "what plan, verify and the queries tell, as JSON",
+    {"--json", NULL, "what plan, verify and the queries say, as JSON",
      AT(study.json)},
     {"--format", "NAME", "plan's page as " DOC_FORMATS, .set = set_format},
     {"--long", NULL, "all tables and tests at the end of an experiment",
@@ -232,7 +232,7 @@ static void print_command_help(const Command *command) {
     if (text_has_word(command->flags, f->name)) print_flag(f);
   if (command->flags) out_print("\n");
   if (strstr(command->usage, "key=value")) page_print_wrapped(0, 0, "%s", about_words);
-  out_print("runner --help tells all options.\n");
+  out_print("runner --help lists all options.\n");
 }
 
 static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fault) {

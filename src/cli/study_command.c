@@ -80,8 +80,8 @@ Err study_command_check_script(const StudyRecall *recall, const char *runs,
   add_word(&command, recall->script);
   for (int i = 0; i < recall->n_words; i++) add_word(&command, recall->words[i]);
   fault_set(fault, ERR_USAGE,
-            "resume: the records of %s name the script %s, which does not stand in the "
-            "tree of this directory, or stands among records: records may come from "
+            "resume: the records of %s name the script %s, which is not in the "
+            "tree of this directory, or is among records: records may come from "
             "anybody, a script does what it likes. If it is to run: runner%s",
             name, recall->script, command.data ? command.data : "");
   text_deinit(&command);

@@ -301,7 +301,7 @@ static void add_effects(const Page *page) {
   bool varies = grid->n_factors > 0 && !isnan(grid->effects[0].eta2);
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (grid->n_factors == 0)
-    text_addf(text, "What each factor explains: not told, %s.",
+    text_addf(text, "What each factor explains is not known: %s.",
               page->compare->runs.n_complete
                   ? "there is no complete grid of two levels or more"
                   : "no trial has a value");

@@ -496,7 +496,7 @@ static void say_diverged(const Page *page) {
   text_add(text, ". Means and intervals of cells are those of the complete trials");
   if (!isnan(compare->worst))
     text_addf(text,
-              "; contrasts are told both ways, without the diverged trials and with "
+              "; contrasts are given both ways, without the diverged trials and with "
               "the worst value of the study (%s%s) in their place",
               shown_value(page, compare->worst).s, page->unit);
   text_add(text, ".");
@@ -639,7 +639,7 @@ void page_reach(const Page *page) {
   if (looks > 1)
     text_addf(text, "%s %d looks", n > 1 ? " and" : ", corrected for", looks);
   if (reach.finds[reach.n - 1].level < compare->level)
-    text_addf(text, ". More than %d seeds are told with the look that they would add",
+    text_addf(text, ". More than %d seeds are given with the look that they would add",
               compare->n_seeds);
   text_add(text,
            ". The sd is how much the difference of two varies from seed to seed.");

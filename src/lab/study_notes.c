@@ -34,7 +34,7 @@ static void note_tuning(const Study *s, Json *notes) {
   if (s->n_cells == 0 && n)
     note(notes,
          "Tuning: parameters are still chosen, by %lld trials; nothing is reported "
-         "before. The same command goes on; runner ls %s purpose=tuning tells how far "
+         "before. The same command goes on; runner ls %s purpose=tuning shows how far "
          "it is.",
          (long long)n, s->name);
 }

@@ -119,7 +119,7 @@ static void print_trial(int *n, const char *others, const Study *study,
   text_add(&line, message ? ": " : "");
   if (message) text_add_first_line(&line, message);
   if (!line.failed) err_print("%s\n", line.data);
-  if (*n == TRIAL_LINES) err_print("further trials that %s are not told\n", others);
+  if (*n == TRIAL_LINES) err_print("further trials that %s are not listed\n", others);
   text_deinit(&line);
 }
 

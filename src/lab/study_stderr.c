@@ -38,7 +38,7 @@ static void pass_on(ShownLines *shown, const char *line, size_t n_bytes) {
     shown->n_bytes += n_bytes + 1;
     err_print("%s\n", text.data);
     if (shown->n_bytes >= SHOWN_BYTES)
-      err_print("what trials say from here on stands only in the " TRIAL_STDERR
+      err_print("what trials say from here on is only in the " TRIAL_STDERR
                 " of each\n");
   }
   text_deinit(&text);

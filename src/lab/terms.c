@@ -28,7 +28,7 @@ const Term terms[] = {
      "Cumming and Finch (2005), Inference by eye", false},
     {"undecided", "no clear difference",
      "Neither side is shown to be better. It does not mean that both are equal: with "
-     "so few seeds a difference may be there and hide in the noise. Behind each stands "
+     "so few seeds a difference may be there and hide in the noise. Behind each is "
      "how many seeds would decide a difference as large as the one that is seen.",
      "Altman and Bland (1995), Absence of evidence is not evidence of absence", false},
     {"p", "p value",
@@ -137,7 +137,7 @@ const Term terms[] = {
      "takes more seeds than Student's t.",
      "Efron and Tibshirani: An Introduction to the Bootstrap, chapter 12", false},
     {"power", "find, probability .8",
-     "The chance that a study decides a difference that is there. `plan` tells how "
+     "The chance that a study decides a difference that is there. `plan` says how "
      "large one must be to be found with probability .8 by so many seeds.",
      "Cohen (1992), A power primer", false},
     {NULL, NULL, NULL, NULL, false}};

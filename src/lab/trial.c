@@ -392,7 +392,7 @@ static Err keep_other_result(const Trial *trial, const Json *result, Fault *faul
   char name[64];
   snprintf(name, sizeof name, "result-differs-%.16s.json", json_text(result, "digest"));
   err_print("warning: %s: two runs of this trial gave different results; the first "
-            "stands, the other is in %s\n",
+            "is kept, the other is in %s\n",
             trial->directory, name);
   return put_json(trial, name, result, PUBLISH_REPLACE, fault);
 }

@@ -372,7 +372,7 @@ TEST(with_results_plan_tells_it_in_the_unit_of_the_metric) {
                stat_smallest(compare_reach(c).finds[i].n_seeds, level / 3), 1e-12);
   }
   check_says(c, COMPARE_REACH,
-             "More than 5 seeds are told with the look that they would add. ");
+             "More than 5 seeds are given with the look that they would add. ");
   check_says(c, COMPARE_REACH, " points so far, with probability .8");
   finish(study, c);
 }
