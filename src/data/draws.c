@@ -16,6 +16,12 @@ double words_uniform(Words *words, double lo, double hi) {
   return lo + (hi - lo) * next_unit(words);
 }
 
+int64_t words_below(Words *words, int64_t n) {
+  uint64_t at = words->at;
+  words->at += 2;
+  return (int64_t)philox_below(words->stream, at, (uint64_t)n);
+}
+
 double words_normal(Words *words) {
   double pair[2];
   uint32_t a = philox_word(words->stream, words->at);

@@ -16,6 +16,8 @@ typedef struct Words {
 
 /* Uniform in [lo, hi), of one word. */
 double words_uniform(Words *words, double lo, double hi);
+/* An integer in [0, n), of two words. */
+int64_t words_below(Words *words, int64_t n);
 /* N(0, 1), of two words. */
 double words_normal(Words *words);
 /* Gamma(a, 1), a > 0, of as many words as it takes: Marsaglia, Tsang, "A simple method

@@ -25,8 +25,7 @@ static void normals(double *out, Stream stream, uint64_t first, int64_t n) {
 }
 
 static Stream draw_of(const Normals *s, uint64_t number) {
-  uint64_t seed = s->seed > 0 ? (uint64_t)s->seed : s->source.run_seed;
-  return (Stream){philox_key(seed, "data", s->source.object.kind->name), number};
+  return source_stream(&s->source, s->seed, s->source.object.kind->name, number);
 }
 
 /* x [n, features] and room for what rows have in common: `n_common` numbers, then a row

@@ -29,7 +29,7 @@ static const double templates[CLASSES][POINTS] = {
 typedef struct Mnist1d {
   Source source;
   int64_t n, seed;
-  bool permute;
+  bool permute, sequence;
 } Mnist1d;
 
 /* -- one example ------------------------------------------------------------------- */
@@ -101,8 +101,7 @@ static void make_example(int64_t label, Stream stream, double *out) {
 /* -- all of them ------------------------------------------------------------------- */
 
 static Stream draw_of(const Mnist1d *m, const char *what, uint64_t number) {
-  uint64_t seed = m->seed > 0 ? (uint64_t)m->seed : m->source.run_seed;
-  return (Stream){philox_key(seed, "data", what), number};
+  return source_stream(&m->source, m->seed, what, number);
 }
 
 /* Mean 0 and sd 1 over all numbers. */
@@ -119,7 +118,8 @@ static void normalize(double *x, int64_t n) {
 static Err take_rows(const Mnist1d *m, const double *x, const int64_t *order,
                      const int64_t *place, int64_t first, int64_t n, Rows *out,
                      Fault *fault) {
-  out->x = tensor_new(m->source.memory, DT_REAL, &SHAPE_OF(n, LENGTH), fault);
+  Shape shape = m->sequence ? SHAPE_OF(n, LENGTH, 1) : SHAPE_OF(n, LENGTH);
+  out->x = tensor_new(m->source.memory, DT_REAL, &shape, fault);
   if (out->x) out->y = tensor_new(m->source.memory, DT_INT32, &SHAPE_OF(n), fault);
   if (!out->x || !out->y) return fault->code;
   out->n_classes = CLASSES;
@@ -164,6 +164,9 @@ static const Option mnist1d_options[] = {
      .value = "false",
      .doc = "put the 40 places of all rows into one random order, so that neighbours "
             "mean nothing"},
+    {.name = "sequence", .kind = OPT_BOOL, .offset = offsetof(Mnist1d, sequence),
+     .value = "false",
+     .doc = "rows are sequences of 40 steps, [40, 1], as recurrent layers take them"},
     {.name = "seed", .kind = OPT_INT, .offset = offsetof(Mnist1d, seed), .value = "0",
      .lo = 0, .hi = 0x1p53,
      .doc = "seed of the random numbers; 0: the seed of the run"},

@@ -22,8 +22,8 @@ static const char *const parts[] = {
     [PART_TRAIN] = "train", [PART_TEST] = "test", [PART_HESSIAN] = "hessian", NULL};
 
 static Words words_of(const Quadratic *q, int part) {
-  uint64_t seed = q->seed > 0 ? (uint64_t)q->seed : q->source.run_seed;
-  return (Words){{philox_key(seed, "data", "noisy_quadratic"), (uint64_t)part}, 0};
+  return (Words){source_stream(&q->source, q->seed, "noisy_quadratic", (uint64_t)part),
+                 0};
 }
 
 /* Row i less its share of those before it, twice for the digits, and of length 1. */

@@ -36,6 +36,12 @@ bool source_draws(const Source *source) { return source_kind(source)->draws; }
 
 bool source_given(const Source *source) { return source_kind(source)->given; }
 
+Stream source_stream(const Source *source, int64_t seed, const char *name,
+                     uint64_t number) {
+  uint64_t key_seed = seed > 0 ? (uint64_t)seed : source->run_seed;
+  return (Stream){philox_key(key_seed, "data", name), number};
+}
+
 const char *source_part(const Source *source, int part) {
   const char *const *parts = source_kind(source)->parts;
   return parts ? parts[part] : "";

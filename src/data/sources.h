@@ -8,6 +8,11 @@
 /* Releases the rows; every kind's deinit is this or calls it. */
 void source_deinit(Object *object);
 
+/* Draw `number` of the stream "data" of that name: of the source's own seed, or of the
+ * run's where that is 0. */
+Stream source_stream(const Source *source, int64_t seed, const char *name,
+                     uint64_t number);
+
 /* A source of given rows, which it takes over, also on failure: new. NULL and a fault
  * where they do not fit each other. */
 Source *source_of_rows(Rows *rows, MemoryCount *memory, Fault *fault);

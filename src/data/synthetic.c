@@ -20,8 +20,7 @@ typedef void Place(const Synthetic *s, const double u[2], int64_t *label, double
 static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
                 Fault *fault) {
   Synthetic *s = (Synthetic *)source;
-  uint64_t seed = s->seed > 0 ? (uint64_t)s->seed : source->run_seed;
-  Stream stream = {philox_key(seed, "data", source->object.kind->name), 0};
+  Stream stream = source_stream(source, s->seed, source->object.kind->name, 0);
   out->x = tensor_new(source->memory, DT_REAL, &SHAPE_OF(s->n, 2), fault);
   out->y = out->x ? tensor_new(source->memory, DT_INT32, &SHAPE_OF(s->n), fault) : NULL;
   if (!out->y) return ERR_MEMORY;
