@@ -318,7 +318,10 @@ Known known_concat(const Node *y) {
 }
 
 Known known_gather(const Node *y) {
-  return rows_of(of(y, 0), y->in[0]->shape.rank > 1);
+  bool padded = y->attr[0].i;
+  Known k = rows_of(of(y, 0), y->in[0]->shape.rank > 1 && !padded);
+  if (padded) k.lo = fmin(k.lo, 0), k.hi = fmax(k.hi, 0);
+  return k;
 }
 
 /* -- distributions ----------------------------------------------------------------- */

@@ -61,6 +61,7 @@ Node *op_full(Graph *g, double value, const Shape *shape); /* real */
 /* Indices count from 1, in Lua and here: they are data. */
 Node *op_gather(Graph *g, Node *x,
                 Node *index); /* rows of axis 0: [n,...],[k] -> [k,...] */
+Node *op_embed(Graph *g, Node *x, Node *index); /* the same; index 0 gives zeros */
 Node *op_one_hot(Graph *g, Node *index, int64_t classes);
 
 /* Creation and draws; the stream position is fixed here, by the caller's graph_draw. */

@@ -8,6 +8,9 @@
  *   gx = gather_grad(gy, i)    gx[r, :] = sum of gy[p, :] over the p with i[p] - 1 == r
  *   gather_grad's own gradient is gather again.
  *
+ * With mask_zero the index 0 is allowed: it is padding, gives zeros and takes nothing
+ * back.
+ *
  * gather_grad adds without races: phase 0 sorts the positions p by row (counting sort,
  * so positions of one row stay in order), phase 1 sums the rows of the result
  * independently, in double, in that order. So its bits do not depend on the threads. */
@@ -15,6 +18,7 @@
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { BLOCK = 16384, COLUMNS = 512 };
@@ -27,25 +31,54 @@ static int64_t index_at(const Array *index, int64_t p) {
   return (int64_t)array_get(index, p) - 1;
 }
 
-/* Are all whole numbers from 1 to n? `why` ends the refusal of one that is out of
+/* Are all of them allowed? Those of a batch mostly are. */
+static bool integers_fit(const int32_t *v, int64_t count, int64_t lo, int64_t n) {
+  bool outside = false;
+  for (int64_t p = 0; p < count; p++) outside |= v[p] < lo || v[p] > n;
+  return !outside;
+}
+
+/* Where number p of the index is: "in row 2, step 3" of one of two axes. */
+static const char *index_place(const Array *index, int64_t p, char buffer[64]) {
+  const Shape *s = &index->shape;
+  if (s->rank == 2)
+    snprintf(buffer, 64, "in row %lld, step %lld", (long long)(p / s->dim[1]) + 1,
+             (long long)(p % s->dim[1]) + 1);
+  else snprintf(buffer, 64, "at position %lld", (long long)p + 1);
+  return buffer;
+}
+
+/* Are all whole numbers from lo to n? `why` ends the refusal of one that is out of
  * range. */
-static Err check_index(const Array *index, int64_t n, const char *why, Fault *fault) {
-  for (int64_t p = 0; p < shape_count(&index->shape); p++) {
+static Err check_index(const Array *index, int64_t lo, int64_t n, const char *why,
+                       Fault *fault) {
+  int64_t count = shape_count(&index->shape);
+  if (index->dtype == DT_INT32 && integers_fit(index->data, count, lo, n))
+    return ERR_OK;
+  for (int64_t p = 0; p < count; p++) {
     double v = array_get(index, p);
-    char got[32];
-    bool inside = v >= 1 && v <= (double)n;
+    char got[32], place[64];
+    bool inside = v >= (double)lo && v <= (double)n;
     if (inside && v == (double)(int64_t)v) continue;
     text_number(got, v);
+    index_place(index, p, place);
     if (inside)
       return fault_set(fault, ERR_DATA,
-                       "index %s at position %lld is not a whole number: allowed 1 to "
-                       "%lld",
-                       got, (long long)p + 1, (long long)n);
+                       "index %s %s is not a whole number: allowed %lld to %lld", got,
+                       place, (long long)lo, (long long)n);
     return fault_set(fault, ERR_DATA,
-                     "index %s at position %lld is out of range: allowed 1 to %lld%s",
-                     got, (long long)p + 1, (long long)n, why);
+                     "index %s %s is out of range: allowed %lld to %lld%s", got, place,
+                     (long long)lo, (long long)n, why);
   }
   return ERR_OK;
+}
+
+/* The same of rows of which there are n, with 0 for padding where that is allowed. */
+static Err check_rows(const Array *index, bool mask_zero, int64_t n, Fault *fault) {
+  return check_index(index, mask_zero ? 0 : 1, n,
+                     mask_zero ? " (indices count from 1; 0 is padding)"
+                               : " (indices count from 1; 0 needs mask_zero = true)",
+                     fault);
 }
 
 /* -- gather ------------------------------------------------------------------------ */
@@ -67,8 +100,7 @@ static Err gather_infer(OpInfer *io) {
 }
 
 static Err gather_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[1], c->in[0].shape.dim[0], " (indices count from 1)",
-                     fault);
+  return check_rows(&c->in[1], c->attr[0].i, c->in[0].shape.dim[0], fault);
 }
 
 /* Positions per block. */
@@ -88,19 +120,23 @@ static void gather_run(const OpCall *c, int phase, int64_t block) {
   size_t n_bytes = (size_t)row_elements(&c->in[0].shape) * dtype_bytes(c->in[0].dtype);
   char *out = (char *)c->out[0].data;
   const char *x = (const char *)c->in[0].data;
-  for (int64_t p = first; p < end; p++)
-    memcpy(out + (size_t)p * n_bytes, x + (size_t)index_at(&c->in[1], p) * n_bytes,
-           n_bytes);
+  for (int64_t p = first; p < end; p++) {
+    int64_t r = index_at(&c->in[1], p);
+    if (r < 0) memset(out + (size_t)p * n_bytes, 0, n_bytes);
+    else memcpy(out + (size_t)p * n_bytes, x + (size_t)r * n_bytes, n_bytes);
+  }
 }
 
-static Node *gather_grad(Graph *g, Node *gy, Node *index, int64_t rows) {
+static Node *gather_grad(Graph *g, Node *gy, Node *index, int64_t rows,
+                         bool mask_zero) {
   return graph_apply(g, &op_record_gather_grad, (Node *[]){gy, index}, 2,
-                     (Attr[]){{.i = rows}}, 1);
+                     (Attr[]){{.i = rows}, {.i = mask_zero}}, 2);
 }
 
 static void gather_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                        Node **gx) {
-  if (want[0]) gx[0] = gather_grad(g, gy[0], y->in[1], y->in[0]->shape.dim[0]);
+  if (want[0])
+    gx[0] = gather_grad(g, gy[0], y->in[1], y->in[0]->shape.dim[0], y->attr[0].i);
 }
 
 static void gather_reference(const OpCall *c, const double *const *in,
@@ -108,29 +144,36 @@ static void gather_reference(const OpCall *c, const double *const *in,
   int64_t n = row_elements(&c->in[0].shape);
   for (int64_t p = 0; p < shape_count(&c->in[1].shape); p++)
     for (int64_t j = 0; j < n; j++)
-      out[0][p * n + j] = in[0][((int64_t)in[1][p] - 1) * n + j];
+      out[0][p * n + j] = in[1][p] >= 1 ? in[0][((int64_t)in[1][p] - 1) * n + j] : 0;
 }
 
 static const Sample gather_samples[] = {
     {2, {{.shape = {1, {1}}},
-         {.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}}, 0, NULL},
+         {.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}}, ATTRS({.i = 0})},
     {2, {{.shape = {2, {5, 3}}},
-         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, 0, NULL},
+         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, ATTRS({.i = 0})},
     {2, {{.shape = {3, {4, 3, 2}}},
-         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, 0, NULL},
+         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, ATTRS({.i = 0})},
     {2, {{.shape = {1, {9}}},
-         {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, NULL},
+         {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, ATTRS({.i = 0})},
     {2, {{.shape = {2, {61, 129}}},
-         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, 0, NULL},
+         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, ATTRS({.i = 0})},
     {2, {{.shape = {2, {4, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255},
-         {.shape = {1, {6}}, .dtype = DT_INT32, .lo = 1, .hi = 4}}, 0, NULL},
+         {.shape = {1, {6}}, .dtype = DT_INT32, .lo = 1, .hi = 4}}, ATTRS({.i = 0})},
+    {2, {{.shape = {2, {5, 3}}},
+         {.shape = {2, {4, 6}}, .dtype = DT_INT32, .lo = 0, .hi = 5}}, ATTRS({.i = 1})},
     SAMPLES_END};
+
+#define MASK_ZERO                                                                      \
+  {.name = "mask_zero", .kind = ATTR_BOOL, .value = "false",                           \
+   .doc = "the index 0 is allowed: it stands for padding and gives zeros"}
 
 const Op op_record_gather = {
     .name = "gather",
     .n_in = 2,
     .n_out = 1,
     .inputs = (const char *const[]){"x", "index"},
+    .attrs = OP_ATTRS(MASK_ZERO),
     .doc = "Picks rows of x by number, counted from 1: x [n, ..] and an index of any "
            "shape -> the index's shape, then [..].",
     .equation = "y[p, ..] = x[index[p], ..]",
@@ -144,9 +187,14 @@ const Op op_record_gather = {
     .known = known_gather,
 };
 
-Node *op_gather(Graph *g, Node *x, Node *index) {
-  return graph_apply(g, &op_record_gather, (Node *[]){x, index}, 2, NULL, 0);
+static Node *gather(Graph *g, Node *x, Node *index, bool mask_zero) {
+  return graph_apply(g, &op_record_gather, (Node *[]){x, index}, 2,
+                     (Attr[]){{.i = mask_zero}}, 1);
 }
+
+Node *op_gather(Graph *g, Node *x, Node *index) { return gather(g, x, index, false); }
+
+Node *op_embed(Graph *g, Node *x, Node *index) { return gather(g, x, index, true); }
 
 /* -- gather_grad ------------------------------------------------------------------- */
 
@@ -172,7 +220,7 @@ static Err gather_grad_infer(OpInfer *io) {
 }
 
 static Err gather_grad_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[1], c->attr[0].i, " (indices count from 1)", fault);
+  return check_rows(&c->in[1], c->attr[1].i, c->attr[0].i, fault);
 }
 
 /* The scratch: positions sorted by row; those of row r stand at first[r] .. first[r +
@@ -215,11 +263,15 @@ static void sort_positions(const OpCall *c) {
   int64_t rows = c->attr[0].i, n = shape_count(&c->in[1].shape);
   memset(s.first, 0, (size_t)(rows + 1) * sizeof *s.first);
   for (int64_t p = 0; p < n; p++) s.first[index_at(&c->in[1], p) + 1]++;
+  s.first[0] = 0; /* padding is in no row */
   for (int64_t r = 0; r < rows; r++) {
     s.first[r + 1] += s.first[r];
     s.next[r] = s.first[r];
   }
-  for (int64_t p = 0; p < n; p++) s.position[s.next[index_at(&c->in[1], p)]++] = p;
+  for (int64_t p = 0; p < n; p++) {
+    int64_t r = index_at(&c->in[1], p);
+    if (r >= 0) s.position[s.next[r]++] = p;
+  }
 }
 
 static void gather_grad_run(const OpCall *c, int phase, int64_t block) {
@@ -242,7 +294,7 @@ static void gather_grad_run(const OpCall *c, int phase, int64_t block) {
 
 static void gather_grad_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                             Node **gx) {
-  if (want[0]) gx[0] = op_gather(g, gy[0], y->in[1]);
+  if (want[0]) gx[0] = gather(g, gy[0], y->in[1], y->attr[1].i);
 }
 
 static void gather_grad_reference(const OpCall *c, const double *const *in,
@@ -250,21 +302,28 @@ static void gather_grad_reference(const OpCall *c, const double *const *in,
   int64_t n = row_elements(&c->out[0].shape);
   for (int64_t i = 0; i < shape_count(&c->out[0].shape); i++) out[0][i] = 0;
   for (int64_t p = 0; p < shape_count(&c->in[1].shape); p++)
-    for (int64_t j = 0; j < n; j++)
+    for (int64_t j = 0; in[1][p] >= 1 && j < n; j++)
       out[0][((int64_t)in[1][p] - 1) * n + j] += in[0][p * n + j];
 }
 
 static const Sample gather_grad_samples[] = {
     {2, {{.shape = {1, {1}}}, {.shape = {1, {1}}, .dtype = DT_INT32, .lo = 1, .hi = 1}},
-     ATTRS({1})},
+     ATTRS({1}, {.i = 0})},
     {2, {{.shape = {2, {7, 3}}},
-         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}}, ATTRS({5})},
+         {.shape = {1, {7}}, .dtype = DT_INT32, .lo = 1, .hi = 5}},
+     ATTRS({5}, {.i = 0})},
     {2, {{.shape = {3, {3, 5, 2}}},
-         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}}, ATTRS({6})},
+         {.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 1, .hi = 4}},
+     ATTRS({6}, {.i = 0})},
     {2, {{.shape = {1, {301}}},
-         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 2, .hi = 3}}, ATTRS({3})},
+         {.shape = {1, {301}}, .dtype = DT_INT32, .lo = 2, .hi = 3}},
+     ATTRS({3}, {.i = 0})},
     {2, {{.shape = {2, {131, 521}}},
-         {.shape = {1, {131}}, .dtype = DT_INT32, .lo = 1, .hi = 61}}, ATTRS({61})},
+         {.shape = {1, {131}}, .dtype = DT_INT32, .lo = 1, .hi = 61}},
+     ATTRS({61}, {.i = 0})},
+    {2, {{.shape = {3, {4, 6, 3}}},
+         {.shape = {2, {4, 6}}, .dtype = DT_INT32, .lo = 0, .hi = 5}},
+     ATTRS({5}, {.i = 1})},
     SAMPLES_END};
 
 const Op op_record_gather_grad = {
@@ -274,7 +333,8 @@ const Op op_record_gather_grad = {
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"gy", "index"},
     .attrs = OP_ATTRS({.name = "rows", .kind = ATTR_INT, .lo = 0, .hi = 0x1p53,
-                       .doc = "rows of what was gathered from"}),
+                       .doc = "rows of what was gathered from"},
+                      MASK_ZERO),
     .doc = "gradient of gather: the rows of gy added up where they were taken from",
     .equation = "y[r, ..] = sum over p with index[p] = r of gy[p, ..]",
     .infer = gather_grad_infer,
@@ -302,7 +362,7 @@ static Err one_hot_infer(OpInfer *io) {
 }
 
 static Err one_hot_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[0], c->attr[0].i,
+  return check_index(&c->in[0], 1, c->attr[0].i,
                      " (they count from 1; of labels, label_base = 0 converts)", fault);
 }
 

@@ -132,6 +132,8 @@ struct LayerKind {
   const char *prefix;      /* of counted names: "dense" */
   const char *const *vars; /* names of its variables, NULL-terminated; NULL: none */
   const LayerSample *samples;
+  int64_t sample_ids; /* their first inputs are whole numbers from 1 to it, of which
+                         there is no gradient; 0: any numbers */
   /* Gives the variables shape and initial value (layer_give) for such inputs. NULL:
    * nothing to build. */
   Err (*build)(Graph *graph, Layer *layer, const Ports *in, Fault *fault);

@@ -398,7 +398,7 @@ static inline void make_index(Maker *m) {
   int i = indices_up_to(m, step_of(m, x)->shape.dim[0]);
   if (i < 0) return;
   const Step from = *step_of(m, x);
-  int y = apply_step(m, &op_record_gather, 2, (int[]){x, i}, NULL, 0);
+  int y = apply_step(m, &op_record_gather, 2, (int[]){x, i}, (Attr[]){{.i = 0}}, 1);
   if (y < 0) return;
   m->program->step[y].lo = from.lo;
   m->program->step[y].hi = from.hi;

@@ -134,7 +134,7 @@ TEST(an_index_out_of_range_is_refused_with_value_position_and_range) {
                 "one_hot: index 11 at position 5 is out of range: allowed 1 to 10");
   check_refused(op_gather(&graph, x, indices(DT_INT32, (double[]){3, 0}, 2)),
                 "index 0 at position 2 is out of range: allowed 1 to 10 (indices count "
-                "from 1)");
+                "from 1; 0 needs mask_zero = true)");
   check_refused(op_gather(&graph, x, indices(DT_REAL, (double[]){2.5}, 1)),
                 "index 2.5 at position 1 is not a whole number: allowed 1 to 10");
   check_refused(op_gather(&graph, x, indices(DT_REAL, (double[]){NAN}, 1)),

@@ -120,4 +120,15 @@ static inline Tensor *sample_numbers(const Shape *shape, uint64_t from, double l
   return t;
 }
 
+/* Input number i, from 0, of the sample: returns new. */
+static inline Tensor *sample_input(const LayerKind *kind, const LayerSample *sample,
+                                   int i) {
+  bool ids = i == 0 && kind->sample_ids;
+  Tensor *t = sample_numbers(&sample->in[i], 300 * (uint64_t)i, ids ? 1 : -2,
+                             ids ? (double)kind->sample_ids + 1 : 2);
+  for (int64_t k = 0; ids && k < tensor_count(t); k++)
+    array_set(&t->a, k, floor(array_get(&t->a, k)));
+  return t;
+}
+
 #endif

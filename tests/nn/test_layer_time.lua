@@ -1,0 +1,93 @@
+-- Which steps count, and a layer at each of them.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local nan = 0 / 0
+
+function tests.test_masking()
+  local x = tensor { { { 1, 0 }, { 0, 0 }, { 2, 3 } }, { { 0, 0 }, { 0, 5 }, { 0, 0 } } }
+  local net = nn.Sequential { nn.Masking(), nn.LSTM(3) }
+  local want = net(x):totable()
+  local plain = net[2]
+  local mask = tensor { { 1, 0, 1 }, { 0, 1, 0 } }
+  check.equal(plain(x, { mask = mask }):totable(), want)
+  local other = tensor.where(mask:reshape(2, 3, 1):gt(0), x, -1):eval()
+  local by_value = nn.Sequential { nn.Masking(-1), plain }
+  check.equal(by_value(other):totable(), want)
+  check.equal(nn.Masking { mask_value = -1 }(other):totable(), x:totable())
+  -- a step counts if it counted before, too; a NaN is no padding
+  local both = nn.Sequential { nn.Masking(), plain }
+  local less = tensor { { 1, 1, 0 }, { 0, 1, 1 } }
+  check.equal(both(x, { mask = less }):totable(), plain(x, { mask = mask * less }):totable())
+  check.yes(nn.Masking()(tensor { { { nan, 0 } } }):totable()[1][1][1] ~= 0)
+  check.fails(function() nn.Masking()(tensor.ones(2, 3)) end, "masking_1: expects [N, T, ...]")
+  check.fails(function() nn.Sequential { nn.Masking(), nn.Flatten() }(x) end,
+    "flatten_1: knows no mask", "that of masking_1", "nn.Unmask()")
+end
+
+-- Losses and metrics count what Masking leaves, as they do a mask of the set's.
+function tests.test_losses_under_masking()
+  tensor.seed(1)
+  local mask = tensor { { 1, 1, 0 }, { 1, 0, 0 }, { 1, 1, 1 }, { 1, 1, 0 } }
+  local where = mask:reshape(4, 3, 1):gt(0)
+  local x, y = tensor.randn(4, 3, 2), tensor.randn(4, 3, 1)
+  local function trained(set, masking)
+    tensor.seed(2)
+    local net = nn.Sequential { masking or nn.Identity(), nn.Dense(4, { activation = "tanh" }),
+      nn.Dense(1) }
+    local h = train.fit(net, set, { loss = "mse", metrics = { "mae" }, epochs = 3,
+      batch_size = 2, validation_data = set, shuffle = "none", verbose = false, record = false })
+    return { h.loss, h.mae, h.val_loss, h.val_mae }
+  end
+  local seven = tensor.where(where, x, 7):eval()
+  local want = trained(data.set(seven, tensor.where(where, y, nan):eval(), { mask = mask }))
+  check.near(trained(data.set(seven, y:eval()), nn.Masking(7)), want, 1e-6)
+  check.near(trained(data.set(seven, tensor.where(where, y, nan):eval()), nn.Masking(7)), want,
+    1e-6)
+end
+
+function tests.test_time_distributed()
+  local inner = nn.Conv2D(2, 3)
+  local layer, x = nn.TimeDistributed(inner), tensor.randn(2, 4, 1, 5, 5)
+  local y = layer(x)
+  check.equal(y.shape, { 2, 4, 2, 3, 3 })
+  for t = 1, 4 do
+    check.near(y:slice({}, t), inner(x:slice({}, t):reshape(2, 1, 5, 5)), 1e-5)
+  end
+  check.equal(#layer:parameters(), 2)
+  check.equal(layer:state()["conv2d_1.weight"].shape, { 2, 1, 3, 3 })
+  local net = nn.Sequential { nn.TimeDistributed(nn.Sequential { nn.Flatten(), nn.Dense(3) }),
+    nn.LSTM(2) }
+  local mask = tensor { { 1, 1, 0, 0 }, { 1, 1, 1, 1 } }
+  local masked = net(x, { mask = mask })
+  check.near(masked:slice({ 1, 1 }), net(x:slice({ 1, 1 }, { 1, 2 })), 1e-5)
+  -- two inputs, two results
+  local pair = nn.TimeDistributed(function(u, v) return v, u * v end)
+  local p, q = pair(tensor.full(2, 1, 3, 2), tensor.full(3, 1, 3, 2))
+  check.equal({ p:totable()[1][3], q:totable()[1][3] }, { { 3, 3 }, { 6, 6 } })
+end
+
+function tests.test_what_time_distributed_refuses()
+  local mask = tensor.ones(2, 3)
+  local x = tensor.randn(2, 3, 4)
+  check.fails(function() nn.TimeDistributed(nn.BatchNorm())(x, { mask = mask, training = true })
+    end, "batch_norm_1 would count the steps that the mask leaves out")
+  check.equal(nn.TimeDistributed(nn.BatchNorm())(x).shape, { 2, 3, 4 })
+  check.fails(function() nn.TimeDistributed(nn.Dense(2))(tensor.ones(3)) end, "[N, T, ...]")
+  check.fails(function() nn.TimeDistributed(function(u, v) return u + v end)(x, tensor.ones(3, 2))
+    end, "of the same N and T, got 3x2")
+  check.fails(function() nn.TimeDistributed(function(u) return u:sum() end)(x) end,
+    "a row for each")
+  check.fails(function() nn.TimeDistributed() end, '"layer"')
+  -- keras#3651, #4786: the mask of words within sentences, which the next layer would not get
+  local words = tensor({ { { 1, 2, 0 }, { 3, 0, 0 } } }, { dtype = "int32" })
+  local embedding = nn.Embedding(3, 2, { mask_zero = true })
+  check.fails(function() nn.TimeDistributed(embedding)(words) end, "that embedding_1 gives",
+    "nn.Unmask()")
+  local net = nn.TimeDistributed(nn.Sequential { embedding, nn.LSTM(2) })
+  check.equal(net(words).shape, { 1, 2, 2 })
+  check.equal(nn.TimeDistributed(nn.Embedding(3, 2))(words:maximum(1)).shape, { 1, 2, 3, 2 })
+end
+
+check.run(tests)
