@@ -23,9 +23,13 @@ Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
                     const char *what) {
   Value out = {0};
   if (call_for_one(graph, function, in, n_in, &out)) return NULL;
-  if (out.kind == VALUE_REAL) return graph_scalar(graph, out.as.real);
-  if (out.kind == VALUE_NODE) return out.as.ref;
-  return refuse_result(graph, what, &out, "one tensor or number");
+  return callable_result(graph, &out, what);
+}
+
+Node *callable_result(Graph *graph, const Value *result, const char *what) {
+  if (result->kind == VALUE_REAL) return graph_scalar(graph, result->as.real);
+  if (result->kind == VALUE_NODE) return result->as.ref;
+  return refuse_result(graph, what, result, "one tensor or number");
 }
 
 Node *callable_tensor(Graph *graph, Callable *function, const Value *in, int n_in,

@@ -38,9 +38,11 @@ static inline const ActivationKind *activation_kind(const Activation *activation
 Node *activation_apply(Graph *graph, const Activation *activation, Node *x);
 
 /* f(in ...) -> one tensor, for functions of the user; `what` begins messages, "" where
- * the caller says it. Borrowed. The first takes a number for a tensor without axes. */
+ * the caller says it. Borrowed. The first takes a number for a tensor without axes; so
+ * does callable_result, of what such a function has returned. */
 Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
                     const char *what);
+Node *callable_result(Graph *graph, const Value *result, const char *what);
 Node *callable_tensor(Graph *graph, Callable *function, const Value *in, int n_in,
                       const char *what);
 

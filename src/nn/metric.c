@@ -165,16 +165,23 @@ double metric_mean_error(double spread, double total, double squares) {
   return total > 0 && several ? sqrt(spread / total * squares) / total : NAN;
 }
 
-double measure_error(const Measure *m, double value) {
-  const MetricKind *kind = metric_kind(m->metric);
-  return kind->error ? kind->error(m, value) : NAN;
+void metric_end_row(double v[N_OF_ROWS], double sum, double count) {
+  if (count == 0) return;
+  metric_spread(&v[ROW_MEAN], &v[ROW_SPREAD], sum / count, count, v[OF_COUNT]);
+  v[ROW_SQUARES] += count * count;
 }
 
-Err measure_finish(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  *value = NAN;
-  if (!metric_kind(m->metric)->finish) return ERR_OK;
-  return prefixed(m->metric, metric_kind(m->metric)->finish(m, graph, value, fault),
-                  fault);
+Estimate metric_mean_of_rows(const double v[N_OF_ROWS]) {
+  return (Estimate){v[OF_COUNT] > 0 ? v[OF_SUM] / v[OF_COUNT] : NAN,
+                    metric_mean_error(v[ROW_SPREAD], v[OF_COUNT], v[ROW_SQUARES])};
+}
+
+Err measure_finish(const Measure *m, Graph *graph, Estimate *out, Fault *fault) {
+  const MetricKind *kind = metric_kind(m->metric);
+  *out = (Estimate){NAN, NAN};
+  if (kind->estimate && m->n) *out = kind->estimate(m);
+  if (!kind->finish) return ERR_OK;
+  return prefixed(m->metric, kind->finish(m, graph, out, fault), fault);
 }
 
 /* -- which way is better ----------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* metric.h: what is measured beside the loss.
  *
- *   measure_begin ─► measure_add, batch after batch ─► measure_finish ─► one number
+ *   measure_begin ─► measure_add, batch after batch ─► measure_finish ─► a number and
+ *                                                                        its error
  *
  * A metric is exact over all rows, however they are cut into batches: it adds counts
  * and sums in double, or keeps what it needs of the outputs, and makes the number at
@@ -46,10 +47,20 @@ typedef struct KeptRows {
   DType dtype;
 } KeptRows;
 
+/* What the rows come to. */
+typedef struct Estimate {
+  double value; /* NaN: not defined for these rows */
+  /* The standard error of the value, by how many rows there are: how far that of other
+   * rows from the same source would be off. Its equation is the record's. NaN: not
+   * known, or not wanted. */
+  double error;
+} Estimate;
+
 /* A metric over the rows seen so far. */
 typedef struct Measure {
   Metric *metric;     /* retained */
   size_t limit_bytes; /* of what is kept of all rows */
+  bool with_error;    /* the standard error is wanted; else it may be left out */
   /* the kind's own */
   double *v; /* counts, sums, scores: their meaning is the kind's */
   int64_t n, room;
@@ -66,14 +77,11 @@ typedef struct MetricKind {
    * targets too, which are then looked at. May be NULL. */
   Err (*check)(const Metric *metric, const MetricBatch *batch, Fault *fault);
   Err (*add)(Measure *m, const MetricBatch *batch, Fault *fault);
-  /* Changes nothing: it may be asked again. NaN: not defined for these rows. */
-  Err (*finish)(const Measure *m, Graph *graph, double *value, Fault *fault);
-  /* The standard error of that value, by how many rows there are: how far that of other
-   * rows from the same source would be off; its equation is the record's. NaN: not
-   * known. May be NULL. */
-  double (*error)(const Measure *m, double value);
-  /* In place of finish: a matrix, new, which is shown and not monitored. May be NULL.
-   */
+  /* Of rows that gave numbers. Changes nothing: it may be asked again. One of the two:
+   * finish where it may fail, into an estimate of NaN. */
+  Estimate (*estimate)(const Measure *m);
+  Err (*finish)(const Measure *m, Graph *graph, Estimate *out, Fault *fault);
+  /* In place of both: a matrix, new, which is shown and not monitored. May be NULL. */
   Err (*table)(const Measure *m, Tensor **out, Fault *fault);
   /* What the metric's options say of how outputs are read. May be NULL. */
   void (*read)(const Metric *metric, Reading *reading);
@@ -99,11 +107,8 @@ void measure_init(Measure *m, Metric *metric);
 void measure_deinit(Measure *m);
 Err measure_begin(Measure *m, Fault *fault) WARN_UNUSED;
 Err measure_add(Measure *m, const MetricBatch *batch, Fault *fault) WARN_UNUSED;
-Err measure_finish(const Measure *m, Graph *graph, double *value,
+Err measure_finish(const Measure *m, Graph *graph, Estimate *out,
                    Fault *fault) WARN_UNUSED;
-
-/* NaN: not known. */
-double measure_error(const Measure *m, double value);
 
 /* Targets as metrics see them: under the output's shape where the two differ by a last
  * axis of 1 alone. The same values as loss_conform gives in expressions. */
@@ -133,6 +138,24 @@ static inline double metric_weight(const MetricBatch *batch, int64_t i, int64_t 
  * rows. */
 double metric_share_error(double p, double n);
 double metric_mean_error(double spread, double total, double squares);
+
+/* A mean and a sum of squared distances from it, by West's update (CACM 22, 1979),
+ * never E[x^2] - E[x]^2: one more value x of weight w, where all weights, this one
+ * included, are `total`. */
+static inline void metric_spread(double *mean, double *spread, double x, double w,
+                                 double total) {
+  double off = x - *mean;
+  *mean += w * off / total;
+  *spread += w * off * (x - *mean);
+}
+
+/* The mean over elements, each times the weight of its row, and how far the means of
+ * rows are apart, of whose elements one may follow from the other: numbers of a
+ * measure, in this order. */
+enum { OF_SUM, OF_COUNT, ROW_MEAN, ROW_SPREAD, ROW_SQUARES, N_OF_ROWS };
+/* A row's elements and weights are added up, into OF_SUM and OF_COUNT too. */
+void metric_end_row(double v[N_OF_ROWS], double sum, double count);
+Estimate metric_mean_of_rows(const double v[N_OF_ROWS]);
 
 /* Room for `n` numbers in all, new ones 0. */
 Err measure_room(Measure *m, int64_t n, Fault *fault) WARN_UNUSED;

@@ -7,6 +7,7 @@ typedef struct Scored {
   double score;
   double yes; /* weight of the row if it is, 0 if it is not */
   double no;  /* 0 if it is, the weight of the row if it is not */
+  int64_t row;
 } Scored;
 
 /* v[0]: questions; then of each row, for each question, score and signed weight: above
@@ -27,25 +28,21 @@ static void score_classes(const MetricBatch *batch, const Reading *reading, int6
     score[2 * q] = metric_share_at(batch, reading, at + c, row.most) / row.sum;
 }
 
-/* Score and answer of item i into `v`, of each question that it belongs to. */
-static void put_scores(const MetricBatch *batch, const Reading *reading, int64_t i,
-                       const Item *item, int64_t questions, double weight, double *v) {
-  bool binary = reading->as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape), own = binary ? 1 : questions;
-  if (binary) v[0] = array_get(&batch->output, i);
-  else score_classes(batch, reading, i * width, width, v);
-  for (int64_t q = 0; q < own; q++)
-    v[2 * q + 1] = item->want == (questions == 1 || binary ? 2 : q + 1) ? weight
-                                                                        : -weight;
+/* Score and answer of an item into `v`, of each question that it belongs to. */
+static void put_scores(const Items *it, int64_t questions, double *v) {
+  int64_t own = it->binary ? 1 : questions;
+  if (it->binary) v[0] = array_get(&it->batch->output, it->at);
+  else score_classes(it->batch, &it->reading, it->at * it->width, it->width, v);
+  for (int64_t q = 0; q < own; q++) {
+    bool yes = it->item.want == (questions == 1 || it->binary ? 2 : q + 1);
+    v[2 * q + 1] = yes ? it->weight : -it->weight;
+  }
 }
 
 static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
-  Reading reading = metric_reading(m->metric, batch);
-  bool binary = reading.as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape),
-          n = metric_n_items(batch, &reading);
-  int64_t questions = binary ? width : width == 2 ? 1 : width;
-  int64_t rows = binary ? n / width : n, at = m->n ? m->n : FIRST_SCORED;
+  Items it = metric_items(m->metric, batch);
+  int64_t questions = !it.binary && it.width == 2 ? 1 : it.width;
+  int64_t rows = it.binary ? it.n / it.width : it.n, at = m->n ? m->n : FIRST_SCORED;
   int64_t end = at + 2 * rows * questions;
   if ((uint64_t)end * sizeof *m->v > m->limit_bytes)
     return fault_set(fault, ERR_VALUE,
@@ -54,15 +51,9 @@ static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
   Err err = measure_room(m, end, fault);
   if (err) return err;
   m->v[QUESTIONS] = (double)questions;
-  for (int64_t i = 0; i < n; i++) {
-    Item item = {0};
-    double w = metric_weight(batch, i, n);
-    if (w == 0) continue;
-    if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
-    put_scores(batch, &reading, i, &item, questions, w,
-               &m->v[at + 2 * i * (binary ? 1 : questions)]);
-  }
-  return ERR_OK;
+  while (metric_next(&it, fault))
+    put_scores(&it, questions, &m->v[at + 2 * it.at * (it.binary ? 1 : questions)]);
+  return it.err;
 }
 
 static int by_score(const void *a, const void *b) {
@@ -70,19 +61,28 @@ static int by_score(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The share of pairs of a yes and a no, by the product of their weights, in which the
- * yes has the larger score, ties a half. NaN: no such pair, or a score is NaN. */
+/* The rows from `i` on with its score; their weights as yes and as no. Returns where
+ * they end. */
+static int64_t tied(const Scored *row, int64_t i, int64_t n, double *yes, double *no) {
+  int64_t end = i;
+  *yes = *no = 0;
+  for (; end < n && row[end].score == row[i].score; end++) {
+    *yes += row[end].yes;
+    *no += row[end].no;
+  }
+  return end;
+}
+
+/* Sorts the rows, and gives the share of pairs of a yes and a no, by the product of
+ * their weights, in which the yes has the larger score, ties a half. NaN: no such pair,
+ * or a score is NaN. */
 static double area(Scored *row, int64_t n) {
-  double yes = 0, no = 0, above = 0;
+  double yes = 0, no = 0, above = 0, yes_here, no_here;
   for (int64_t i = 0; i < n; i++)
     if (isnan(row[i].score)) return NAN;
   qsort(row, (size_t)n, sizeof *row, by_score);
-  for (int64_t i = 0, end; i < n; i = end) {
-    double yes_here = 0, no_here = 0;
-    for (end = i; end < n && row[end].score == row[i].score; end++) {
-      yes_here += row[end].yes;
-      no_here += row[end].no;
-    }
+  for (int64_t i = 0; i < n;) {
+    i = tied(row, i, n, &yes_here, &no_here);
     above += yes_here * (no + no_here / 2);
     yes += yes_here;
     no += no_here;
@@ -90,48 +90,100 @@ static double area(Scored *row, int64_t n) {
   return above / (yes * no);
 }
 
-static Err finish_auc(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  (void)graph;
-  *value = NAN;
-  if (m->n <= FIRST_SCORED) return ERR_OK;
-  int64_t questions = (int64_t)m->v[QUESTIONS];
-  int64_t rows = (m->n - FIRST_SCORED) / (2 * questions), n_known = 0;
-  Scored *row = malloc((size_t)rows * sizeof *row);
-  if (!row) return fault_memory(fault, (size_t)rows * sizeof *row);
-  double sum = 0;
-  bool undefined = false;
-  for (int64_t q = 0; q < questions; q++) {
-    double yes = 0, no = 0;
-    int64_t n = 0;
-    for (int64_t i = 0; i < rows; i++) {
-      const double *v = &m->v[FIRST_SCORED + 2 * (i * questions + q)];
-      if (v[1] == 0) continue;
-      row[n++] = (Scored){v[0], fmax(v[1], 0), fmax(-v[1], 0)};
-      yes += row[n - 1].yes;
-      no += row[n - 1].no;
-    }
-    if (yes == 0 || no == 0) continue;
-    double auc = area(row, n);
-    undefined = undefined || isnan(auc);
-    sum += auc;
-    n_known++;
-  }
-  free(row);
-  if (n_known && !undefined) *value = sum / (double)n_known;
-  return ERR_OK;
-}
+/* -- standard errors --------------------------------------------------------------- */
 
-/* By Hanley and McNeil, of one question. */
-static double auc_error(const Measure *m, double value) {
-  double yes = 0, no = 0, a = value;
-  if (m->n <= FIRST_SCORED || m->v[QUESTIONS] != 1) return NAN;
-  for (int64_t i = FIRST_SCORED + 1; i < m->n; i += 2) {
-    yes += fmax(m->v[i], 0);
-    no += fmax(-m->v[i], 0);
-  }
+/* Of one question with P yes and N no, by Hanley and McNeil. */
+static double error_of_one(double a, double yes, double no) {
   double q1 = a / (2 - a), q2 = 2 * a * a / (1 + a);
   double sum = a * (1 - a) + (yes - 1) * (q1 - a * a) + (no - 1) * (q2 - a * a);
   return sqrt(sum / (yes * no));
+}
+
+/* How much each row moves the area of a question: a yes by the share of noes below it,
+ * a no by that of yeses above it, less the area; the structural components of DeLong et
+ * al. Rows are sorted. */
+static void add_influence(const Scored *row, int64_t n, double auc, double yes,
+                          double no, double *influence) {
+  double yes_above = yes, no_below = 0, yes_here, no_here;
+  for (int64_t i = 0, end; i < n; i = end) {
+    end = tied(row, i, n, &yes_here, &no_here);
+    yes_above -= yes_here;
+    double of_yes = (no_below + no_here / 2) / no - auc;
+    double of_no = (yes_above + yes_here / 2) / yes - auc;
+    for (int64_t k = i; k < end; k++)
+      influence[row[k].row] += row[k].yes / yes * of_yes + row[k].no / no * of_no;
+    no_below += no_here;
+  }
+}
+
+/* Of the mean over questions, which share their rows: what all of them move it by adds
+ * up row by row, so that it does not matter how the questions hang together. */
+static double error_of_mean(const Measure *m, const double *influence, int64_t rows,
+                            double n_known) {
+  int64_t questions = (int64_t)m->v[QUESTIONS];
+  double sum = 0, total = 0, squares = 0;
+  for (int64_t i = 0; i < rows; i++) {
+    const double *v = &m->v[FIRST_SCORED + 2 * i * questions];
+    double w = 0;
+    for (int64_t q = 0; q < questions; q++) w = fmax(w, fabs(v[2 * q + 1]));
+    sum += influence[i] * influence[i];
+    total += w;
+    squares += w * w;
+  }
+  double n = total * total / squares;
+  return sqrt(sum * n / (n - 1)) / n_known;
+}
+
+/* -- the whole --------------------------------------------------------------------- */
+
+/* The rows of a question that count, their weights as yes and as no. */
+static int64_t rows_of(const Measure *m, int64_t q, int64_t rows, Scored *row,
+                       double *yes, double *no) {
+  int64_t questions = (int64_t)m->v[QUESTIONS], n = 0;
+  *yes = *no = 0;
+  for (int64_t i = 0; i < rows; i++) {
+    const double *v = &m->v[FIRST_SCORED + 2 * (i * questions + q)];
+    if (v[1] == 0) continue;
+    row[n] = (Scored){v[0], fmax(v[1], 0), fmax(-v[1], 0), i};
+    *yes += row[n].yes;
+    *no += row[n++].no;
+  }
+  return n;
+}
+
+static Estimate mean_area(const Measure *m, int64_t rows, Scored *row,
+                          double *influence) {
+  Estimate one = {NAN, NAN};
+  double sum = 0, n_known = 0;
+  for (int64_t q = 0; q < (int64_t)m->v[QUESTIONS]; q++) {
+    double yes, no;
+    int64_t n = rows_of(m, q, rows, row, &yes, &no);
+    if (yes == 0 || no == 0) continue;
+    double auc = area(row, n);
+    sum += auc;
+    n_known++;
+    one = (Estimate){auc, error_of_one(auc, yes, no)};
+    if (influence) add_influence(row, n, auc, yes, no, influence);
+  }
+  if (m->v[QUESTIONS] == 1 || n_known == 0) return one;
+  return (Estimate){sum / n_known,
+                    influence ? error_of_mean(m, influence, rows, n_known) : NAN};
+}
+
+static Err finish_auc(const Measure *m, Graph *graph, Estimate *out, Fault *fault) {
+  (void)graph;
+  if (m->n <= FIRST_SCORED) return ERR_OK;
+  bool several = m->with_error && m->v[QUESTIONS] != 1;
+  size_t rows = (size_t)(m->n - FIRST_SCORED) / (2 * (size_t)m->v[QUESTIONS]);
+  Scored *row = malloc(rows * sizeof *row);
+  double *influence = several ? calloc(rows, sizeof *influence) : NULL;
+  Err err = row && (influence || !several)
+                ? ERR_OK
+                : fault_memory(fault, rows * (sizeof *row + sizeof *influence));
+  if (!err) *out = mean_area(m, (int64_t)rows, row, influence);
+  free(row);
+  free(influence);
+  return err;
 }
 
 static Err check_scores(Object *object, Fault *fault) {
@@ -146,12 +198,16 @@ const MetricKind metric_auc = {
              .size = sizeof(ClassMetric), .options = options, .check = check_scores,
              .doc = "Area under the ROC curve: the probability that a yes has a larger "
                     "score than a no, ties counted half, over all rows. Of more than "
-                    "two classes: the mean of each class against the rest. NaN where "
-                    "only one side occurs.",
+                    "two classes, or yes-no outputs: the mean of each against the "
+                    "rest. NaN where only one side occurs.",
              .equation = "a = (sum of ranks of yes - P (P + 1) / 2) / (P N), P yes "
                          "and N no; standard error, of one question, sqrt((a (1 - a) + "
                          "(P - 1) (a / (2 - a) - a^2) + (N - 1) (2 a^2 / (1 + a) - "
-                         "a^2)) / (P N))",
-             .source = "Hanley and McNeil, Radiology 143 (1982)"},
+                         "a^2)) / (P N)); of the mean of C questions sqrt(n / (n - 1) "
+                         "sum_i(d_i^2)) / C, d_i the sum over questions of (share of "
+                         "noes below row i - a) / P of a yes, (share of yeses above - "
+                         "a) / N of a no",
+             .source = "Hanley and McNeil, Radiology 143 (1982); DeLong et al., "
+                       "Biometrics 44 (1988)"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_scores,
-    .finish = finish_auc, .error = auc_error};
+    .finish = finish_auc};

@@ -7,48 +7,30 @@
 enum { HITS, ITEMS, BIN };
 
 static Err add_balanced(Measure *m, const MetricBatch *batch, Fault *fault) {
-  Reading reading = metric_reading(m->metric, batch);
-  bool binary = reading.as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape),
-          n = metric_n_items(batch, &reading);
-  Err err = measure_room(m, BIN * width * (binary ? 2 : 1), fault);
-  for (int64_t i = 0; !err && i < n; i++) {
-    Item item = {0};
-    double w = metric_weight(batch, i, n);
-    if (w == 0) continue;
-    if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
-    double *bin = &m->v[BIN * ((binary ? 2 * item.place : 0) + item.want - 1)];
-    if (item.got == item.want) bin[HITS] += w;
-    bin[ITEMS] += w;
+  Items it = metric_items(m->metric, batch);
+  if (measure_room(m, BIN * it.width * (it.binary ? 2 : 1), fault)) return fault->code;
+  while (metric_next(&it, fault)) {
+    const Item *item = &it.item;
+    double *bin = &m->v[BIN * ((it.binary ? 2 * item->place : 0) + item->want - 1)];
+    if (item->got == item->want) bin[HITS] += it.weight;
+    bin[ITEMS] += it.weight;
   }
-  return err;
-}
-
-static Err finish_balanced(const Measure *m, Graph *graph, double *value,
-                           Fault *fault) {
-  (void)graph, (void)fault;
-  double sum = 0, n_met = 0;
-  for (int64_t i = 0; i + BIN <= m->n; i += BIN) {
-    if (m->v[i + ITEMS] == 0) continue;
-    sum += m->v[i + HITS] / m->v[i + ITEMS];
-    n_met++;
-  }
-  *value = n_met > 0 ? sum / n_met : NAN;
-  return ERR_OK;
+  return it.err;
 }
 
 /* The classes are independent samples. */
-static double error(const Measure *m, double value) {
-  (void)value;
-  double sum = 0, n_met = 0;
+static Estimate balanced(const Measure *m) {
+  double sum = 0, variance = 0, n_met = 0;
   for (int64_t i = 0; i + BIN <= m->n; i += BIN) {
-    double n = m->v[i + ITEMS];
+    double n = m->v[i + ITEMS], p = m->v[i + HITS] / n;
     if (n == 0) continue;
-    double own = metric_share_error(m->v[i + HITS] / n, n);
-    sum += own * own;
+    double own = metric_share_error(p, n);
+    sum += p;
+    variance += own * own;
     n_met++;
   }
-  return n_met > 0 ? sqrt(sum) / n_met : NAN;
+  return n_met > 0 ? (Estimate){sum / n_met, sqrt(variance) / n_met}
+                   : (Estimate){NAN, NAN};
 }
 
 static const Option options[] = {METRIC_READ, METRIC_THRESHOLD, {0}};
@@ -64,4 +46,4 @@ const MetricKind metric_balanced_accuracy = {
                          "sqrt(sum_c(p_c (1 - p_c) / rows_c)) / C",
              .source = "Brodersen et al., ICPR 2010, section II"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_balanced,
-    .finish = finish_balanced, .error = error};
+    .estimate = balanced};

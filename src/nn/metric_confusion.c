@@ -17,20 +17,14 @@ static Err check_items(const Metric *metric, const MetricBatch *batch, Fault *fa
 }
 
 static Err add_items(Measure *m, const MetricBatch *batch, Fault *fault) {
-  Reading reading = metric_reading(m->metric, batch);
-  int64_t n = metric_n_items(batch, &reading);
-  int64_t classes = reading.as == READ_BINARY ? 2 : reading_width(&batch->output.shape);
-  Err err = measure_room(m, FIRST + classes * classes, fault);
-  if (!err) m->v[CLASSES] = (double)classes;
-  for (int64_t i = 0; !err && i < n; i++) {
-    Item item = {0};
-    double w = metric_weight(batch, i, n);
-    if (w == 0) continue;
-    err = metric_item(batch, &reading, i, &item, fault);
-    if (err || !item.got) continue;
-    m->v[FIRST + (item.want - 1) * classes + item.got - 1] += w;
-  }
-  return err;
+  Items it = metric_items(m->metric, batch);
+  int64_t classes = it.binary ? 2 : it.width;
+  if (measure_room(m, FIRST + classes * classes, fault)) return fault->code;
+  m->v[CLASSES] = (double)classes;
+  while (metric_next(&it, fault))
+    if (it.item.got)
+      m->v[FIRST + (it.item.want - 1) * classes + it.item.got - 1] += it.weight;
+  return it.err;
 }
 
 static Err table(const Measure *m, Tensor **out, Fault *fault) {

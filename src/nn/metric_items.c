@@ -19,11 +19,6 @@ static bool is_distribution(const MetricBatch *batch) {
   return shape_equal(&batch->output.shape, &batch->target.shape);
 }
 
-int64_t metric_n_items(const MetricBatch *batch, const Reading *reading) {
-  int64_t n = shape_count(&batch->output.shape);
-  return reading->as == READ_BINARY ? n : n / reading_width(&batch->output.shape);
-}
-
 static Err bad_label(const MetricBatch *batch, double got, const char *allowed,
                      Fault *fault) {
   char number[32];
@@ -65,10 +60,31 @@ static Err class_item(const MetricBatch *batch, int64_t i, Item *out, Fault *fau
   return bad_label(batch, t, allowed, fault);
 }
 
-Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
-                Fault *fault) {
-  return reading->as == READ_BINARY ? yes_no_item(batch, reading, i, out, fault)
-                                    : class_item(batch, i, out, fault);
+Items metric_items(const Metric *metric, const MetricBatch *batch) {
+  Items items = {.batch = batch, .reading = metric_reading(metric, batch), .at = -1,
+                 .n = shape_count(&batch->output.shape),
+                 .width = reading_width(&batch->output.shape)};
+  items.binary = items.reading.as == READ_BINARY;
+  if (!items.binary) items.n /= items.width;
+  return items;
+}
+
+bool metric_next(Items *it, Fault *fault) {
+  while (!it->err && ++it->at < it->n) {
+    it->weight = metric_weight(it->batch, it->at, it->n);
+    if (it->weight == 0) continue;
+    it->item = (Item){0};
+    it->err = it->binary
+                  ? yes_no_item(it->batch, &it->reading, it->at, &it->item, fault)
+                  : class_item(it->batch, it->at, &it->item, fault);
+    if (!it->err) return true;
+  }
+  return false;
+}
+
+Estimate metric_share(const Measure *m) {
+  double all = m->v[SHARE_ALL], p = all > 0 ? m->v[SHARE_RIGHT] / all : NAN;
+  return (Estimate){p, metric_share_error(p, all)};
 }
 
 /* -- probabilities ----------------------------------------------------------------- */
@@ -130,14 +146,9 @@ static Err check_class_shapes(const Metric *metric, const MetricBatch *batch,
 Err metric_check_items(const Metric *metric, const MetricBatch *batch, Fault *fault) {
   Err err = check_class_shapes(metric, batch, fault);
   if (err || !batch->target.data || batch->output.data) return err;
-  Reading reading = metric_reading(metric, batch);
-  int64_t n = metric_n_items(batch, &reading);
-  for (int64_t i = 0; !err && i < n; i++) {
-    Item item = {0};
-    if (metric_weight(batch, i, n) != 0)
-      err = metric_item(batch, &reading, i, &item, fault);
-  }
-  return err;
+  Items it = metric_items(metric, batch);
+  while (metric_next(&it, fault)) continue;
+  return it.err;
 }
 
 /* -- options ----------------------------------------------------------------------- */

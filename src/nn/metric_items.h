@@ -48,11 +48,37 @@ typedef struct Item {
   int64_t place, got, want;
 } Item;
 
-/* How the metric reads the batch; how many items that makes; item i, from 0. */
+/* How the metric reads the batch. */
 Reading metric_reading(const Metric *metric, const MetricBatch *batch);
-int64_t metric_n_items(const MetricBatch *batch, const Reading *reading);
-Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
-                Fault *fault) WARN_UNUSED;
+
+/* The items of a batch that count, one after the other:
+ *
+ *   Items it = metric_items(metric, batch);
+ *   while (metric_next(&it, fault)) ... it.item, it.weight
+ *   return it.err;
+ */
+typedef struct Items {
+  const MetricBatch *batch;
+  Reading reading;
+  bool binary;      /* yes-no outputs */
+  int64_t n, width; /* items of the batch, those of weight 0 too; outputs of a row */
+  int64_t at;       /* number of the item, from 0 */
+  Item item;
+  double weight; /* above 0 */
+  Err err;       /* a target that is none ended it */
+} Items;
+
+Items metric_items(const Metric *metric, const MetricBatch *batch);
+bool metric_next(Items *items, Fault *fault) WARN_UNUSED;
+
+/* Numbers of a metric that is a share of items: weights of those that are right, of
+ * all. */
+enum { SHARE_RIGHT, SHARE_ALL, N_SHARE };
+static inline void metric_count(Measure *m, bool right, double weight) {
+  if (right) m->v[SHARE_RIGHT] += weight;
+  m->v[SHARE_ALL] += weight;
+}
+Estimate metric_share(const Measure *m);
 
 /* What makes probabilities of a row of `width` outputs from `at` on, as the loss does:
  * each is divided by the sum, of logits behind exp(y - most). */

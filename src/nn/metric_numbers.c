@@ -1,6 +1,5 @@
 /* metric_numbers.c: the metrics of numbers: errors and the share of variance explained.
- * Sums over all elements, in double, each times the weight of its row; variances by
- * Welford's update (with weights: West, CACM 22, 1979), never E[x^2] - E[x]^2. */
+ * Sums over all elements, in double, each times the weight of its row. */
 #include "nn/metric.h"
 #include <math.h>
 #include <stddef.h>
@@ -18,22 +17,10 @@ static Err check_numbers(const Metric *metric, const MetricBatch *batch, Fault *
 
 /* -- errors ------------------------------------------------------------------------ */
 
-/* Of all elements; and of the rows, of which each is the mean of its elements. */
-enum { SUM, COUNT, ROW_MEAN, ROW_SPREAD, ROW_SQUARES, N_SUMS };
-
-/* The row's sum and count are the last ones of all. */
-static void end_row(Measure *m, double sum, double count) {
-  if (count == 0) return;
-  double off = sum / count - m->v[ROW_MEAN];
-  m->v[ROW_MEAN] += count * off / m->v[COUNT];
-  m->v[ROW_SPREAD] += count * off * (sum / count - m->v[ROW_MEAN]);
-  m->v[ROW_SQUARES] += count * count;
-}
-
 static Err add_errors(Measure *m, const MetricBatch *batch, bool squared,
                       Fault *fault) {
   int64_t n = shape_count(&batch->output.shape);
-  Err err = measure_room(m, N_SUMS, fault);
+  Err err = measure_room(m, N_OF_ROWS, fault);
   int64_t width = n / batch->output.shape.dim[0];
   double sum = 0, count = 0;
   if (err) return err;
@@ -42,12 +29,12 @@ static Err add_errors(Measure *m, const MetricBatch *batch, bool squared,
     double w = metric_weight(batch, i, n), x = w * (squared ? e * e : fabs(e));
     if (i % width == 0) sum = count = 0;
     if (w != 0) {
-      m->v[SUM] += x;
-      m->v[COUNT] += w;
+      m->v[OF_SUM] += x;
+      m->v[OF_COUNT] += w;
       sum += x;
       count += w;
     }
-    if ((i + 1) % width == 0) end_row(m, sum, count);
+    if ((i + 1) % width == 0) metric_end_row(m->v, sum, count);
   }
   return ERR_OK;
 }
@@ -60,26 +47,12 @@ static Err add_distances(Measure *m, const MetricBatch *batch, Fault *fault) {
   return add_errors(m, batch, false, fault);
 }
 
-static Err finish_mean(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  (void)graph, (void)fault;
-  *value = m->n && m->v[COUNT] > 0 ? m->v[SUM] / m->v[COUNT] : NAN;
-  return ERR_OK;
-}
+static Estimate mean(const Measure *m) { return metric_mean_of_rows(m->v); }
 
-static double mean_error(const Measure *m, double value) {
-  (void)value;
-  if (!m->n) return NAN;
-  return metric_mean_error(m->v[ROW_SPREAD], m->v[COUNT], m->v[ROW_SQUARES]);
-}
-
-static double root_error(const Measure *m, double value) {
-  return mean_error(m, value) / (2 * value);
-}
-
-static Err finish_root(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  Err err = finish_mean(m, graph, value, fault);
-  *value = sqrt(*value);
-  return err;
+static Estimate root(const Measure *m) {
+  Estimate of = metric_mean_of_rows(m->v);
+  double value = sqrt(of.value);
+  return (Estimate){value, of.error / (2 * value)};
 }
 
 /* -- r2 ---------------------------------------------------------------------------- */
@@ -93,25 +66,20 @@ static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
   if (err) return err;
   for (int64_t i = 0; i < n; i++) {
     double t = array_get(&batch->target, i), e = array_get(&batch->output, i) - t;
-    double from_mean = t - m->v[MEAN], w = metric_weight(batch, i, n);
+    double w = metric_weight(batch, i, n);
     if (w == 0) continue;
     if (i % (n / batch->output.shape.dim[0]) == 0) m->v[ROWS] += w;
     m->v[RESIDUAL] += w * (e * e);
     m->v[SEEN] += w;
-    m->v[MEAN] += w * from_mean / m->v[SEEN];
-    m->v[SPREAD] += w * from_mean * (t - m->v[MEAN]);
+    metric_spread(&m->v[MEAN], &m->v[SPREAD], t, w, m->v[SEEN]);
   }
   return ERR_OK;
 }
 
-static Err finish_r2(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  (void)graph, (void)fault;
-  *value = m->n && m->v[SPREAD] > 0 ? 1 - m->v[RESIDUAL] / m->v[SPREAD] : NAN;
-  return ERR_OK;
-}
-
-static double r2_error(const Measure *m, double value) {
-  return value >= 0 ? 2 * sqrt(value) * (1 - value) / sqrt(m->v[ROWS]) : NAN;
+static Estimate r2(const Measure *m) {
+  double value = m->v[SPREAD] > 0 ? 1 - m->v[RESIDUAL] / m->v[SPREAD] : NAN;
+  return (Estimate){
+      value, value >= 0 ? 2 * sqrt(value) * (1 - value) / sqrt(m->v[ROWS]) : NAN};
 }
 
 /* -- records ----------------------------------------------------------------------- */
@@ -130,8 +98,7 @@ const MetricKind metric_mse = {
              .equation = "mse = mean((y - t)^2); standard error sd(mean of a row) / "
                          "sqrt(n)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
-    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares,
-    .finish = finish_mean, .error = mean_error};
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares, .estimate = mean};
 
 const MetricKind metric_mae = {
     .kind = {.name = "mae", .alias = "mean_absolute_error", .family = &metric_family,
@@ -141,8 +108,7 @@ const MetricKind metric_mae = {
              .equation = "mae = mean(|y - t|); standard error sd(mean of a row) / "
                          "sqrt(n)",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
-    .goal = GOAL_MIN, .check = check_numbers, .add = add_distances,
-    .finish = finish_mean, .error = mean_error};
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_distances, .estimate = mean};
 
 const MetricKind metric_rmse = {
     .kind = {.name = "rmse", .alias = "root_mean_squared_error",
@@ -154,8 +120,7 @@ const MetricKind metric_rmse = {
              .equation = "rmse = sqrt(mean((y - t)^2)); standard error that of mse / "
                          "(2 rmse)",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
-    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares,
-    .finish = finish_root, .error = root_error};
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares, .estimate = root};
 
 const MetricKind metric_r2 = {
     .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
@@ -168,5 +133,4 @@ const MetricKind metric_r2 = {
                          "error 2 sqrt(r2) (1 - r2) / sqrt(n), for errors that do not "
                          "depend on y",
              .source = "Draper and Smith, Applied Regression Analysis, 1.3"},
-    .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .finish = finish_r2,
-    .error = r2_error};
+    .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .estimate = r2};

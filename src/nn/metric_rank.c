@@ -7,8 +7,6 @@ typedef struct TopK {
   int64_t k;
 } TopK;
 
-enum { HITS, ITEMS, N_TOP };
-
 /* Does the row hold fewer than k outputs larger than that of the class, and no NaN?
  * Ties are in favour. */
 static bool is_among(const MetricBatch *batch, int64_t row, int64_t class, int64_t k) {
@@ -33,28 +31,12 @@ static Err check_rows(const Metric *metric, const MetricBatch *batch, Fault *fau
 }
 
 static Err add_rows(Measure *m, const MetricBatch *batch, Fault *fault) {
-  Reading reading = metric_reading(m->metric, batch);
-  int64_t k = ((const TopK *)m->metric)->k, n = metric_n_items(batch, &reading);
-  Err err = measure_room(m, N_TOP, fault);
-  for (int64_t i = 0; !err && i < n; i++) {
-    Item item = {0};
-    double w = metric_weight(batch, i, n);
-    if (w == 0) continue;
-    if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
-    if (is_among(batch, i, item.want, k)) m->v[HITS] += w;
-    m->v[ITEMS] += w;
-  }
-  return err;
-}
-
-static Err finish(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  (void)graph, (void)fault;
-  *value = m->n && m->v[ITEMS] > 0 ? m->v[HITS] / m->v[ITEMS] : NAN;
-  return ERR_OK;
-}
-
-static double error(const Measure *m, double value) {
-  return metric_share_error(value, m->n ? m->v[ITEMS] : 0);
+  Items it = metric_items(m->metric, batch);
+  int64_t k = ((const TopK *)m->metric)->k;
+  if (measure_room(m, N_SHARE, fault)) return fault->code;
+  while (metric_next(&it, fault))
+    metric_count(m, is_among(batch, it.at, it.item.want, k), it.weight);
+  return it.err;
 }
 
 static Err check(Object *object, Fault *fault) {
@@ -85,4 +67,4 @@ const MetricKind metric_top_k = {
                          "t_n]); standard error sqrt(p (1 - p) / n)",
              .source = "Russakovsky et al., IJCV 115 (2015), section 4.1"},
     .goal = GOAL_MAX, .high = 1, .share = true, .check = check_rows, .add = add_rows,
-    .finish = finish, .error = error};
+    .estimate = metric_share};

@@ -26,6 +26,13 @@ typedef struct Tally {
 
 enum { SINGLE, FIRST_TALLY, TALLY = 3 };
 
+/* Behind the tallies, of f1 whose error is wanted: how often one of two classes was
+ * taken for the other, 2 and 1, 3 and 1, 3 and 2, ... */
+static int64_t n_pairs(int64_t classes) { return classes * (classes - 1) / 2; }
+static int64_t pair_of(int64_t a, int64_t b) { /* from 1 */
+  return a > b ? n_pairs(a - 1) + b - 1 : n_pairs(b - 1) + a - 1;
+}
+
 static void count_at(Measure *m, int64_t question, bool got, bool want, double weight) {
   double *v = &m->v[FIRST_TALLY + TALLY * question];
   if (got && want) v[0] += weight;
@@ -33,26 +40,37 @@ static void count_at(Measure *m, int64_t question, bool got, bool want, double w
   else if (want) v[2] += weight;
 }
 
-static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
-  Reading reading = metric_reading(m->metric, batch);
-  bool binary = reading.as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape),
-          n = metric_n_items(batch, &reading);
-  Err err = measure_room(m, FIRST_TALLY + TALLY * width, fault);
-  if (err) return err;
-  m->v[SINGLE] = binary ? width == 1 : width == 2;
-  for (int64_t i = 0; i < n; i++) {
-    Item item = {0};
-    double w = metric_weight(batch, i, n);
-    if (w == 0) continue;
-    if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
-    for (int64_t c = 1; c <= (binary ? 1 : width); c++) {
-      int64_t class = binary ? 2 : c;
-      count_at(m, binary ? item.place : c - 1, item.got == class, item.want == class,
-               w);
+static Err add_items(Measure *m, const MetricBatch *batch, bool pairs, Fault *fault) {
+  Items it = metric_items(m->metric, batch);
+  const Item *item = &it.item;
+  int64_t behind = FIRST_TALLY + TALLY * it.width;
+  if (measure_room(m, behind + (pairs ? n_pairs(it.width) : 0), fault))
+    return fault->code;
+  m->v[SINGLE] = it.width == (it.binary ? 1 : 2);
+  while (metric_next(&it, fault)) {
+    for (int64_t c = 1; c <= (it.binary ? 1 : it.width); c++) {
+      int64_t class = it.binary ? 2 : c;
+      count_at(m, it.binary ? item->place : c - 1, item->got == class,
+               item->want == class, it.weight);
     }
+    if (pairs && !it.binary && item->got && item->got != item->want)
+      m->v[behind + pair_of(item->got, item->want)] += it.weight;
   }
-  return ERR_OK;
+  return it.err;
+}
+
+static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
+  return add_items(m, batch, false, fault);
+}
+
+static Err add_f1(Measure *m, const MetricBatch *batch, Fault *fault) {
+  int64_t classes = reading_width(&batch->output.shape);
+  if (m->with_error && n_pairs(classes) > (int64_t)(m->limit_bytes / sizeof *m->v))
+    return fault_set(fault, ERR_VALUE,
+                     "the standard error needs counts of all pairs of %lld classes, "
+                     "more than %lld MB; measure it without",
+                     (long long)classes, (long long)(m->limit_bytes >> 20));
+  return add_items(m, batch, m->with_error, fault);
 }
 
 static double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
@@ -80,98 +98,112 @@ static double f1_variance(const Tally *t) {
   return share(4 * t->hits * wrong * (t->hits + wrong), all * all * all * all);
 }
 
-static Tally tally_at(const Measure *m, int64_t q) {
-  const double *v = &m->v[FIRST_TALLY + TALLY * q];
+/* How fast f1 falls with the wrong items. */
+static double f1_slope(const Tally *t) {
+  double all = 2 * t->hits + t->alarms + t->misses;
+  return share(2 * t->hits, all * all);
+}
+
+/* What was counted, as it lies in the measure. */
+typedef struct Tallies {
+  const double *v; /* of the first */
+  int64_t n;
+  const double *pairs; /* NULL: not counted */
+  Average average;     /* never AUTO */
+} Tallies;
+
+static Tallies tallies_of(const Measure *m, bool pairs) {
+  Average average = (Average)((const TallyMetric *)m->metric)->average;
+  Tallies all = {m->v + FIRST_TALLY, (m->n - FIRST_TALLY) / TALLY, NULL, average};
+  while (pairs && FIRST_TALLY + TALLY * all.n + n_pairs(all.n) > m->n) all.n--;
+  if (pairs) all.pairs = all.v + TALLY * all.n;
+  if (average == AVERAGE_AUTO)
+    all.average = m->v[SINGLE] ? AVERAGE_BINARY : AVERAGE_MACRO;
+  return all;
+}
+
+static Tally tally_at(const Tallies *all, int64_t q) {
+  const double *v = &all->v[TALLY * q];
   return (Tally){v[0], v[1], v[2]};
 }
 
-static int64_t count_questions(const Measure *m) {
-  return (m->n - FIRST_TALLY) / TALLY;
-}
+/* What is made of one tally: a share, and the square of its standard error. */
+typedef double (*OfTally)(const Tally *);
 
-/* The sum over classes that occur or are predicted; how many these are; and the counts
- * of all together. */
-static double sum_of(const Measure *m, double (*of)(const Tally *), Tally *all,
-                     double *n_met) {
-  double sum = 0;
-  *all = (Tally){0};
-  *n_met = 0;
-  for (int64_t q = 0; q < count_questions(m); q++) {
-    Tally t = tally_at(m, q);
-    *all = (Tally){all->hits + t.hits, all->alarms + t.alarms, all->misses + t.misses};
+/* The mean over classes that occur or are predicted; the error is that of independent
+ * ones but for `covariance`. */
+static Estimate mean_of(const Tallies *all, OfTally share_of, OfTally variance_of,
+                        double covariance) {
+  double sum = 0, variance = 0, n_met = 0;
+  for (int64_t q = 0; q < all->n; q++) {
+    Tally t = tally_at(all, q);
     if (t.hits + t.alarms + t.misses == 0) continue;
-    sum += of(&t);
-    ++*n_met;
+    sum += share_of(&t);
+    variance += variance_of(&t);
+    n_met++;
   }
-  return sum;
+  return (Estimate){share(sum, n_met),
+                    n_met > 0 ? sqrt(variance + covariance) / n_met : NAN};
 }
 
-static Average average_of(const Measure *m) {
-  Average average = (Average)((const TallyMetric *)m->metric)->average;
-  if (average != AVERAGE_AUTO) return average;
-  return m->v[SINGLE] ? AVERAGE_BINARY : AVERAGE_MACRO;
+/* All counts together; or those of the last question, of class 2 or of yes. */
+static Tally counts_of(const Tallies *tallies) {
+  Tally all = {0};
+  int64_t first = tallies->average == AVERAGE_BINARY ? tallies->n - 1 : 0;
+  for (int64_t q = first; q < tallies->n; q++) {
+    Tally t = tally_at(tallies, q);
+    all = (Tally){all.hits + t.hits, all.alarms + t.alarms, all.misses + t.misses};
+  }
+  return all;
 }
 
-static Err finish_tallies(const Measure *m, double (*of)(const Tally *), double *value,
-                          Fault *fault) {
-  *value = NAN;
+/* A wrong item counts against two classes at once: what that adds to the variance of
+ * their f1, or of that of all counts together. */
+static double f1_covariance(const Tallies *tallies) {
+  Tally all = counts_of(tallies);
+  const double *pair = tallies->pairs;
+  double sum = 0;
+  if (!pair || tallies->average == AVERAGE_BINARY) return 0;
+  for (int64_t a = 1; a < tallies->n; a++)
+    for (int64_t b = 0; b < a; b++) {
+      Tally x = tally_at(tallies, a), y = tally_at(tallies, b);
+      bool micro = tallies->average == AVERAGE_MICRO;
+      sum += *pair++ * f1_slope(micro ? &all : &x) * f1_slope(micro ? &all : &y);
+    }
+  return 2 * sum;
+}
+
+static Err finish_tallies(const Measure *m, bool pairs, OfTally share_of,
+                          OfTally variance_of, Estimate *out, Fault *fault) {
   if (!m->n) return ERR_OK;
-  Average average = average_of(m);
-  Tally all;
-  double n_met;
-  if (average != AVERAGE_BINARY) {
-    double sum = sum_of(m, of, &all, &n_met);
-    *value = average == AVERAGE_MICRO ? of(&all) : share(sum, n_met);
-    return ERR_OK;
-  }
-  if (!m->v[SINGLE])
+  Tallies tallies = tallies_of(m, pairs);
+  if (tallies.average == AVERAGE_BINARY && !m->v[SINGLE])
     return fault_set(fault, ERR_VALUE,
                      "average = \"binary\" is for two classes or one yes-no output, "
                      "not for %lld; allowed here: \"macro\", \"micro\"",
-                     (long long)count_questions(m));
-  Tally last = tally_at(m, count_questions(m) - 1); /* of class 2, or of yes */
-  *value = of(&last);
+                     (long long)tallies.n);
+  Tally all = counts_of(&tallies);
+  double covariance = f1_covariance(&tallies);
+  *out = tallies.average == AVERAGE_MACRO
+             ? mean_of(&tallies, share_of, variance_of, covariance)
+             : (Estimate){share_of(&all), sqrt(variance_of(&all) + covariance)};
   return ERR_OK;
 }
 
-/* Of the mean over classes as if they were independent samples. */
-static double tallies_error(const Measure *m, double (*variance)(const Tally *)) {
-  if (!m->n) return NAN;
-  Average average = average_of(m);
-  Tally all;
-  double n_met, sum = sum_of(m, variance, &all, &n_met);
-  if (average == AVERAGE_MACRO) return n_met > 0 ? sqrt(sum) / n_met : NAN;
-  if (average == AVERAGE_BINARY) all = tally_at(m, count_questions(m) - 1);
-  return sqrt(variance(&all));
-}
-
-static double precision_error(const Measure *m, double value) {
-  (void)value;
-  return tallies_error(m, precision_variance);
-}
-static double recall_error(const Measure *m, double value) {
-  (void)value;
-  return tallies_error(m, recall_variance);
-}
-static double f1_error(const Measure *m, double value) {
-  (void)value;
-  return tallies_error(m, f1_variance);
-}
-
-static Err finish_precision(const Measure *m, Graph *graph, double *value,
+static Err finish_precision(const Measure *m, Graph *graph, Estimate *out,
                             Fault *fault) {
   (void)graph;
-  return finish_tallies(m, precision_of, value, fault);
+  return finish_tallies(m, false, precision_of, precision_variance, out, fault);
 }
 
-static Err finish_recall(const Measure *m, Graph *graph, double *value, Fault *fault) {
+static Err finish_recall(const Measure *m, Graph *graph, Estimate *out, Fault *fault) {
   (void)graph;
-  return finish_tallies(m, recall_of, value, fault);
+  return finish_tallies(m, false, recall_of, recall_variance, out, fault);
 }
 
-static Err finish_f1(const Measure *m, Graph *graph, double *value, Fault *fault) {
+static Err finish_f1(const Measure *m, Graph *graph, Estimate *out, Fault *fault) {
   (void)graph;
-  return finish_tallies(m, f1_of, value, fault);
+  return finish_tallies(m, m->with_error, f1_of, f1_variance, out, fault);
 }
 
 /* -- records ----------------------------------------------------------------------- */
@@ -194,7 +226,7 @@ const MetricKind metric_precision = {
                          "p) / (hits + false alarms))",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
-    .finish = finish_precision, .error = precision_error};
+    .finish = finish_precision};
 
 const MetricKind metric_recall = {
     .kind = {.name = "recall", .family = &metric_family, .size = sizeof(TallyMetric),
@@ -205,7 +237,7 @@ const MetricKind metric_recall = {
                          "(hits + misses))",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
-    .finish = finish_recall, .error = recall_error};
+    .finish = finish_recall};
 
 const MetricKind metric_f1 = {
     .kind = {.name = "f1", .alias = "f1_score", .family = &metric_family,
@@ -214,7 +246,11 @@ const MetricKind metric_f1 = {
              .doc = "Harmonic mean of precision and recall. With average = \"macro\": "
                     "the mean over the classes.",
              .equation = "f1 = 2 a / (2 a + b), a hits, b false alarms and misses; "
-                         "standard error 2 sqrt(a b (a + b)) / (2 a + b)^2",
-             .source = "van Rijsbergen, Information Retrieval, chapter 7"},
-    .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
-    .finish = finish_f1, .error = f1_error};
+                         "standard error 2 sqrt(a b (a + b)) / (2 a + b)^2; of a mean "
+                         "of C classes sqrt(sum_c(e_c^2) + 2 sum_cd(n_cd s_c s_d)) / "
+                         "C, n_cd items of one of two classes taken for the other, s = "
+                         "2 a / (2 a + b)^2",
+             .source = "van Rijsbergen, Information Retrieval, chapter 7; Takahashi et "
+                       "al., Applied Intelligence 52 (2022)"},
+    .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_f1,
+    .finish = finish_f1};

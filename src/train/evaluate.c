@@ -136,10 +136,17 @@ Err measures_add(Measures *measures, Graph *graph, const Tensor *output,
 }
 
 Err measures_finish(const Measures *measures, Graph *graph, double *value,
-                    Fault *fault) {
+                    const MeasureDetails *details, Fault *fault) {
   Err err = ERR_OK;
-  for (int i = 0; !err && i < measures->n; i++)
-    err = measure_finish(&measures->v[i], graph, &value[i], fault);
+  for (int i = 0; !err && i < measures->n; i++) {
+    const Measure *m = &measures->v[i];
+    const MetricKind *kind = metric_kind(m->metric);
+    Estimate estimate;
+    err = measure_finish(m, graph, &estimate, fault);
+    value[i] = estimate.value;
+    if (details && details->error) details->error[i] = estimate.error;
+    if (!err && details && kind->table) err = kind->table(m, &details->table[i], fault);
+  }
   return err;
 }
 
@@ -244,13 +251,15 @@ static Err add_batch(Evaluation *e, Fault *fault) {
 }
 
 static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *value,
-                   Fault *fault) {
+                   const MeasureDetails *details, Fault *fault) {
   BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
   bool more = true;
   bool own = object_has_call(&e->net->object) ||
              (e->loss && object_has_call(&e->loss->object));
-  for (int i = 0; i < e->measures.n; i++)
+  for (int i = 0; i < e->measures.n; i++) {
     e->watched |= object_has_call(&e->measures.v[i].metric->object);
+    e->measures.v[i].with_error = details && details->error;
+  }
   note_settings(e);
   e->repeat = (Repeat){.graph = e->graph, .emit = emit, .ctx = e, .bindable = !own};
   Err err = batches_open(&e->batches, set, &options, fault);
@@ -266,19 +275,7 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
                     dataset_name(set),
                     e->coupled ? "no batch has rows that the loss can compare"
                                : "its weights sum to 0");
-  return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
-}
-
-static Err add_details(const Measures *measures, const double *value,
-                       const MeasureDetails *out, Fault *fault) {
-  Err err = ERR_OK;
-  for (int i = 0; out && !err && i < measures->n; i++) {
-    const Measure *m = &measures->v[i];
-    const MetricKind *kind = metric_kind(m->metric);
-    out->error[i] = measure_error(m, value[i]);
-    if (kind->table) err = kind->table(m, &out->table[i], fault);
-  }
-  return err;
+  return err ? err : measures_finish(&e->measures, e->graph, value + 1, details, fault);
 }
 
 Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
@@ -299,8 +296,7 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
   bool training = graph->training;
   graph->training = false;
   err = measures_open(&e.measures, metrics, "net:evaluate", fault);
-  if (!err) err = add_all(&e, set, batch_size, value, fault);
-  if (!err) err = add_details(&e.measures, value + 1, details, fault);
+  if (!err) err = add_all(&e, set, batch_size, value, details, fault);
   measures_close(&e.measures);
   graph->training = training;
   return err;

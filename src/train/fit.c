@@ -463,7 +463,7 @@ static Err begin_epoch(Work *w) {
  * own. */
 static Err finish_epoch(Work *w) {
   w->value[0] = w->sum / w->total;
-  return measures_finish(&w->measures, w->run.graph, w->value + 1, w->fault);
+  return measures_finish(&w->measures, w->run.graph, w->value + 1, NULL, w->fault);
 }
 
 /* Listeners are not interrupted where there are checkpoints: what they remember would

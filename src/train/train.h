@@ -127,6 +127,14 @@ typedef struct Measures {
   Reading reading; /* of the outputs: set by measures_check */
 } Measures;
 
+/* What there is beside the values of n metrics: standard errors, NaN where none is
+ * known (NULL: not wanted), and matrices, which the caller sets to NULL: that stays
+ * where the metric is a number, else a new one is the caller's. */
+typedef struct MeasureDetails {
+  double *error;
+  Tensor **table;
+} MeasureDetails;
+
 /* ERR_VALUE, in a text that begins with `who`: two have one name. */
 Err measures_open(Measures *out, const ObjectList *metrics, const char *who,
                   Fault *fault) WARN_UNUSED;
@@ -145,9 +153,9 @@ Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
 /* weight NULL: all rows count alike. */
 Err measures_add(Measures *measures, Graph *graph, const Tensor *output,
                  const Tensor *target, const Tensor *weight, Fault *fault) WARN_UNUSED;
-/* value[0 .. n - 1]. Changes nothing. */
+/* value[0 .. n - 1], and the details, unless NULL. Changes nothing. */
 Err measures_finish(const Measures *measures, Graph *graph, double *value,
-                    Fault *fault) WARN_UNUSED;
+                    const MeasureDetails *details, Fault *fault) WARN_UNUSED;
 
 /* -- weights ----------------------------------------------------------------------- */
 
@@ -174,13 +182,6 @@ Err weight_by_mask(Tensor **out, const Array *weight, const Array *mask,
  * `of`; data NULL: all alike. `*room` is NULL or the caller's. */
 Err weight_of_rows(Tensor **room, const Dataset *set, int64_t row, const Shape *of,
                    bool masked, Array *out, Fault *fault) WARN_UNUSED;
-
-/* What there is beside the values of n metrics: standard errors, NaN where none is
- * known, and matrices, NULL where the metric is a number; new ones, the caller's. */
-typedef struct MeasureDetails {
-  double *error;
-  Tensor **table;
-} MeasureDetails;
 
 /* Loss (unless NULL) and metrics over a set, in inference mode, exact over all its
  * rows, into value[0 .. n], where value[0] is the loss (NaN without one). Without a

@@ -67,27 +67,37 @@ static Err add_rows(Measure *m, const Rows *r, int64_t from, int64_t n,
   return err;
 }
 
+static double standard_error; /* of what was measured last */
+
 /* In batches of `size`. */
 static Err measure(Metric *metric, const Rows *r, int64_t size, Reading reading,
                    double *value) {
   Measure m;
   fault = (Fault){0};
   measure_init(&m, metric);
+  m.with_error = true;
   Err err = measure_begin(&m, &fault);
   for (int64_t at = 0; !err && at < r->rows; at += size)
     err = add_rows(&m, r, at, r->rows - at < size ? r->rows - at : size, reading);
-  if (!err) err = measure_finish(&m, &graph, value, &fault);
+  Estimate estimate = {NAN, NAN};
+  if (!err) err = measure_finish(&m, &graph, &estimate, &fault);
+  if (!err) *value = estimate.value;
+  standard_error = estimate.error;
   measure_deinit(&m);
   return err;
 }
 
+static bool same(double a, double b) {
+  return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
+}
+
 /* For any batches the same bits, and what is right. Takes the metric. */
 static void gives(Metric *metric, const Rows *r, Reading reading, double right) {
-  double first = NAN, value = NAN;
+  double first = NAN, value = NAN, first_error = NAN;
   for (int64_t size = r->rows; size >= 1; size--) {
     if (measure(metric, r, size, reading, &value)) fail_msg("%s", fault.text);
-    if (size == r->rows) first = value;
-    assert_true(memcmp(&first, &value, sizeof value) == 0);
+    if (size == r->rows) first = value, first_error = standard_error;
+    assert_true(same(first, value) && same(first_error, standard_error));
   }
   if (isnan(right)) assert_true(isnan(value));
   else CHECK_NEAR(value, right, 1e-6);
@@ -377,6 +387,26 @@ TEST(a_row_of_weight_2_counts_as_two_and_one_of_0_not_at_all) {
   gives_weighted("acc", &five, classes, none, NAN);
 }
 
+/* -- standard errors --------------------------------------------------------------- */
+
+TEST(every_number_has_a_standard_error) {
+  double y[] = {0.2, -1, 3, 0.5, 2}, t[] = {0.5, 1, 2.5, -1, 4},
+         yes[] = {0, 1, 1, 0, 0};
+  const Rows some = {5, 1, 1, y, t}, sides = {5, 1, 1, y, yes};
+  for (const Kind *const *k = metric_family.kinds; *k; k++) {
+    const MetricKind *kind = (const MetricKind *)*k;
+    if (*k == metric_family.from_function || kind->table) continue;
+    bool both_ways = option_named(*k, "kind"), of_rows = option_named(*k, "k");
+    measured((*k)->name, both_ways || of_rows ? &five : &some,
+             both_ways || of_rows ? classes : numbers, NULL);
+    if (!(standard_error >= 0 && isfinite(standard_error)))
+      fail_msg("%s: %g", (*k)->name, standard_error);
+    if (both_ways) measured((*k)->name, &sides, logits, NULL);
+    if (!(standard_error >= 0 && isfinite(standard_error)))
+      fail_msg("%s of yes-no outputs: %g", (*k)->name, standard_error);
+  }
+}
+
 /* -- a function of the user -------------------------------------------------------- */
 
 /* The mean error of each row, or that of all of them. */
@@ -413,7 +443,7 @@ TEST(rows_are_kept_up_to_a_limit) {
   for (int by_row = 0; by_row < 2; by_row++)
     for (int limited = 0; limited < 2; limited++) {
       Measure m;
-      double value = NAN;
+      Estimate estimate;
       Err err = ERR_OK;
       measure_init(&m, (Metric *)metric);
       fault = (Fault){0};
@@ -429,8 +459,8 @@ TEST(rows_are_kept_up_to_a_limit) {
       } else {
         assert_int_equal(err, ERR_OK);
         for (int again = 0; again < 2; again++) {
-          assert_int_equal(measure_finish(&m, &graph, &value, &fault), ERR_OK);
-          CHECK_NEAR(value, 9.5, 1e-6);
+          assert_int_equal(measure_finish(&m, &graph, &estimate, &fault), ERR_OK);
+          CHECK_NEAR(estimate.value, 9.5, 1e-6);
         }
         assert_int_equal(mean.calls, limited ? 5 + 2 : 2);
       }
@@ -467,11 +497,11 @@ TEST(records_of_metrics_are_whole) {
     const MetricKind *kind = (const MetricKind *)*k;
     assert_non_null(kind->kind.doc);
     assert_non_null(kind->kind.equation);
-    assert_true(kind->add && !kind->finish == !!kind->table);
+    assert_true(kind->add && !kind->finish + !kind->estimate + !kind->table == 2);
     assert_true(kind->low <= kind->high);
     if (*k == metric_family.from_function) continue;
     assert_non_null(kind->kind.source);
-    assert_true((kind->goal != GOAL_NONE) == (kind->finish != NULL));
+    assert_true((kind->goal != GOAL_NONE) == !kind->table);
   }
 }
 
