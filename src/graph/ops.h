@@ -114,6 +114,11 @@ typedef struct ConvSteps {
 } ConvSteps;
 Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps);
 
+/* Of windows of images x [N, C, H, W]; the rows and columns `n` of the plane follow
+ * from x. */
+Node *op_max_pool(Graph *g, Node *x, const PoolPlane *v);
+Node *op_mean_pool(Graph *g, Node *x, const PoolPlane *v);
+
 /* x [N, T, F], weight [F + H + 1, 4 H] (of x, of h, bias; gates i f g o), state [N, 2
  * H] (h beside c), mask [N, T]. Picks: 0 h of all steps [N, T, H]; 1 the last state. */
 Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask);

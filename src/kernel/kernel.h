@@ -96,6 +96,44 @@ typedef struct GemmStrides {
   bool transpose_a, transpose_b; /* A is stored [K, M], B [N, K] */
 } GemmStrides;
 
+/* Windows that move over an image of one channel: along rows (0) and columns (1) `size`
+ * positions. Adaptive: window i of n elements is from floor(i n / size) to
+ * ceil((i + 1) n / size). Every window has an element of the image. */
+typedef enum PoolDivisor {
+  POOL_WITHOUT_PADDING, /* of a mean: the elements of the image in the window */
+  POOL_WITH_PADDING,    /* those of the image and its padding */
+  POOL_SUM              /* 1 */
+} PoolDivisor;
+typedef struct PoolPlane {
+  int64_t n[2], size[2], kernel[2], stride[2], before[2], after[2], dilation[2];
+  bool adaptive;
+  PoolDivisor divisor;
+} PoolPlane;
+
+/* The elements of the image in a window along one axis. */
+typedef struct PoolWindow {
+  int64_t first, n, step;
+  int64_t counted; /* the same with those of the padding, as `divisor` says */
+} PoolWindow;
+
+static inline PoolWindow pool_window(const PoolPlane *v, int way, int64_t at) {
+  int64_t n = v->n[way], step = v->dilation[way];
+  if (v->adaptive) {
+    int64_t P = v->size[way], first = at * n / P, end = ((at + 1) * n + P - 1) / P;
+    return (PoolWindow){first, end - first, 1, end - first};
+  }
+  int64_t start = at * v->stride[way] - v->before[way];
+  int64_t skipped = start < 0 ? (-start + step - 1) / step : 0;
+  int64_t first = start + skipped * step, room = n + v->after[way] - start;
+  int64_t inside = first < n ? (n - 1 - first) / step + 1 : 0;
+  int64_t padded = room > 0 ? (room - 1) / step + 1 : 0, K = v->kernel[way];
+  inside = inside < K - skipped ? inside : K - skipped;
+  return (PoolWindow){first, inside, step,
+                      v->divisor == POOL_WITHOUT_PADDING ? inside
+                      : padded < K                       ? padded
+                                                         : K};
+}
+
 typedef struct Kernels {
 #define KERNEL(type, name, args) type(*name) args;
 #include "kernel/kernel.def"
