@@ -49,6 +49,12 @@ typedef struct IntPair {
   int word;
   int64_t v[2];
 } IntPair;
+/* Two numbers: both sides of the rows, of the columns; or four: the sides of the rows,
+ * then those of the columns, each before and after. */
+typedef struct Sides {
+  int word, n;
+  int64_t v[4];
+} Sides;
 typedef struct IntOrWord {
   int word;
   int64_t number;

@@ -227,7 +227,7 @@ const OptionType option_reals = {.allowed = reals_allowed, .set = reals_set,
                                  .item = reals_item, .clear = reals_clear,
                                  .quiet = true};
 
-/* -- pair, int_or_word ------------------------------------------------------------- */
+/* -- pair, sides, int_or_word ------------------------------------------------------ */
 
 /* Behind what is said of numbers: the words. */
 static void add_choices(const Option *opt, char *buffer, size_t n_bytes) {
@@ -270,6 +270,46 @@ static void pair_item(const void *field, int i, Value *out) {
 
 const OptionType option_pair = {
     .allowed = pair_allowed, .set = pair_set, .get = pair_get, .item = pair_item};
+
+static void sides_allowed(const Option *opt, char *buffer, size_t n_bytes) {
+  describe_range(opt, "an integer", "an integer", buffer, n_bytes);
+  add_words(buffer, n_bytes,
+            ", two for rows and columns, as in { 3, 5 }, or four for top, bottom, left "
+            "and right");
+  add_choices(opt, buffer, n_bytes);
+}
+
+static Err sides_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
+  Sides sides = {.word = WORD_NONE, .n = 2};
+  int n = 2;
+  Err err = given->value.kind == VALUE_TEXT && opt->choices
+                ? option_word(o, opt, given->value.as.text, &sides.word, fault)
+                : take_integers(o, opt, given, sides.v, 4, &n, fault);
+  if (err) return err;
+  if (given->value.kind == VALUE_LIST && n != 2 && n != 4) {
+    char got[32];
+    snprintf(got, sizeof got, "a list of %d", n);
+    return option_refuse(o, opt, got, fault);
+  }
+  if (n == 1) sides.v[1] = sides.v[0];
+  if (n == 4) sides.n = 4;
+  *(Sides *)option_field(o, opt) = sides;
+  return ERR_OK;
+}
+
+static void sides_get(const void *field, const Option *opt, Value *out) {
+  const Sides *sides = field;
+  if (opt->choices && sides->word != WORD_NONE)
+    *out = (Value){.kind = VALUE_TEXT, .as.text = opt->choices[sides->word]};
+  else *out = (Value){.kind = VALUE_LIST, .as.n_items = sides->n};
+}
+
+static void sides_item(const void *field, int i, Value *out) {
+  *out = (Value){.kind = VALUE_INT, .as.integer = ((const Sides *)field)->v[i]};
+}
+
+const OptionType option_sides = {
+    .allowed = sides_allowed, .set = sides_set, .get = sides_get, .item = sides_item};
 
 static void int_or_word_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   describe_range(opt, "an integer", "an integer", buffer, n_bytes);

@@ -24,7 +24,7 @@
 enum { ROWS, COLUMNS };
 enum { BLOCK = 16384, WORK = 4 }; /* elements of a block, about; operations for each */
 
-/* -- attributes: five lists, what windows are, the size of a gradient --------------- */
+/* -- attributes: five lists, what windows are, the size of a gradient -------------- */
 
 enum { STEP_WORDS = 3 * 3 + 5 + 3 + 2, POOL_WORDS = STEP_WORDS + 3 };
 
@@ -156,7 +156,7 @@ static Err mean_pool_grad_infer(OpInfer *io) {
   return err ? err : check_same(io, 0, &pooled);
 }
 
-/* -- runs: blocks of images of one channel, each with memory for rows --------------- */
+/* -- runs: blocks of images of one channel, each with memory for rows -------------- */
 
 static int64_t planes(const Shape *x) { return x->dim[0] * x->dim[1]; }
 
@@ -253,7 +253,7 @@ static void mean_pool_grad_run(const OpCall *call, int phase, int64_t block) {
     kernels()->pool_mean_grad(gx + i * p.n_x, gy + i * p.n_y, &p.v, p.row);
 }
 
-/* -- plain references, by the definition: every element of every window -------------- */
+/* -- plain references, by the definition: every element of every window ------------ */
 
 /* Where element number k of window `at` is along an axis, and whether the image has
  * it. */

@@ -1,24 +1,19 @@
 /* layer_conv.c: convolutions. Images are [N, C, H, W]; a kernel is [filters, C /
  * groups, kh, kw] and moves over the image in steps of `stride`, its own elements
- * `dilation` apart.
- *
- *   positions   p = floor((n + before + after - (k - 1) dilation - 1) / stride) + 1
- *   "valid"     no padding
- *   "same"      as much that p = ceil(n / stride); where it is odd, one more at the end
- *   a number    so many zeros on each side
+ * `dilation` apart (window.h).
  *
  * Each output sees C / groups kh kw inputs, and each input goes into filters / groups
  * kh kw outputs: these are the initializer's fans. */
 #include "nn/nn.h"
-#include "base/ints.h"
 #include "graph/ops.h"
+#include "nn/window.h"
 #include <stdio.h>
 
 typedef struct Conv2D {
   Layer layer;
   int64_t filters, groups;
   IntPair kernel, stride, dilation; /* of rows and columns */
-  IntPair padding;                  /* or a word: VALID, SAME */
+  Sides padding;
   bool bias;
   Activation *activation;
   Init *init, *bias_init;
@@ -26,9 +21,6 @@ typedef struct Conv2D {
 
 enum { WEIGHT, BIAS };
 static const char *const conv_vars[] = {"weight", "bias", NULL};
-
-enum { VALID, SAME };
-static const char *const padding_words[] = {"valid", "same", NULL};
 
 static Err conv2d_check(Object *object, Fault *fault) {
   Conv2D *self = (Conv2D *)object;
@@ -61,23 +53,16 @@ static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
                     fan_in, fan_out, fault);
 }
 
-/* Zeros on both sides of an axis of n elements together. */
-static int64_t padding_of(const Conv2D *self, int axis, int64_t n) {
-  int64_t stride = self->stride.v[axis];
-  int64_t reach = (self->kernel.v[axis] - 1) * self->dilation.v[axis] + 1;
-  if (self->padding.word == SAME)
-    return most(0, (divide_up(n, stride) - 1) * stride + reach - n);
-  return self->padding.word == VALID ? 0 : 2 * self->padding.v[axis];
-}
-
 static ConvSteps steps_for(const Conv2D *self, const Shape *x) {
   ConvSteps steps = {.groups = self->groups};
   for (int i = 0; i < 2; i++) {
-    int64_t both = padding_of(self, i, x->dim[2 + i]);
-    steps.stride[i] = self->stride.v[i];
-    steps.dilation[i] = self->dilation.v[i];
-    steps.before[i] = both / 2;
-    steps.after[i] = both - both / 2;
+    Window w = {.n = x->dim[2 + i], .kernel = self->kernel.v[i],
+                .stride = self->stride.v[i], .dilation = self->dilation.v[i]};
+    window_pad(&w, &self->padding, i);
+    steps.stride[i] = w.stride;
+    steps.dilation[i] = w.dilation;
+    steps.before[i] = w.before;
+    steps.after[i] = w.after;
   }
   return steps;
 }
@@ -111,11 +96,7 @@ static const Option conv2d_options[] = {
     {.name = "stride", .kind = OPT_PAIR, AT(stride), .value = "1", .lo = 1, .hi = 1e9,
      .alias = "strides",
      .doc = "step from one position of the kernel to the next, in pixels"},
-    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,
-     .hi = 1e9,
-     .choices = padding_words,
-     .doc = "zeros added on each side. \"valid\": none; \"same\": as many as give "
-            "ceil(n / stride) positions, an odd one at the end as in Keras"},
+    WINDOW_PADDING(Conv2D, padding, "zeros around the image"),
     {.name = "dilation", .kind = OPT_PAIR, AT(dilation), .value = "1", .lo = 1,
      .hi = 1e9,
      .alias = "dilation_rate",
@@ -151,5 +132,7 @@ const LayerKind layer_conv2d = {
           {"groups", "2"}}, {{4, {3, 2, 5, 6}}}, {4, {3, 4, 3, 3}}},
         {{{"filters", "2"}, {"kernel_size", "2"}, {"padding", "1"}, {"dilation", "2 1"},
           {"bias", "false"}}, {{4, {1, 3, 4, 7}}}, {4, {1, 2, 4, 8}}},
+        {{{"filters", "1"}, {"kernel_size", "3"}, {"padding", "2 0 0 1"}},
+         {{4, {2, 1, 3, 4}}}, {4, {2, 1, 3, 3}}},
         LAYER_SAMPLES_END},
     .build = conv2d_build, .forward = conv2d_forward};

@@ -46,6 +46,7 @@ typedef struct Outer {
   IntList ints;
   RealList reals;
   IntPair kernel, padding;
+  Sides sides;
   IntOrWord length;
   TextList texts;
   Object *thing;
@@ -72,6 +73,8 @@ static const Option outer_options[] = {
     {.name = "kernel", .kind = OPT_PAIR, AT(kernel), .value = "1", .lo = 1, .hi = 99},
     {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,
      .hi = 99,
+     .choices = paddings},
+    {.name = "sides", .kind = OPT_SIDES, AT(sides), .value = "valid", .lo = 0, .hi = 99,
      .choices = paddings},
     {.name = "length", .kind = OPT_INT_OR_WORD, AT(length), .value = "red", .lo = 1,
      .hi = 99,
@@ -160,6 +163,15 @@ TEST(a_pair_is_one_number_for_both_or_two_or_a_word) {
   reads(o, "padding", "same");
   assert_int_equal(number(o, "padding", 0), ERR_OK);
   reads(o, "padding", "{ 0, 0 }");
+  reads(o, "sides", "valid");
+  assert_int_equal(numbers(o, "sides", 4, (double[]){1, 2, 3, 4}), ERR_OK);
+  reads(o, "sides", "{ 1, 2, 3, 4 }");
+  assert_int_equal(numbers(o, "sides", 3, (double[]){1, 2, 3}), ERR_VALUE);
+  says("got a list of 3");
+  says("four for top");
+  reads(o, "sides", "{ 1, 2, 3, 4 }");
+  assert_int_equal(number(o, "sides", 2), ERR_OK);
+  reads(o, "sides", "{ 2, 2 }");
   object_release(o);
 }
 

@@ -4,31 +4,19 @@
 local check = dofile "tests/check.lua"
 local tests = {}
 
-local wanted = tensor.load "tests/nn/reference/catalogue.safetensors"
-local exact = check.eps < 1e-10
+local reference = dofile "tests/nn/reference.lua"
+local catalogue = reference.open "catalogue"
+local wanted, is_near, exact = catalogue.wanted, catalogue.is_near, reference.exact
 local ROWS, COLUMNS, STEPS = 6, 5, 25
 
 local function numbers(phase, scale, shape)
-  local v, n = {}, 1
-  shape = shape or { ROWS, COLUMNS }
-  for _, size in ipairs(shape) do n = n * size end
-  for i = 0, n - 1 do v[i + 1] = ((37 * i + 29 * phase) % 101 - 50) / 50 * (scale or 1) end
-  return tensor(v):reshape(shape):eval()
-end
-
-local function is_near(got, name, tolerance)
-  check.yes(wanted[name] ~= nil, name)
-  local off = check.error_of(got, wanted[name])
-  local ok = off <= tolerance
-  check.yes(ok, ("%s: off by %.3g, allowed: %.3g"):format(name, off, tolerance))
+  return reference.numbers(phase, scale, shape or { ROWS, COLUMNS })
 end
 
 -- -- layers ------------------------------------------------------------------------------
 
 local ROW, IMAGE = { ROWS, COLUMNS }, { 2, 4, 3, 2 }
 
--- The layer, shapes of its inputs, of its parameters those of PyTorch: where ours have other
--- axes, `ours` makes the one of the other and `theirs` goes back.
 local function reshaped(shape, back)
   return { ours = function(t) return t:reshape(shape) end,
     theirs = function(t) return t:reshape(back) end }
@@ -64,45 +52,7 @@ local layers = {
   gelu_tanh = { nn.Activation(nn.gelu "tanh"), { ROW } },
 }
 
-local function same(t) return t end
-local as_is = { ours = same, theirs = same }
-
--- Of the layer or of one inside: "weight" of dense_1.weight.
-local function parameter_of(layer, name)
-  for _, v in ipairs(layer:parameters()) do
-    if v.name:match "[^.]*$" == name then return v end
-  end
-end
-
--- The inputs as variables, the parameters with their values; both, and how they differ.
-local function prepare(layer, inputs, parameters)
-  local all, forms, x = {}, {}, {}
-  for i, shape in ipairs(inputs) do
-    x[i] = tensor.variable(numbers(2 + i, 2, shape))
-    all[i], forms[i] = x[i], as_is
-  end
-  layer(table.unpack(x))
-  for _, p in ipairs(parameters) do
-    local form, parameter = p[3] or as_is, parameter_of(layer, p[1])
-    parameter:assign(form.ours(numbers(3 + #all, 2, p[2])))
-    all[#all + 1], forms[#forms + 1] = parameter, form
-  end
-  return x, all, forms
-end
-
-function tests.test_layers()
-  local tolerance = exact and 1e-10 or 1e-5
-  for name, case in pairs(layers) do
-    local layer = case[1]
-    local x, all, forms = prepare(layer, case[2], case[3] or {})
-    if case[4] then x[#x + 1] = case[4] end
-    local y = layer(table.unpack(x))
-    is_near(y, "layer." .. name .. ".y", tolerance)
-    for i, g in ipairs(grad((y * numbers(11, 1, y.shape)):sum(), all)) do
-      is_near(forms[i].theirs(g), ("layer.%s.%d"):format(name, i), tolerance)
-    end
-  end
-end
+function tests.test_layers() catalogue.layers(layers) end
 
 function tests.test_activations_that_are_layers()
   local net = nn.Sequential { nn.Dense(4, { activation = "prelu" }), "rrelu",

@@ -51,6 +51,7 @@ function tests.test_values()
     { size = { 3, 4 }, pad = { 0, 0 }, groups = 2, stride = { 2, 1 }, dilation = { 1, 2 } })
   compare({ 1, 2, 4, 5 }, 2, 3, { padding = 2 }, { size = { 6, 7 }, pad = { 2, 2 } })
   compare({ 1, 2, 4, 5 }, 2, 3, { padding = { 0, 1 } }, { size = { 2, 5 }, pad = { 0, 1 } })
+  compare({ 1, 2, 4, 5 }, 2, 3, { padding = { 1, 0, 3, 0 } }, { size = { 3, 6 }, pad = { 1, 3 } })
   compare({ 3, 3, 5, 5 }, 3, 3, { groups = 3, padding = "valid" },
     { size = { 3, 3 }, pad = { 0, 0 }, groups = 3 })
 end

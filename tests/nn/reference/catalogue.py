@@ -53,8 +53,8 @@ LAYERS = {
 }
 
 
-def layers():
-    for name, (function, inputs, parameters) in LAYERS.items():
+def layers(cases):
+    for name, (function, inputs, parameters) in cases.items():
         all_of = [numbers(shape, 3 + i, 2) for i, shape in enumerate(inputs + parameters)]
         for t in all_of:
             t.requires_grad_()
@@ -415,5 +415,5 @@ def write(path, tensors):
 
 if __name__ == "__main__":
     write(pathlib.Path(__file__).with_suffix(".safetensors"),
-          {**dict(layers()), **dict(losses()), **dict(optimizers()), **dict(groups()),
+          {**dict(layers(LAYERS)), **dict(losses()), **dict(optimizers()), **dict(groups()),
            **dict(schedules())})

@@ -1,0 +1,35 @@
+/* window.h: windows of layers that move along an axis: where they begin, how many there
+ * are.
+ *
+ *   reach       (kernel - 1) dilation + 1
+ *   positions   floor((n + before + after - reach) / stride) + 1
+ *   "valid"     no padding
+ *   "same"      as much that there are ceil(n / stride); where it is odd, one more at
+ * the end (Keras) numbers     so many zeros on each side */
+#ifndef NN_WINDOW_H
+#define NN_WINDOW_H
+
+#include "base/option.h"
+
+enum { PADDING_VALID, PADDING_SAME };
+extern const char *const window_paddings[];
+
+#define WINDOW_PADDING(type, field, text)                                              \
+  {.name = "padding", .kind = OPT_SIDES, .offset = offsetof(type, field),              \
+   .value = "valid", .lo = 0, .hi = 1e9, .choices = window_paddings,                   \
+   .doc = text " on each side, or of rows and columns, or at the top, the bottom, the "\
+          "left, the right. \"valid\": none; \"same\": as many as give ceil(n / "      \
+          "stride) positions, an odd one at the end as in Keras"}
+
+/* Along one axis of n elements. */
+typedef struct Window {
+  int64_t n, kernel, stride, dilation, before, after;
+} Window;
+
+/* Sets before and after; axis 0: rows, 1: columns. */
+void window_pad(Window *w, const Sides *padding, int axis);
+/* May be below 1: the kernel does not fit. `ceil`: also those that reach beyond the
+ * end, if they begin before it. */
+int64_t window_positions(const Window *w, bool ceil);
+
+#endif

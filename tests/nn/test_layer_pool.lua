@@ -1,0 +1,105 @@
+-- Pooling of images: PyTorch's values, Keras's rules of padding, ties, NaN, and what is refused.
+
+local check = dofile "tests/check.lua"
+local reference = dofile "tests/nn/reference.lua"
+local tests = {}
+
+local IMAGE = { 2, 3, 7, 6 }
+local NAN, INF = 0 / 0, math.huge
+
+function tests.test_values_and_gradients()
+  local odd = { stride = { 2, 1 }, padding = 1, ceil_mode = true }
+  local counted = { stride = { 2, 1 }, padding = 1, ceil_mode = true, count_include_pad = true }
+  reference.open "images".layers {
+    max = { nn.MaxPool2D(), { IMAGE } },
+    max_options = { nn.MaxPool2D({ 3, 2 }, { stride = { 2, 1 }, padding = 1, dilation = 2,
+      ceil_mode = true }), { IMAGE } },
+    max_ceil = { nn.MaxPool2D(3, 2, { padding = { 1, 1, 1, 1 }, ceil_mode = true }), { IMAGE } },
+    average = { nn.AveragePooling2D(2), { IMAGE } },
+    average_padding = { nn.AvgPool2d({ 3, 2 }, counted), { IMAGE } },
+    average_image = { nn.AvgPool2d({ 3, 2 }, odd), { IMAGE } },
+    lp_2 = { nn.LpPool2D(2, 2), { IMAGE } },
+    lp_4 = { nn.LpPool2D(4, { 3, 2 }, { stride = { 2, 3 }, ceil_mode = true }), { IMAGE } },
+    lp_1 = { nn.LpPool2D(1, 2), { IMAGE } },
+    adaptive_average = { nn.AdaptiveAvgPool2D { 3, 4 }, { IMAGE } },
+    adaptive_max = { nn.AdaptiveMaxPool2D { 3, 0 }, { IMAGE } },
+    adaptive_more = { nn.AdaptiveAvgPool2D { 9, 4 }, { IMAGE } },
+    global_average = { nn.GlobalAveragePooling2D(), { IMAGE } },
+    global_max = { nn.GlobalMaxPooling2D(), { IMAGE } },
+  }
+end
+
+local function image(rows) return tensor { { rows } } end
+
+-- Keras: an odd pixel of padding is at the end, and a mean leaves the padding out.
+function tests.test_same()
+  local x = image { { 1, 2, 3 }, { 4, 5, 6 }, { 7, 8, 9 } }
+  local same = { padding = "same" }
+  check.equal(nn.AveragePooling2D(2, same)(x):totable()[1][1], { { 3, 4.5 }, { 7.5, 9 } })
+  check.equal(nn.MaxPool2D(2, 1, same)(x):totable()[1][1],
+    { { 5, 6, 6 }, { 8, 9, 9 }, { 8, 9, 9 } })
+  check.equal(nn.MaxPool2D(2, 1, same)(-x):totable()[1][1],
+    { { -1, -2, -3 }, { -4, -5, -6 }, { -7, -8, -9 } })
+  check.equal(nn.MaxPool2D(1, 3, same)(x):totable()[1][1], { { 1 } })
+  check.equal(nn.AveragePooling2D(3, 1, { padding = { 2, 0, 0, 1 } })(x):totable()[1][1],
+    { { 2, 2.5 }, { 3.5, 4 }, { 5, 5.5 } })
+end
+
+local function gradient(layer, x)
+  local v = tensor.variable(x)
+  return grad(layer(v):sum(), { v })[1]:totable()[1][1]
+end
+
+-- The first of equal ones gets it all, row by row, whether windows overlap or not.
+function tests.test_ties()
+  local x = image { { 1, 1, 2 }, { 1, 1, 2 }, { 2, 2, 2 } }
+  check.equal(gradient(nn.MaxPool2D(2), x), { { 1, 0, 0 }, { 0, 0, 0 }, { 0, 0, 0 } })
+  check.equal(gradient(nn.MaxPool2D(2, 1), x), { { 1, 0, 1 }, { 0, 0, 1 }, { 1, 0, 0 } })
+  check.equal(gradient(nn.GlobalMaxPooling2D(), x), { { 0, 0, 1 }, { 0, 0, 0 }, { 0, 0, 0 } })
+  check.equal(gradient(nn.AdaptiveMaxPool2D(2), x), { { 1, 0, 1 }, { 0, 0, 1 }, { 1, 0, 0 } })
+end
+
+-- NaN wins, and gets the gradient; −inf is a value like any other, and no padding.
+function tests.test_numbers_that_are_not_finite()
+  local x = image { { 1, NAN, 3, 4 }, { 2, INF, -INF, -INF }, { -INF, -INF, 1, 1 },
+    { -INF, -INF, 1, NAN } }
+  for _, layer in ipairs { nn.MaxPool2D(2), nn.MaxPool2D(2, { padding = { 0, 1, 0, 1 } }),
+    nn.AdaptiveMaxPool2D(2) } do
+    local y = layer(x):totable()[1][1]
+    check.yes(y[1][1] ~= y[1][1] and y[2][2] ~= y[2][2])
+    check.equal({ y[1][2], y[2][1] }, { 4, -INF })
+    check.equal(gradient(layer, x),
+      { { 0, 1, 0, 1 }, { 0, 0, 0, 0 }, { 1, 0, 0, 0 }, { 0, 0, 0, 1 } })
+  end
+  local padded = nn.MaxPool2D(3, 1, { padding = 1 })(image { { -INF, -5 } })
+  check.equal(padded:totable()[1][1], { { -5, -5 } })
+end
+
+-- The gradient of a norm is 0 where all is 0.
+function tests.test_norm_of_zeros()
+  check.equal(gradient(nn.LpPool2D(2, 2), tensor.zeros(1, 1, 2, 2)), { { 0, 0 }, { 0, 0 } })
+  check.near(nn.LpPool2D(3, 1)(image { { -2, 3 } }):totable()[1][1], { { -2, 3 } })
+end
+
+function tests.test_what_is_refused()
+  local x = tensor.ones(1, 1, 3, 3)
+  check.fails(function() nn.MaxPool2D(4)(x) end, "max_pool_2d", "window of 4x4", "1x1x3x3")
+  check.fails(function() nn.MaxPool2D(2, 1, { padding = 2 })(x) end, "padding alone")
+  check.fails(function() nn.AveragePooling2D(2)(tensor.ones(2, 3)) end, "[N, C, H, W]", "2x3")
+  check.fails(function() nn.MaxPool2D(0) end, "pool_size")
+  check.fails(function() nn.MaxPool2D(2, 0) end, "stride")
+  check.fails(function() nn.MaxPool2D(2, { padding = { 1, 2, 3 } }) end, "a list of 3", "four for")
+  check.fails(function() nn.MaxPool2D(2, { padding = "full" }) end, '"same"')
+  check.fails(function() nn.LpPool2D(0.5, 2) end, "norm_type")
+  check.fails(function() nn.AdaptiveAvgPool2D() end, "output_size")
+  check.fails(function() nn.GlobalMaxPooling2D()(tensor.ones(1, 1, 0, 3)) end, "images of 1 to")
+  check.fails(function() nn.MaxPool2D(2)(tensor.ones(1, 1, 1, 4)) end, "larger than")
+end
+
+-- A batch of none, and images without channels, are none behind it.
+function tests.test_none()
+  check.equal(nn.MaxPool2D(2)(tensor.ones(0, 3, 4, 4)).shape, { 0, 3, 2, 2 })
+  check.equal(nn.GlobalAveragePooling2D()(tensor.ones(0, 3, 4, 4)).shape, { 0, 3 })
+end
+
+check.run(tests)
