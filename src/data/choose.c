@@ -7,22 +7,15 @@
 
 /* -- rows with other targets ------------------------------------------------------- */
 
-static Err copy_names(Names *out, const Names *names, Fault *fault) {
-  for (int64_t i = 0; i < names->n; i++) {
-    Err err = names_add(out, names->v[i], strlen(names->v[i]), fault);
-    if (err) return err;
-  }
-  return ERR_OK;
-}
-
 /* The same tensors without the targets and their classes. */
 static Err share_rows(const Rows *rows, Rows *out, Fault *fault) {
   *out = (Rows){.x = tensor_retain(rows->x), .n_more = rows->n_more,
-                .missing = rows->missing, .scale = rows->scale};
+                .missing = rows->missing, .scale = rows->scale,
+                .vocabulary = vocabulary_retain(rows->vocabulary)};
   for (int i = 0; i < rows->n_more; i++) out->more[i] = tensor_retain(rows->more[i]);
   if (rows->weight) out->weight = tensor_retain(rows->weight);
   if (rows->mask) out->mask = tensor_retain(rows->mask);
-  return copy_names(&out->feature_names, &rows->feature_names, fault);
+  return names_copy(&out->feature_names, &rows->feature_names, fault);
 }
 
 /* The view of the chosen rows (takes `index`) over a source of those rows (takes what

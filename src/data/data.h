@@ -17,15 +17,10 @@
 #include "base/philox.h"
 #include "base/record.h"
 #include "data/transform.h"
+#include "data/vocabulary.h"
 #include "tensor/tensor.h"
 
 /* -- sources ----------------------------------------------------------------------- */
-
-/* Texts that are owned, one block each. All zero: none. */
-typedef struct Names {
-  char **v;
-  int64_t n, room;
-} Names;
 
 /* What a row consists of: several tensors, where a net takes several. */
 enum { MAX_INPUTS = 8 };
@@ -34,17 +29,18 @@ typedef struct Rows {
   Tensor *x;                    /* [n, ...features] */
   Tensor *more[MAX_INPUTS - 1]; /* further inputs [n, ...], as they are */
   int n_more;
-  Tensor *y;           /* int32 labels, [n] or one at each place of x [n, t];
-                          or targets [n, ...] of any type; NULL: none */
-  Tensor *weight;      /* real, 0 or more: what each row counts, [n], or each step
-                          of a row, [n, t]; NULL: all count alike */
-  Tensor *mask;        /* real, of an x [n, t, ...]: 1 at the steps that count, 0 at
-                          those that do not, [n, t]; NULL: all do */
-  int64_t n_classes;   /* 0: y are not labels */
-  Names class_names;   /* n_classes of them, or none */
-  Names feature_names; /* one for each feature, or none */
-  bool missing;        /* x, which is real, holds NaN where there is no value */
-  double scale;        /* unit of x: batches hold x * scale; 1: as it is */
+  Tensor *y;              /* int32 labels, [n] or one at each place of x [n, t];
+                             or targets [n, ...] of any type; NULL: none */
+  Tensor *weight;         /* real, 0 or more: what each row counts, [n], or each step
+                             of a row, [n, t]; NULL: all count alike */
+  Tensor *mask;           /* real, of an x [n, t, ...]: 1 at the steps that count, 0 at
+                             those that do not, [n, t]; NULL: all do */
+  int64_t n_classes;      /* 0: y are not labels */
+  Names class_names;      /* n_classes of them, or none */
+  Names feature_names;    /* one for each feature, or none */
+  Vocabulary *vocabulary; /* of x, whose numbers are tokens; NULL: they are not */
+  bool missing;           /* x, which is real, holds NaN where there is no value */
+  double scale;           /* unit of x: batches hold x * scale; 1: as it is */
 } Rows;
 
 enum { MAX_PARTS = 3 };
@@ -72,6 +68,8 @@ typedef struct SourceKind {
   const char *const *parts; /* "train", "test"; NULL-terminated; NULL: one, "" */
   bool draws;               /* the rows follow from the seed of the run */
   bool given;               /* they are in memory from the start */
+  /* Adds what tells two of equal options apart; NULL: nothing does. */
+  void (*add_key)(const Source *source, Text *out);
   /* Fills `out`; what it has set on failure is released by the caller. */
   Err (*load)(Source *source, int part, Rows *out, Fault *fault);
 } SourceKind;
@@ -85,6 +83,9 @@ void source_enlist(SourceList *list, Source *source);
 /* Do its rows follow from run_seed? Are they in memory from the start? */
 bool source_draws(const Source *source);
 bool source_given(const Source *source);
+/* Adds what its text leaves out: vocabularies, and the seed of the run where it draws.
+ * Sources of equal texts and keys have equal rows. */
+void source_add_key(const Source *source, Text *out);
 /* "train"; "" of a source that has one part only. */
 const char *source_part(const Source *source, int part);
 /* Of the rows of a part that is loaded: SHA-256 of shapes, types and values. */
@@ -135,7 +136,8 @@ bool dataset_has_labels(const Dataset *set);
 int64_t dataset_classes(const Dataset *set);                       /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label); /* or NULL */
 const char *dataset_feature_name(const Dataset *set,
-                                 int64_t feature); /* from 1; or NULL */
+                                 int64_t feature);  /* from 1; or NULL */
+Vocabulary *dataset_vocabulary(const Dataset *set); /* of x; borrowed, or NULL */
 
 /* -- missing values ------------------------------------------------------------------
  * Where rows lack values, a view fills them in with means of the features over the rows

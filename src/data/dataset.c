@@ -235,6 +235,11 @@ const char *dataset_feature_name(const Dataset *set, int64_t feature) {
   return feature < 1 || feature > names->n ? NULL : names->v[feature - 1];
 }
 
+Vocabulary *dataset_vocabulary(const Dataset *set) {
+  must(set->rows);
+  return set->rows->vocabulary;
+}
+
 Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) {
   Err err = dataset_load(set, fault);
   if (err || set->n > 0) return err;

@@ -80,8 +80,18 @@ static Err check_names(const Portion *a, const Portion *b, Fault *fault) {
   return ERR_OK;
 }
 
+static Err check_vocabulary(const Portion *a, const Portion *b, Fault *fault) {
+  const Vocabulary *one = a->set->rows->vocabulary, *other = b->set->rows->vocabulary;
+  if (!one || !other || vocabulary_hash(one) == vocabulary_hash(other)) return ERR_OK;
+  return fault_set(fault, ERR_DATA,
+                   "concat: %s and %s number other tokens; vocabulary = "
+                   "first.vocabulary gives the second the numbers of the first",
+                   a->set->name, b->set->name);
+}
+
 static Err check_fit(const Portion *a, const Portion *b, Fault *fault) {
   Err err = check_x(a, b, fault);
+  if (!err) err = check_vocabulary(a, b, fault);
   if (err) return err;
   if (!alike(a->batch.y, b->batch.y) ||
       dataset_has_labels(a->set) != dataset_has_labels(b->set))
@@ -134,6 +144,7 @@ static Err join_names(const Portion *p, int n, Rows *out, Fault *fault) {
   for (int k = 1; k < n; k++)
     if (dataset_classes(p[k].set) > dataset_classes(most)) most = p[k].set;
   out->n_classes = dataset_classes(most);
+  out->vocabulary = vocabulary_retain(p->set->rows->vocabulary);
   Err err = ERR_OK;
   const char *name;
   for (int64_t c = 1; !err && (name = dataset_class_name(most, c)); c++)
@@ -198,6 +209,18 @@ static Err use_targets(Rows *out, Tensor *y, MemoryCount *memory, Fault *fault) 
   return ERR_OK;
 }
 
+/* Steps of texts count where there is a token. */
+static Err mask_padding(Rows *out, MemoryCount *memory, Fault *fault) {
+  const Shape *x = &out->x->a.shape;
+  if (x->rank != 2) return ERR_OK;
+  tensor_release(out->mask);
+  out->mask = tensor_new(memory, DT_REAL, x, fault);
+  if (!out->mask) return fault->code;
+  for (int64_t i = 0; i < shape_count(x); i++)
+    tensor_reals(out->mask)[i] = array_get(&out->x->a, i) != 0;
+  return ERR_OK;
+}
+
 Dataset *dataset_remake(Dataset *set, const Batch *all, Tensor *x, Tensor *y,
                         Fault *fault) {
   const Portion p = {set, *all};
@@ -208,7 +231,8 @@ Dataset *dataset_remake(Dataset *set, const Batch *all, Tensor *x, Tensor *y,
     tensor_release(rows.x);
     rows.x = tensor_retain(x);
     names_deinit(&rows.feature_names);
-    if (y) err = use_targets(&rows, y, memory, fault);
+    if (rows.vocabulary && rows.mask) err = mask_padding(&rows, memory, fault);
+    if (!err && y) err = use_targets(&rows, y, memory, fault);
   }
   Source *source = err ? NULL : source_of_rows(&rows, memory, fault);
   if (err) rows_deinit(&rows);

@@ -1,11 +1,11 @@
 /* source.c: the family of data sources, loading on first use, tensors as a source. */
 #include "data/sources.h"
-#include "base/array.h"
 #include "base/ints.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DATASET(name) extern const SourceKind dataset_##name;
 #include "data/datasets.def"
@@ -36,6 +36,12 @@ bool source_draws(const Source *source) { return source_kind(source)->draws; }
 
 bool source_given(const Source *source) { return source_kind(source)->given; }
 
+void source_add_key(const Source *source, Text *out) {
+  if (source_kind(source)->add_key) source_kind(source)->add_key(source, out);
+  if (source_draws(source))
+    text_addf(out, " of seed %lld", (long long)source->run_seed);
+}
+
 Stream source_stream(const Source *source, int64_t seed, const char *name,
                      uint64_t number) {
   uint64_t key_seed = seed > 0 ? (uint64_t)seed : source->run_seed;
@@ -60,20 +66,11 @@ void source_hash(const Source *source, int part, char out[SHA256_TEXT]) {
   sha256_end(&hash, out);
 }
 
-void names_deinit(Names *names) {
-  for (int64_t i = 0; i < names->n; i++) free(names->v[i]);
-  free(names->v);
-  *names = (Names){0};
-}
-
-Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
-  Err err = ARRAY_ROOM(names->v, names->room, names->n + 1, fault);
-  if (err) return err;
-  char *copy = malloc(n_bytes + 1);
-  if (!copy) return fault_memory(fault, n_bytes + 1);
-  memcpy(copy, name, n_bytes);
-  copy[n_bytes] = 0;
-  names->v[names->n++] = copy;
+Err names_copy(Names *out, const Names *names, Fault *fault) {
+  for (int64_t i = 0; i < names->n; i++) {
+    Err err = names_add(out, names->v[i], strlen(names->v[i]), fault);
+    if (err) return err;
+  }
   return ERR_OK;
 }
 
@@ -85,6 +82,7 @@ void rows_deinit(Rows *rows) {
   tensor_release(rows->mask);
   names_deinit(&rows->class_names);
   names_deinit(&rows->feature_names);
+  vocabulary_release(rows->vocabulary);
   *rows = (Rows){0};
 }
 
@@ -117,6 +115,40 @@ Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
   input_close(&in);
   if (err) fault_prefix(fault, "%s", path);
   return err;
+}
+
+Err package_check(const char *path, const char *package, Fault *fault) {
+  if (!package || access(path, F_OK) == 0) return ERR_OK;
+  return fault_set(fault, ERR_DATA, "%s is not there: install the package %s", path,
+                   package);
+}
+
+TokenRow tokens_put(const int32_t *numbers, int64_t n, Array *x, Tensor *mask,
+                    int64_t i, int64_t t, int padding, int truncate) {
+  int64_t kept = least(n, t);
+  TokenRow row = {kept, padding == SIDE_LEFT ? t - kept : 0,
+                  truncate == SIDE_LEFT ? n - kept : 0};
+  for (int64_t k = 0; k < t; k++) {
+    bool there = k >= row.step && k < row.step + kept;
+    array_set(x, i * t + k, there ? numbers[row.from + k - row.step] : 0);
+    tensor_reals(mask)[i * t + k] = there;
+  }
+  return row;
+}
+
+DType tokens_dtype(const Vocabulary *v) {
+  return v->tokens.n <= dtype_most(DT_UINT8) ? DT_UINT8 : DT_INT32;
+}
+
+Err tokens_are_classes(Rows *out, Fault *fault) {
+  out->n_classes = out->vocabulary->tokens.n;
+  return names_copy(&out->class_names, &out->vocabulary->tokens, fault);
+}
+
+void vocabulary_plan_add_key(const VocabularyPlan *plan, Text *out) {
+  if (plan->given)
+    text_addf(out, " with vocabulary %016llx",
+              (unsigned long long)vocabulary_hash(plan->given));
 }
 
 static Err weight_check(const Array *w, int64_t n_rows, Fault *fault) {

@@ -50,6 +50,11 @@ static int push_feature_names(lua_State *L, const Dataset *set) {
   return 1;
 }
 
+static int push_vocabulary(lua_State *L, const Dataset *set) {
+  set_push_vocabulary(L, dataset_vocabulary(set));
+  return 1;
+}
+
 static void push_sizes(lua_State *L, const Shape *shape) {
   lua_createtable(L, shape->rank, 0);
   for (int i = 0; i < shape->rank; i++) {
@@ -79,22 +84,13 @@ static const SetField set_fields[] = {{"classes", push_classes},
                                       {"class_names", push_class_names},
                                       {"features", push_features},
                                       {"feature_names", push_feature_names},
+                                      {"vocabulary", push_vocabulary},
                                       {NULL, NULL}};
 
 /* The lists of methods. */
 static const Function *const set_methods[] = {set_rows_methods, set_map_methods,
                                               set_transforms_methods,
                                               set_batches_methods, NULL};
-
-/* Raises: no such field, with the nearest of the names. */
-static int no_field(lua_State *L, const char *what, const char *name,
-                    const char *const *names, int n) {
-  const char *nearest = text_nearest(name, names, n);
-  return luaL_error(L,
-                    nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
-                            : "%s has no field or method \"%s\"",
-                    what, name, nearest);
-}
 
 /* upvalue 1: the methods. */
 static int set_index(lua_State *L) {
@@ -112,7 +108,7 @@ static int set_index(lua_State *L) {
   for (int i = 0; set_methods[i]; i++)
     for (const Function *m = set_methods[i]; m->name; m++) names[n++] = m->name;
   for (const SetField *f = set_fields; f->name; f++) names[n++] = f->name;
-  return no_field(L, "a data set", name, names, n);
+  return set_no_field(L, "a data set", name, names, n);
 }
 
 static int set_gc(lua_State *L) {
@@ -186,7 +182,7 @@ static int no_source_field(lua_State *L, const Source *source, const char *name)
   for (const SetField *f = set_fields; f->name; f++) names[n++] = f->name;
   for (const Option *o = source->object.kind->options; o && o->name; o++)
     names[n++] = o->name;
-  return no_field(L, source->object.kind->name, name, names, n);
+  return set_no_field(L, source->object.kind->name, name, names, n);
 }
 
 /* A field of a source with several parts. upvalue 1: the index function of families. */
@@ -332,5 +328,6 @@ int open_data(lua_State *L) {
   bind_register_family(L, &transforms);
   extend_source_metatable(L);
   add_sources(L);
+  set_open_vocabulary(L);
   return 1;
 }

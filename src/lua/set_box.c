@@ -50,6 +50,15 @@ int set_store(lua_State *L, Dataset **box, Dataset *made, const Fault *fault) {
   return made ? 1 : bind_raise_fault(L, fault);
 }
 
+int set_no_field(lua_State *L, const char *what, const char *name,
+                 const char *const *names, int n) {
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(L,
+                    nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
+                            : "%s has no field or method \"%s\"",
+                    what, name, nearest);
+}
+
 void *set_arguments(lua_State *L, const Kind *kind) {
   Object *call = bind_object_from_args(L, 2, kind);
   bind_push_object(L, call);

@@ -27,8 +27,15 @@ extern const Function set_rows_methods[], set_map_methods[], set_transforms_meth
     set_batches_methods[];
 
 int set_count(lua_State *L); /* #set */
+/* The handle of a vocabulary; nil of NULL. */
+void set_push_vocabulary(lua_State *L, Vocabulary *v);
+/* Raises: no such field, with the nearest of the n names. */
+int set_no_field(lua_State *L, const char *what, const char *name,
+                 const char *const *names, int n);
 /* Their metatables. */
 void set_open_transforms(lua_State *L);
 void set_open_batches(lua_State *L);
+/* Also data.vocabulary, into the module at the stack's top. */
+void set_open_vocabulary(lua_State *L);
 
 #endif

@@ -25,9 +25,13 @@ static int place_for_source(SourceCache *cache) {
 
 /* What it is, at the stack's top. */
 static const char *push_key(lua_State *L, const Source *source) {
-  const char *text = luaL_tolstring(L, -1, NULL);
-  if (!source_draws(source)) return text;
-  return lua_pushfstring(L, "%s of seed %I", text, (LUAI_UACINT)source->run_seed);
+  Text key = {0};
+  luaL_tolstring(L, -1, NULL);
+  source_add_key(source, &key);
+  if (!key.n_bytes && !key.failed) return lua_tostring(L, -1);
+  bind_push_text(L, &key);
+  lua_concat(L, 2);
+  return lua_tostring(L, -1);
 }
 
 Source *sources_keep(lua_State *L, SourceCache *cache, Source *source) {

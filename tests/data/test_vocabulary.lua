@@ -1,0 +1,108 @@
+-- Vocabularies: how texts are cut into characters and words, which numbers tokens get, texts as
+-- numbers and back, files of vocabularies.
+local check = dofile "tests/check.lua"
+local tests = {}
+
+-- The tokens of a text, in their order: each line is a row, and all of them are decoded.
+local function cut(text, options)
+  options = options or {}
+  options.length, options.predict = 1, "next"
+  local set = data.text(check.file("cut.txt", text .. "\nx x"), options)
+  return set.vocabulary:tokens()
+end
+
+function tests.test_words()
+  local text = "Don't stop, e-mail me -- l\u{2019}été\u{a0}2024 (\u{201c}ÄB\u{201d})!\ta_b  x"
+  check.equal(cut(text, { by = "words" }), { "x", "-", "!", "(", ")", ",", "2024", "Don't", "_",
+    "a", "b", "e-mail", "l\u{2019}été", "me", "stop", "ÄB", "\u{201c}", "\u{201d}" })
+  check.equal(cut("Weiß ΑΣ Ж Ğ ÿŸ Ẁ ×", { by = "words", lower = true }),
+    { "x", "weiß", "×", "ÿÿ", "ğ", "ασ", "ж", "ẁ" })
+  check.equal(cut("日本 語", { by = "words" }), { "x", "日本", "語" })
+end
+
+function tests.test_characters_are_whole_and_in_the_order_of_their_codes()
+  check.equal(cut("né日🙂b"), { "\n", " ", "b", "n", "x", "é", "日", "🙂" })
+  local v = data.text(check.file("c.txt", "né日🙂b"), { length = 1 }).vocabulary
+  check.equal(v:decode(v:encode "🙂né"), "🙂né")
+  check.fails(function() v:encode "nz" end, "line 1", 'character "z" (U+007A)')
+  check.fails(function() v:encode "\xff" end, "not UTF-8")
+  check.equal(v:encode "":totable(), {})
+  check.equal(v:decode(v:encode ""), "")
+end
+
+function tests.test_counts_decide_which_words_are_kept()
+  local path = check.file("w.txt", "b a b c a b d c")
+  local function words(options)
+    options.by, options.length = "words", 2
+    return data.text(path, options).vocabulary:tokens()
+  end
+  check.equal(words {}, { "b", "a", "c", "d" })
+  check.equal(words { unknown = true, min_count = 2 }, { "<unk>", "b", "a", "c" })
+  check.equal(words { unknown = true, max_tokens = 3 }, { "<unk>", "b", "a" })
+  local set = data.text(path, { by = "words", length = 2, unknown = true, max_tokens = 3 })
+  check.near(set:tensors(), { 2, 3, 2, 1, 3, 2 })
+  check.equal({ set.classes, set.class_names[1] }, { 3, "<unk>" })
+  check.fails(function() return #data.text(path, { by = "words", length = 2, min_count = 2 }) end,
+    "line 1", 'word "d"', "unknown = true")
+end
+
+function tests.test_texts_as_rows()
+  local v = data.vocabulary { "<unk>", "a", "dog", "barks" }
+  local x, mask = v:encode({ "a dog", "a a big dog barks", "" }, { length = 4, padding = "left",
+    truncate = "left" })
+  check.equal({ x.dtype, x:totable() },
+    { "int32", { { 0, 0, 2, 3 }, { 2, 1, 3, 4 }, { 0, 0, 0, 0 } } })
+  check.near(mask, { 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0 })
+  check.equal(v:decode(x), { "a dog", "a <unk> dog barks", "" })
+  check.equal(v:encode({ "dog", "a dog" }):totable(), { { 3, 0 }, { 2, 3 } })
+  check.equal(v:encode("a dog barks", { length = 2 }):totable(), { 2, 3 })
+  check.equal(v:decode { 2, 3 }, "a dog")
+  check.equal({ #v, v[3], v[5], v:number "dog", v:number "cat" }, { 4, "dog", nil, 3, nil })
+  check.fails(function() v:decode { 5 } end, "got 5", "1 to 4")
+  check.fails(function() v:decode { 1.5 } end, "got 1.5", "whole")
+  check.fails(function() v:decode(tensor.ones(1, 1, 1)) end, "1x1x1")
+  check.fails(function() v:encode { "a", {} } end, "table", "text")
+  check.fails(function() v:encode("a", { lenght = 2 }) end, 'did you mean "length"')
+  check.fails(function() return v.encod end, "vocabulary", 'did you mean "encode"')
+  check.fails(function() v.x = 1 end, "do not change")
+end
+
+function tests.test_files()
+  local v = data.vocabulary({ "\n", "ä", '"', "\\" }, { by = "characters", lower = true })
+  local path = check.temp .. "/v.json"
+  check.equal(v:save(path), v)
+  local again = data.vocabulary(path)
+  check.equal(again:tokens(), v:tokens())
+  check.equal(tostring(again), "vocabulary of 4 characters, in small letters")
+  check.equal(again:encode "Ä\n":totable(), { 2, 1 })
+  check.fails(function() data.vocabulary "no/such" end, "data.vocabulary", "no/such")
+  local function broken(text, ...)
+    local file = check.file("broken.json", text)
+    check.fails(function() data.vocabulary(file) end, "broken.json", ...)
+  end
+  broken("{", "line 1")
+  broken("[1]", "is no vocabulary")
+  broken('{ "by": "letters", "lower": false, "tokens": [] }', "is no vocabulary")
+  broken('{ "by": "words", "lower": false, "tokens": ["a", 3] }', "token 2", "no text")
+  broken('{ "by": "words", "lower": false, "tokens": ["a", "a"] }', "token 2", "twice")
+  check.fails(function() data.vocabulary { "a", "" } end, "token 2", "empty")
+  check.fails(function() data.vocabulary { "a", "b", "a" } end, "token 3", "twice")
+end
+
+function tests.test_a_second_text_has_the_numbers_of_the_first()
+  local first = data.text(check.file("1.txt", "banana"), { length = 2 })
+  local second = data.text(check.file("2.txt", "nab"), { length = 2,
+    vocabulary = first.vocabulary })
+  check.near(second:tensors(), { 3, 1 })
+  check.fails(function()
+    data.text("2.txt", { by = "words", vocabulary = first.vocabulary })
+  end, '"by"', "words", "characters")
+  check.fails(function() data.text("2.txt", { vocabulary = 3 }) end, '"vocabulary"', "a number")
+  local other = data.text(check.file("3.txt", "nabc"), { length = 2 })
+  check.fails(function() first:concat(other) end, "vocabulary = first.vocabulary")
+  check.equal(#first:concat(second), 3)
+  check.equal(first:take(1).vocabulary:tokens(), { "a", "b", "n" })
+  check.equal(data.moons().vocabulary, nil)
+end
+
+check.run(tests)
