@@ -150,8 +150,18 @@ static Json *summarize_column(const CsvTable *csv, int column) {
   return summary;
 }
 
-/* A list of { file, rows, columns: [{ column, first, last, min, max }] }. */
-static Json *summarize_metrics(const char *directory) {
+/* { file, rows, columns: [{ column, first, last, min, max }] } */
+static Json *summarize_metrics(const char *file, const CsvTable *csv) {
+  Json *columns = json_list();
+  for (int c = 0; csv->n_rows > 0 && c < csv->n_columns; c++)
+    json_push(columns, summarize_column(csv, c));
+  return json_mapf("file %s rows %lld columns %p", file, (long long)csv->n_rows,
+                   columns);
+}
+
+/* What is said of each table of that kind in the directory, as a list. */
+static Json *list_tables(const char *directory, bool (*is_kind)(const char *name),
+                         Json *(*say)(const char *file, const CsvTable *csv)) {
   Json *all = json_list();
   FileNames names;
   Fault ignored = {0};
@@ -159,13 +169,8 @@ static Json *summarize_metrics(const char *directory) {
   for (int i = 0; i < names.n; i++) {
     CsvTable csv = {0};
     Path path = path_of("%s/%s", directory, names.v[i]);
-    if (name_is_metrics(names.v[i]) && !csv_read(&csv, path.s, &ignored)) {
-      Json *columns = json_list();
-      for (int c = 0; csv.n_rows > 0 && c < csv.n_columns; c++)
-        json_push(columns, summarize_column(&csv, c));
-      json_push(all, json_mapf("file %s rows %lld columns %p", names.v[i],
-                               (long long)csv.n_rows, columns));
-    }
+    if (is_kind(names.v[i]) && !csv_read(&csv, path.s, &ignored))
+      json_push(all, say(names.v[i], &csv));
     csv_deinit(&csv);
   }
   file_names_deinit(&names);
@@ -189,6 +194,46 @@ static void add_metrics(const Json *metrics, Doc *doc) {
         page_add_cell(table, json_find(json_item(columns, c), keys[k]), 5);
     }
   }
+}
+
+/* -- matrices and curves ----------------------------------------------------------- */
+
+enum { SHOWN_COLUMNS = 12, SHOWN_ROWS = 24 }; /* of more only the size is said */
+
+static Json *cells_of(const CsvTable *csv, int64_t row) {
+  Json *cells = json_list();
+  for (int c = 0; c < csv->n_columns; c++)
+    json_push_number(cells, strtod(csv_cell(csv, row, c), NULL));
+  return cells;
+}
+
+static Json *describe_table(const char *file, const CsvTable *csv) {
+  Json *columns = json_list(), *cells = json_list();
+  for (int c = 0; c < csv->n_columns; c++) json_push_text(columns, csv_column(csv, c));
+  for (int64_t r = 0; r < csv->n_rows; r++) json_push(cells, cells_of(csv, r));
+  return json_mapf("file %s rows %lld columns %p cells %p", file,
+                   (long long)csv->n_rows, columns, cells);
+}
+
+static void add_table(const Json *file, Doc *doc) {
+  const Json *columns = json_find(file, "columns"), *cells = json_find(file, "cells");
+  int64_t n = json_count(cells);
+  doc_say(doc, DOC_HEADING, "%s (%lld rows, %lld columns)", json_text(file, "file"),
+          (long long)n, (long long)json_count(columns));
+  if (n > SHOWN_ROWS || json_count(columns) > SHOWN_COLUMNS) return;
+  Table *table = doc_table(doc);
+  for (int64_t c = 0; c < json_count(columns); c++) {
+    const char *name = "";
+    (void)json_get_text(json_item(columns, c), &name);
+    table_column(table, name, TABLE_NUMBER, 0);
+  }
+  for (int64_t r = 0; r < n; r++)
+    for (int64_t c = 0; c < json_count(columns); c++)
+      page_add_cell(table, json_item(json_item(cells, r), c), 5);
+}
+
+static void add_tables(const Json *tables, Doc *doc) {
+  for (int64_t i = 0; i < json_count(tables); i++) add_table(json_item(tables, i), doc);
 }
 
 /* -- a trial ----------------------------------------------------------------------- */
@@ -284,6 +329,7 @@ static void trial_doc(const Json *trial, Doc *doc) {
   add_map("configuration", config, json_find(meta, "sources"), doc);
   add_map("result", json_find(result, "values"), NULL, doc);
   add_metrics(json_find(trial, "metrics"), doc);
+  add_tables(json_find(trial, "tables"), doc);
   add_map("identity", facts, NULL, doc);
   add_attempts(json_find(meta, "attempts"), doc);
   add_map("provenance", provenance, NULL, doc);
@@ -332,7 +378,8 @@ static Err read_trial(const QueryCall *call, const Json *row, Json **out,
     json_put(trial, "logs", find_logs(path.s));
     json_put(trial, "config", config ? config : planned_config(row));
     json_put_shared(trial, "result", look.result);
-    json_put(trial, "metrics", summarize_metrics(path.s));
+    json_put(trial, "metrics", list_tables(path.s, name_is_metrics, summarize_metrics));
+    json_put(trial, "tables", list_tables(path.s, name_is_table, describe_table));
     json_put_shared(trial, "meta", look.meta);
     trial_info_deinit(&info);
   }

@@ -89,7 +89,8 @@ static Err add_file(Sha256 *hash, const char *directory, const char *name,
 
 static bool counts(const char *name) {
   if (file_is_temporary(name)) return false;
-  if (strcmp(name, "config.json") == 0 || name_is_probes(name)) return true;
+  if (strcmp(name, "config.json") == 0) return true;
+  if (name_is_probes(name) || name_is_table(name)) return true;
   return strncmp(name, "metrics", 7) == 0 && text_ends_with(name, ".csv");
 }
 

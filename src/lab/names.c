@@ -57,13 +57,19 @@ bool name_is_probes(const char *name) {
   return rest && (*rest == '.' || (*rest == '-' && is_number(rest + 1, ".csv")));
 }
 
+bool name_is_table(const char *name) {
+  const char *rest = behind(name, "table");
+  if (rest && *rest == '-') rest += 1 + strspn(rest + 1, "0123456789");
+  return rest && *rest == '.' && text_ends_with(rest + 1, ".csv");
+}
+
 bool name_is_checkpoint(const char *name) {
   return behind(name, "checkpoint-") && text_ends_with(name, ".safetensors");
 }
 
 bool name_is_product(const char *name) {
   return name_is_metrics(name) || name_is_checkpoint(name) || name_is_probes(name) ||
-         file_is_temporary(name);
+         name_is_table(name) || file_is_temporary(name);
 }
 
 /* -- of experiments and scripts ---------------------------------------------------- */

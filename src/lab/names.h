@@ -19,8 +19,9 @@ bool name_is_source(const char *name);
 /* In the directory of a trial or a run. */
 bool name_is_metrics(const char *name);
 bool name_is_probes(const char *name);
+bool name_is_table(const char *name); /* of a matrix or curve */
 bool name_is_checkpoint(const char *name);
-/* What another run of the trial must not find: these, probes, what is half written. */
+/* What another run of the trial must not find: all of these, what is half written. */
 bool name_is_product(const char *name);
 
 /* -- directories in runs/: of experiments, and of scripts and fits with records -- */

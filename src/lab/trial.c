@@ -309,19 +309,19 @@ static bool syncs(const Trial *trial) {
   return !trial->brief || clock_s() - trial->start_s >= CRASH_SYNC_S;
 }
 
-static Err put_probes(const Trial *trial, const char *name, const Text *csv,
-                      Fault *fault) {
+static Err put_table(const Trial *trial, const char *name, const Text *csv,
+                     Fault *fault) {
   Path path = path_of("%s/%s.csv", trial->directory, name);
   return file_put(path.s, csv->data, csv->n_bytes,
                   syncs(trial) ? PUBLISH_REPLACE : PUBLISH_DRAFT, fault);
 }
 
-Err trial_probes(Trial *trial, const char *name, const Text *csv, Fault *fault) {
+Err trial_table(Trial *trial, const char *name, const Text *csv, Fault *fault) {
   must(!trial->finished);
   if (csv->failed) return fault_memory(fault, csv->n_bytes);
   Err err = trial_open(trial, fault);
   if (err || trial->failed) return err;
-  return tolerate(trial, put_probes(trial, name, csv, fault), fault);
+  return tolerate(trial, put_table(trial, name, csv, fault), fault);
 }
 
 /* -- the end ----------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
  *   probes.csv     what the probes of the first fit measured, put in place at its end;
  *                  of the second probes-2.csv, and so on; probes.step.csv of
  *                  steps of own loops, put in place at the end of the run
+ *   table.<name>.csv  a matrix or curve that the first fit measured at its end, as
+ *                  table.val_confusion_matrix.csv; of the second table-2.<name>.csv
  *   stdout.log     everything printed to stdout since the program began; of a trial of
  *                  a study whatever reaches descriptor 1, programs that it starts
  *                  included
@@ -125,10 +127,10 @@ Err trial_open(Trial *trial, Fault *fault) WARN_UNUSED;
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) WARN_UNUSED;
 
-/* A table of probes, "<name>.csv" (probes, probes-2, probes.step), in place of one that
- * is there. Opens the record. */
-Err trial_probes(Trial *trial, const char *name, const Text *csv,
-                 Fault *fault) WARN_UNUSED;
+/* A table beside those of metrics, "<name>.csv" (probes, probes-2, table.roc_curve), in
+ * place of one that is there. Opens the record. */
+Err trial_table(Trial *trial, const char *name, const Text *csv,
+                Fault *fault) WARN_UNUSED;
 
 /* How the run ended. All but `state` may be missing (NULL, -1). Borrowed. */
 typedef struct TrialEnd {

@@ -142,6 +142,15 @@ static Err record_probes(Session *s, const FitRun *run, Fault *fault) {
   return run_record_probes(trial, name, log, fault);
 }
 
+static Err record_tables(Session *s, const FitRun *run, Fault *fault) {
+  const History *h = run->history;
+  Trial *trial;
+  if (!h->n_tables || record_of(s, run, &trial, fault) || !trial) return fault->code;
+  for (int i = 0; i < h->n_tables; i++)
+    if (run_record_table(trial, run->number, &h->table[i], fault)) return fault->code;
+  return ERR_OK;
+}
+
 /* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
 static void add_weights(Session *s, const FitRun *run) {
   Fault fault = {0};
@@ -173,7 +182,8 @@ static Err record_end(void *self, FitRun *run, Fault *fault) {
   if (keeps_results(s, run)) put_values(run, s->record->results, prefix);
   if (s->in_trial) put_rows(run, s->record->rows, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
-  if (record_probes(s, run, &own) || record_inits(s, run, prefix, &own))
+  if (record_probes(s, run, &own) || record_tables(s, run, &own) ||
+      record_inits(s, run, prefix, &own))
     fault_pass(fault, &own);
   if (s->record->fit_number == run->number) close_own_record(s, run, fault);
   return own.code;

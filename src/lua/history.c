@@ -2,6 +2,7 @@
 #include "lua/history.h"
 #include "lua/core.h"
 #include "lua/lab.h"
+#include "lua/session.h"
 #include <string.h>
 
 #define HISTORY_META "runner.history"
@@ -87,9 +88,20 @@ void bind_push_probes(lua_State *L, const ProbeLog *log) {
   }
 }
 
+/* Matrices and curves as tensors. */
+static void push_tables(lua_State *L, const History *history) {
+  Graph *graph = session_graph(L);
+  int scope = graph_scope_begin(graph);
+  for (int i = 0; i < history->n_tables; i++) {
+    bind_push_node(L, graph_const(graph, history->table[i].value));
+    lua_setfield(L, -2, history->table[i].name);
+  }
+  graph_scope_end(graph, scope);
+}
+
 /* Columns as lists, test measures and what else is known as fields. */
 static void push_fields(lua_State *L, const History *history) {
-  lua_createtable(L, 0, history->n_columns + history->n_test + 2);
+  lua_createtable(L, 0, history->n_columns + history->n_test + history->n_tables + 2);
   for (int c = 0; c < history->n_columns; c++) {
     lua_createtable(L, (int)history->n_rows, 0);
     bool whole = strcmp(history->column[c].name, "epoch") == 0;
@@ -105,6 +117,7 @@ static void push_fields(lua_State *L, const History *history) {
     bind_push_real(L, history->test[i].value);
     lua_setfield(L, -2, history->test[i].name);
   }
+  push_tables(L, history);
   if (history->best_epoch) {
     lua_pushinteger(L, history->best_epoch);
     lua_setfield(L, -2, "best_epoch");

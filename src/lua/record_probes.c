@@ -3,7 +3,6 @@
  * are joined, by twos, fours ..., until the table is small enough. */
 #include "base/csv.h"
 #include "lua/run_record.h"
-#include "train/probe_log.h"
 
 enum { PROBES_BYTES = 1 << 20 };
 
@@ -47,7 +46,7 @@ Err run_record_probes(Trial *trial, const char *name, const ProbeLog *log,
     text_deinit(&csv);
     add_table(&csv, log, factor);
   }
-  Err err = trial_probes(trial, name, &csv, fault);
+  Err err = trial_table(trial, name, &csv, fault);
   text_deinit(&csv);
   return err;
 }

@@ -5,7 +5,7 @@
 
 #include "lab/trial.h"
 #include "lua/session.h"
-#include "train/probe_log.h"
+#include "train/history.h"
 
 typedef struct RunRecord {
   /* read-only, but for the functions of this header and of lab.h */
@@ -44,6 +44,11 @@ Err run_record_end(Trial *trial, const Json *values, const Fault *end);
  * one line of each). */
 Err run_record_probes(Trial *trial, const char *name, const ProbeLog *log,
                       Fault *fault) WARN_UNUSED;
+
+/* A matrix or curve of fit number `fit` as "table.<name>.csv", of later fits
+ * "table-2.<name>.csv" and so on. */
+Err run_record_table(Trial *trial, int64_t fit, const HistoryTable *table,
+                     Fault *fault) WARN_UNUSED;
 
 /* What records of this session say about it: machine, versions, script. */
 void run_record_describe(const Session *s, Json *meta);

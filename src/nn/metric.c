@@ -47,6 +47,12 @@ static bool is_name(const char *name) {
 
 Err metric_check_name(Object *object, Fault *fault) {
   const Metric *metric = (const Metric *)object;
+  bool is_file = metric_kind(metric)->table != NULL;
+  if (metric->name && is_file && strchr(metric->name, '/'))
+    return fault_set(fault, ERR_VALUE,
+                     "train.%s: option \"name\": got \"%.60s\", allowed: a name "
+                     "without /, which is part of a file's",
+                     object->kind->name, metric->name);
   if (!metric->name || (is_name(metric->name) && !is_taken(metric->name)))
     return ERR_OK;
   if (is_name(metric->name))

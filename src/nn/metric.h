@@ -81,8 +81,11 @@ typedef struct MetricKind {
    * finish where it may fail, into an estimate of NaN. */
   Estimate (*estimate)(const Measure *m);
   Err (*finish)(const Measure *m, Graph *graph, Estimate *out, Fault *fault);
-  /* In place of both: a matrix, new, which is shown and not monitored. May be NULL. */
+  /* In place of both: a matrix or the points of a curve, new, with the names of its
+   * columns; NULL: its rows and columns are classes, from 1. It is recorded and shown,
+   * not monitored. May be NULL. */
   Err (*table)(const Measure *m, Tensor **out, Fault *fault);
+  const char *const *columns;
   /* What the metric's options say of how outputs are read. May be NULL. */
   void (*read)(const Metric *metric, Reading *reading);
 } MetricKind;

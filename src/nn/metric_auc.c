@@ -1,5 +1,6 @@
-/* metric_auc.c: the area under the curve of hits against false alarms. */
+/* metric_auc.c: the curve of hits against false alarms, and the area under it. */
 #include "nn/metric_items.h"
+#include "base/array.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -73,14 +74,20 @@ static int64_t tied(const Scored *row, int64_t i, int64_t n, double *yes, double
   return end;
 }
 
+/* False, and the rows are as they were, if a score is NaN. */
+static bool sort_rows(Scored *row, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (isnan(row[i].score)) return false;
+  qsort(row, (size_t)n, sizeof *row, by_score);
+  return true;
+}
+
 /* Sorts the rows, and gives the share of pairs of a yes and a no, by the product of
  * their weights, in which the yes has the larger score, ties a half. NaN: no such pair,
  * or a score is NaN. */
 static double area(Scored *row, int64_t n) {
   double yes = 0, no = 0, above = 0, yes_here, no_here;
-  for (int64_t i = 0; i < n; i++)
-    if (isnan(row[i].score)) return NAN;
-  qsort(row, (size_t)n, sizeof *row, by_score);
+  if (!sort_rows(row, n)) return NAN;
   for (int64_t i = 0; i < n;) {
     i = tied(row, i, n, &yes_here, &no_here);
     above += yes_here * (no + no_here / 2);
@@ -136,6 +143,11 @@ static double error_of_mean(const Measure *m, const double *influence, int64_t r
 
 /* -- the whole --------------------------------------------------------------------- */
 
+static int64_t count_rows(const Measure *m) {
+  if (m->n <= FIRST_SCORED) return 0;
+  return (m->n - FIRST_SCORED) / (2 * (int64_t)m->v[QUESTIONS]);
+}
+
 /* The rows of a question that count, their weights as yes and as no. */
 static int64_t rows_of(const Measure *m, int64_t q, int64_t rows, Scored *row,
                        double *yes, double *no) {
@@ -172,9 +184,9 @@ static Estimate mean_area(const Measure *m, int64_t rows, Scored *row,
 
 static Err finish_auc(const Measure *m, Graph *graph, Estimate *out, Fault *fault) {
   (void)graph;
-  if (m->n <= FIRST_SCORED) return ERR_OK;
+  size_t rows = (size_t)count_rows(m);
+  if (!rows) return ERR_OK;
   bool several = m->with_error && m->v[QUESTIONS] != 1;
-  size_t rows = (size_t)(m->n - FIRST_SCORED) / (2 * (size_t)m->v[QUESTIONS]);
   Scored *row = malloc(rows * sizeof *row);
   double *influence = several ? calloc(rows, sizeof *influence) : NULL;
   Err err = row && (influence || !several)
@@ -183,6 +195,90 @@ static Err finish_auc(const Measure *m, Graph *graph, Estimate *out, Fault *faul
   if (!err) *out = mean_area(m, (int64_t)rows, row, influence);
   free(row);
   free(influence);
+  return err;
+}
+
+/* -- the curve --------------------------------------------------------------------- */
+
+typedef struct RocCurve {
+  ClassMetric class;
+  int64_t points; /* at most so many of each question */
+} RocCurve;
+
+/* Points: class, share of the noes, of the yeses that are at or above the threshold. */
+enum { CLASS, FALSE_RATE, TRUE_RATE, THRESHOLD, POINT };
+
+static const char *const point_columns[] = {"class", "fpr", "tpr", "threshold", NULL};
+
+typedef struct Curve {
+  double *v; /* numbers of points; owned */
+  int64_t n, room;
+} Curve;
+
+static Err add_point(Curve *curve, const double point[POINT], Fault *fault) {
+  Err err = ARRAY_ROOM(curve->v, curve->room, curve->n + POINT, fault);
+  for (int i = 0; !err && i < POINT; i++) curve->v[curve->n++] = point[i];
+  return err;
+}
+
+static int64_t count_scores(const Scored *row, int64_t n) {
+  int64_t scores = 0;
+  double yes, no;
+  for (int64_t i = 0; i < n; scores++) i = tied(row, i, n, &yes, &no);
+  return scores;
+}
+
+/* Down from the largest score, where nothing is a yes above it: a point for each score,
+ * or, of more than there may be, those that are about equally far apart on the curve.
+ * Rows are sorted. */
+static Err add_curve(Curve *curve, const Scored *row, int64_t n, double class,
+                     double yes, double no, int64_t most, Fault *fault) {
+  bool all = count_scores(row, n) < most;
+  double point[POINT] = {class, 0, 0, INFINITY}, kept = 0, hits = 0, alarms = 0;
+  Err err = add_point(curve, point, fault);
+  for (int64_t i = n - 1; !err && i >= 0; i--) {
+    hits += row[i].yes;
+    alarms += row[i].no;
+    if (i > 0 && row[i - 1].score == row[i].score) continue;
+    double along = (hits / yes + alarms / no) / 2 * (double)(most - 1);
+    if (!all && i > 0 && floor(along) <= kept) continue;
+    kept = floor(along);
+    point[FALSE_RATE] = alarms / no;
+    point[TRUE_RATE] = hits / yes;
+    point[THRESHOLD] = row[i].score;
+    err = add_point(curve, point, fault);
+  }
+  return err;
+}
+
+/* Of each question that has both sides, and no score that is NaN. */
+static Err add_curves(const Measure *m, int64_t rows, Scored *row, Curve *curve,
+                      Fault *fault) {
+  int64_t questions = (int64_t)m->v[QUESTIONS];
+  int64_t most = ((const RocCurve *)m->metric)->points;
+  Err err = ERR_OK;
+  for (int64_t q = 0; !err && q < questions; q++) {
+    double yes, no, class = questions == 1 ? 2 : (double)q + 1;
+    int64_t n = rows_of(m, q, rows, row, &yes, &no);
+    if (yes > 0 && no > 0 && sort_rows(row, n))
+      err = add_curve(curve, row, n, class, yes, no, most, fault);
+  }
+  return err;
+}
+
+static Err roc_table(const Measure *m, Tensor **out, Fault *fault) {
+  Curve curve = {0};
+  int64_t rows = count_rows(m);
+  size_t n_bytes = ((size_t)rows + 1) * sizeof(Scored);
+  Scored *row = malloc(n_bytes);
+  Err err = row ? ERR_OK : fault_memory(fault, n_bytes);
+  if (!err && rows) err = add_curves(m, rows, row, &curve, fault);
+  if (!err &&
+      !(*out = tensor_new(NULL, DT_REAL, &SHAPE_OF(curve.n / POINT, POINT), fault)))
+    err = fault->code;
+  for (int64_t i = 0; !err && i < curve.n; i++) array_set(&(*out)->a, i, curve.v[i]);
+  free(curve.v);
+  free(row);
   return err;
 }
 
@@ -211,3 +307,34 @@ const MetricKind metric_auc = {
                        "Biometrics 44 (1988)"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_scores,
     .finish = finish_auc};
+
+static const Option roc_options[] = {
+    METRIC_READ,
+    {.name = "points", .kind = OPT_INT, .offset = offsetof(RocCurve, points),
+     .value = "201", .position = 1, .lo = 2, .hi = 1e6,
+     .doc = "at most so many points of each class; of more scores, points of the same "
+            "curve about equally far apart"},
+    {0}};
+
+const MetricKind metric_roc_curve = {
+    .kind = {.name = "roc_curve", .alias = "roc", .family = &metric_family,
+             .size = sizeof(RocCurve), .options = roc_options, .check = check_scores,
+             .example = "local set = data.moons { n = 90, noise = 0.3 }\n"
+                        "local net = nn.Sequential { nn.Dense(2) }\n"
+                        "local options = { loss = \"cross_entropy\", test = set,\n"
+                        "  metrics = { \"roc_curve\" } }\n"
+                        "print(train.fit(net, set, options).test_roc_curve)",
+             .doc = "The points of the ROC curve, as rows: class, false positive rate, "
+                    "true positive rate, threshold. A row is a yes where its score is "
+                    "at least the threshold; the first point, at infinity, is (0, 0), "
+                    "the last (1, 1). The score is the output of a yes-no, the "
+                    "probability of a class; of two classes there is one curve, of the "
+                    "second, by the difference of their outputs. A class that does not "
+                    "occur, or with a score that is NaN, has none. net:evaluate "
+                    "returns it, train.fit measures it at the end; it cannot be "
+                    "monitored: auc can.",
+             .equation = "tpr = yeses with score >= threshold / P, fpr = noes with "
+                         "score >= threshold / N",
+             .source = "Fawcett, Pattern Recognition Letters 27 (2006)"},
+    .check = metric_check_items, .add = add_scores, .table = roc_table,
+    .columns = point_columns};

@@ -41,15 +41,14 @@ const MetricKind metric_confusion_matrix = {
     .kind = {.name = "confusion_matrix", .alias = "confusion", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = options,
              .check = metric_check_class_options,
-             .example = "local net = nn.Sequential { nn.Dense(2) }\n"
-                        "local set = data.moons { n = 90 }\n"
-                        "train.fit(net, set, { loss = \"cross_entropy\" })\n"
-                        "local options = { metrics = { \"confusion_matrix\" } }\n"
-                        "print(net:evaluate(set, options).confusion_matrix)",
+             .example = "local h = train.fit(nn.Sequential { nn.Dense(2) },\n"
+                        "  data.moons { n = 90 }, { loss = \"cross_entropy\",\n"
+                        "  validation = 0.3, metrics = { \"confusion_matrix\" } })\n"
+                        "print(h.val_confusion_matrix)",
              .doc = "A matrix of how many rows of each class (down) are taken for each "
-                    "class (across). net:evaluate returns it; it cannot be monitored. "
-                    "Of a yes-no output, no is 1 and yes 2. A row whose output is NaN "
-                    "is in no column.",
+                    "class (across). net:evaluate returns it, train.fit measures it at "
+                    "the end; it cannot be monitored. Of a yes-no output, no is 1 and "
+                    "yes 2. A row whose output is NaN is in no column.",
              .equation = "m[t, j] = number of rows n with t_n = t and argmax_k y[n, k] "
                          "= j",
              .source = "Stehman, Remote Sensing of Environment 62 (1997)"},

@@ -131,7 +131,8 @@ Err measures_add(Measures *measures, Graph *graph, const Tensor *output,
   if (weight) rows.weight = weight->a;
   Err err = ERR_OK;
   for (int i = 0; !err && i < measures->n; i++)
-    err = measure_add(&measures->v[i], &rows, fault);
+    if (measures->tables || !metric_kind(measures->v[i].metric)->table)
+      err = measure_add(&measures->v[i], &rows, fault);
   return err;
 }
 
@@ -296,6 +297,7 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
   bool training = graph->training;
   graph->training = false;
   err = measures_open(&e.measures, metrics, "net:evaluate", fault);
+  e.measures.tables = details != NULL;
   if (!err) err = add_all(&e, set, batch_size, value, details, fault);
   measures_close(&e.measures);
   graph->training = training;

@@ -3,7 +3,7 @@
  *   split off validation ─► check everything that can be checked ─► epochs:
  *     batches in the epoch's order ─► train_step ─► running means
  *     ─► validation ─► a row of the history
- *   ─► test
+ *   ─► matrices and curves ─► test
  *
  * Listeners hear of each of these (event.h).
  * Training measures are over the rows of the epoch, taken while the weights change: a
@@ -35,13 +35,6 @@ static Err fit_check(Object *object, Fault *fault) {
                      "train.fit: option \"validation\": got %g, allowed: a share "
                      "between 0 and 1, or a data set",
                      fit->validation);
-  for (int i = 0; i < fit->metrics.n; i++)
-    if (metric_kind((const Metric *)fit->metrics.v[i])->table)
-      return fault_set(fault, ERR_VALUE,
-                       "train.fit: option \"metrics\": %s is a matrix, which has no "
-                       "column in a history; net:evaluate(set, { metrics = { \"%s\" } "
-                       "}) gives it",
-                       fit->metrics.v[i]->kind->name, fit->metrics.v[i]->kind->name);
   return ERR_OK;
 }
 
@@ -81,7 +74,10 @@ static const Option fit_options[] = {
             "number of rows. Metrics, validation and test do not see it, as in "
             "Keras"},
     {.name = "metrics", .kind = OPT_OBJECTS, AT(metrics), .family = &metric_family,
-     .value = "none", .doc = "what is measured beside the loss"},
+     .value = "none",
+     .doc = "what is measured beside the loss. A matrix or curve once, at the end, by "
+            "the weights that the net then has: h.val_confusion_matrix, and "
+            "table.val_confusion_matrix.csv of the record"},
     {.name = "callbacks", .kind = OPT_OBJECTS, AT(callbacks),
      .family = &callback_family,
      .value = "none", .doc = "called after every epoch"},
@@ -119,10 +115,15 @@ static const char *measure_name(const Work *w, int i) {
 }
 
 /* "val_accuracy"; a metric's name is no longer than METRIC_NAME_BYTES. */
-static const char *prefixed(char name[HISTORY_NAME], const char *prefix, const Work *w,
-                            int i) {
-  snprintf(name, HISTORY_NAME, "%s%.40s", prefix, measure_name(w, i));
+static const char *prefixed(char name[HISTORY_NAME], const char *prefix,
+                            const char *measure) {
+  snprintf(name, HISTORY_NAME, "%s%.40s", prefix, measure);
   return name;
+}
+
+/* Is it a matrix or curve, of which there is none for each epoch? */
+static bool is_table(const Work *w, int i) {
+  return i && metric_kind((const Metric *)w->run.fit->metrics.v[i - 1])->table;
 }
 
 /* Columns: epoch, loss, metrics, val_..., lr, time_s. */
@@ -131,9 +132,11 @@ static Err open_columns(Work *w) {
   char name[HISTORY_NAME];
   Err err = history_column(history, "epoch", w->fault);
   for (int i = 0; !err && i <= fit_n_metrics(w); i++)
-    err = history_column(history, measure_name(w, i), w->fault);
+    if (!is_table(w, i)) err = history_column(history, measure_name(w, i), w->fault);
   for (int i = 0; !err && w->validation && i <= fit_n_metrics(w); i++)
-    err = history_column(history, prefixed(name, "val_", w, i), w->fault);
+    if (!is_table(w, i))
+      err = history_column(history, prefixed(name, "val_", measure_name(w, i)),
+                           w->fault);
   if (!err) err = history_column(history, "lr", w->fault);
   return err ? err : history_column(history, "time_s", w->fault);
 }
@@ -441,9 +444,11 @@ static Err record_epoch(Work *w) {
   history_set(history, "epoch", (double)w->run.epoch);
   for (int i = 0; i <= fit_n_metrics(w); i++) {
     char name[HISTORY_NAME];
+    if (is_table(w, i)) continue;
     history_set(history, measure_name(w, i), w->value[i]);
     if (w->validation)
-      history_set(history, prefixed(name, "val_", w, i), w->validation_value[i]);
+      history_set(history, prefixed(name, "val_", measure_name(w, i)),
+                  w->validation_value[i]);
   }
   history_set(history, "lr", w->run.fit->optimizer->rate);
   history_set(history, "time_s", clock_s() - w->run.epoch_start_s);
@@ -495,18 +500,60 @@ static Err one_epoch(Work *w) {
 
 /* -- the whole --------------------------------------------------------------------- */
 
+/* What was measured over a set at the end, the loss too where there is one. */
+static Err note_results(Work *w, const char *prefix, const Loss *loss,
+                        const ObjectList *metrics, Tensor *const *table) {
+  History *history = w->run.history;
+  char name[HISTORY_NAME];
+  Err err = ERR_OK;
+  if (loss)
+    err = history_test(history, prefixed(name, prefix, "loss"), w->value[0], w->fault);
+  for (int i = 0; !err && i < metrics->n; i++) {
+    const Metric *metric = (const Metric *)metrics->v[i];
+    prefixed(name, prefix, metric_name(metric));
+    err = table[i] ? history_table(history, name, metric_kind(metric)->columns,
+                                   table[i], w->fault)
+                   : history_test(history, name, w->value[i + 1], w->fault);
+  }
+  return err;
+}
+
+static Err measure_end(Work *w, Dataset *set, const char *prefix, Loss *loss,
+                       const ObjectList *metrics) {
+  size_t n_bytes = ((size_t)metrics->n + 1) * sizeof(Tensor *);
+  Tensor **table = calloc(1, n_bytes);
+  if (!table) return fault_memory(w->fault, n_bytes);
+  Err err = train_evaluate(w->run.graph, w->run.net, set, loss, metrics,
+                           w->run.fit->batch_size, w->value,
+                           &(MeasureDetails){NULL, table}, w->fault);
+  if (!err) err = note_results(w, prefix, loss, metrics, table);
+  for (int i = 0; i < metrics->n; i++) tensor_release(table[i]);
+  free(table);
+  return err;
+}
+
+/* Matrices and curves have no epochs: they are measured once, with the weights that the
+ * net ends with. Outputs are read as by the loss that the net was trained with. */
+static Err measure_tables(Work *w) {
+  size_t n_bytes = ((size_t)fit_n_metrics(w) + 1) * sizeof(Object *);
+  ObjectList tables = {0, malloc(n_bytes)};
+  if (!tables.v) return fault_memory(w->fault, n_bytes);
+  for (int i = 1; i <= fit_n_metrics(w); i++)
+    if (is_table(w, i)) tables.v[tables.n++] = w->run.fit->metrics.v[i - 1];
+  Err err = tables.n ? measure_end(w, w->train, "", NULL, &tables) : ERR_OK;
+  if (!err && tables.n && w->validation)
+    err = measure_end(w, w->validation, "val_", NULL, &tables);
+  free(tables.v);
+  return err;
+}
+
 static Err measure_test(Work *w) {
   const Fit *fit = w->run.fit;
-  char name[HISTORY_NAME];
   if (!fit->test) return ERR_OK;
   Dataset *test = complete_like(w, fit->test);
   if (!test) return w->fault->code;
-  Err err = train_evaluate(w->run.graph, w->run.net, test, fit->loss, &fit->metrics,
-                           fit->batch_size, w->value, NULL, w->fault);
+  Err err = measure_end(w, test, "test_", fit->loss, &fit->metrics);
   dataset_release(test);
-  for (int i = 0; !err && i <= fit_n_metrics(w); i++)
-    err = history_test(w->run.history, prefixed(name, "test_", w, i), w->value[i],
-                       w->fault);
   return err;
 }
 
@@ -531,7 +578,9 @@ static Err run_stages(Work *w) {
     w->stage = FIT_UNTESTED;
   }
   if (w->stage == FIT_FINISHED) return ERR_OK;
-  if ((err = measure_test(w))) return end_part(w, err);
+  err = measure_tables(w);
+  if (!err) err = measure_test(w);
+  if (err) return end_part(w, err);
   w->stage = FIT_FINISHED;
   return fit_tell(w, FIT_TESTED);
 }

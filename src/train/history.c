@@ -10,6 +10,8 @@ void history_deinit(History *history) {
   for (int i = 0; i < history->n_columns; i++) free(history->column[i].v);
   free(history->column);
   free(history->test);
+  for (int i = 0; i < history->n_tables; i++) tensor_release(history->table[i].value);
+  free(history->table);
   probe_log_deinit(&history->probes);
   *history = (History){0};
 }
@@ -60,5 +62,16 @@ Err history_test(History *history, const char *name, double value, Fault *fault)
   HistoryTest *test = &history->test[history->n_test++];
   snprintf(test->name, sizeof test->name, "%s", name);
   test->value = value;
+  return ERR_OK;
+}
+
+Err history_table(History *history, const char *name, const char *const *columns,
+                  Tensor *value, Fault *fault) {
+  Err err = ARRAY_ROOM(history->table, history->table_room, history->n_tables + 1,
+                       fault);
+  if (err) return err;
+  HistoryTable *table = &history->table[history->n_tables++];
+  *table = (HistoryTable){.columns = columns, .value = tensor_retain(value)};
+  snprintf(table->name, sizeof table->name, "%s", name);
   return ERR_OK;
 }

@@ -1,9 +1,10 @@
 /* history.h: what a fit measured: a table with one row per finished epoch, the measures
- * of its test set, and what its probes saw. Any number of columns, which are fixed
- * before the first row. */
+ * of its test set, matrices and curves, and what its probes saw. Any number of columns,
+ * which are fixed before the first row. */
 #ifndef TRAIN_HISTORY_H
 #define TRAIN_HISTORY_H
 
+#include "tensor/tensor.h"
 #include "train/probe_log.h"
 
 enum { HISTORY_NAME = 48 };
@@ -20,6 +21,13 @@ typedef struct HistoryTest {
   double value;
 } HistoryTest;
 
+/* A matrix or curve, measured once, with the weights that the net ended with. */
+typedef struct HistoryTable {
+  char name[HISTORY_NAME];    /* "val_confusion_matrix" */
+  const char *const *columns; /* NULL: of classes, as its rows (nn/metric.h) */
+  Tensor *value;              /* retained */
+} HistoryTable;
+
 /* All zero is empty. */
 typedef struct History {
   int n_columns;
@@ -28,6 +36,9 @@ typedef struct History {
   int n_test;
   HistoryTest *test;
   int64_t test_room;
+  int n_tables;
+  HistoryTable *table;
+  int64_t table_room;
   int64_t best_epoch; /* whose weights the net ends with; 0: the last */
   bool stopped;       /* by a callback, before the last epoch */
   ProbeLog probes;
@@ -46,5 +57,8 @@ double history_get(const History *history, const char *column, int64_t row);
 /* Adds a measure of the test set. */
 Err history_test(History *history, const char *name, double value,
                  Fault *fault) WARN_UNUSED;
+/* Adds a matrix or curve. */
+Err history_table(History *history, const char *name, const char *const *columns,
+                  Tensor *value, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -7,7 +7,8 @@
  *   metric1     what the first metric has added up in the epoch, and so on
  *   net         values and settings of the net
  *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
- *   history     its columns, best epoch, test measures
+ *   history     its columns, best epoch, test measures; of a finished fit matrices and
+ *               curves
  *   callback1   what the first callback remembers, and so on for all listeners
  *   graph       seed and position of all streams, numbers of nets and fits
  *   (own)       of the floor above
@@ -100,6 +101,32 @@ static Err save_test(const History *h, Checkpoint *c, Json *map, Fault *fault) {
   return err;
 }
 
+static Err save_tables(const History *h, Checkpoint *c, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < h->n_tables; i++)
+    err = checkpoint_add(c, "history.table", h->table[i].name, h->table[i].value,
+                         fault);
+  return err;
+}
+
+/* Those that a fit with these metrics can have, in the order in which it makes them. */
+static Err load_tables(const Work *w, const Checkpoint *c) {
+  static const char *const prefixes[] = {"", "val_", "test_"};
+  const ObjectList *metrics = &w->run.fit->metrics;
+  char name[HISTORY_NAME];
+  Err err = ERR_OK;
+  for (int k = 0; k < 3 * metrics->n && !err; k++) {
+    const Metric *metric = (const Metric *)metrics->v[k % metrics->n];
+    snprintf(name, sizeof name, "%s%.40s", prefixes[k / metrics->n],
+             metric_name(metric));
+    Tensor *table = checkpoint_find(c, "history.table", name);
+    if (table)
+      err = history_table(w->run.history, name, metric_kind(metric)->columns, table,
+                          w->fault);
+  }
+  return err;
+}
+
 static Err save_history(const Work *w, Checkpoint *c, Fault *fault) {
   const History *h = w->run.history;
   Json *map = json_map();
@@ -111,6 +138,7 @@ static Err save_history(const Work *w, Checkpoint *c, Fault *fault) {
   json_put_int(map, "best_epoch", h->best_epoch);
   json_put_bool(map, "stopped", h->stopped);
   json_put(c->state, "history", map);
+  if (!err && w->stage == FIT_FINISHED) err = save_tables(h, c, fault);
   return err ? err : save_test(h, c, map, fault);
 }
 
@@ -149,7 +177,8 @@ static Err load_history(Work *w, const Checkpoint *c) {
                                    (size_t)rows * sizeof(double), w->fault);
     if (err) return err;
   }
-  return load_test(h, c, json_find(map, "test"), w->fault);
+  Err err = load_tables(w, c);
+  return err ? err : load_test(h, c, json_find(map, "test"), w->fault);
 }
 
 /* -- net and optimizer, listeners -------------------------------------------------- */

@@ -125,6 +125,7 @@ typedef struct Measures {
   Measure *v;
   int n;
   Reading reading; /* of the outputs: set by measures_check */
+  bool tables;     /* matrices are measured; else only checked */
 } Measures;
 
 /* What there is beside the values of n metrics: standard errors, NaN where none is
@@ -186,7 +187,7 @@ Err weight_of_rows(Tensor **room, const Dataset *set, int64_t row, const Shape *
 /* Loss (unless NULL) and metrics over a set, in inference mode, exact over all its
  * rows, into value[0 .. n], where value[0] is the loss (NaN without one). Without a
  * loss, outputs are read as by the one that the net was trained with. `details` NULL:
- * not wanted. */
+ * not wanted, and no matrix is measured. */
 Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                    const ObjectList *metrics, int64_t batch_size, double *value,
                    const MeasureDetails *details, Fault *fault) WARN_UNUSED;

@@ -40,7 +40,8 @@ static const char *const records[][2] = {
      " {\"f00d\": {\"beef\": \"now\"}}, \"tuned\": {\"names\": [\"lr\"], \"trials\": "
      "3}}"},
     {TRIAL "metrics.csv", "epoch,loss,\"a,b\"\n1,0.5,1\n2,0.25,nan\n"},
-    {TRIAL "probes.csv", "layer,norm\na,1\n"}};
+    {TRIAL "probes.csv", "layer,norm\na,1\n"},
+    {TRIAL "table.confusion_matrix.csv", "class,1,2\n1,5,0\n2,inf,4\n"}};
 enum { N_RECORDS = sizeof records / sizeof *records, N_JSON = 4 };
 
 static void put(const char *name, const void *bytes, size_t n) {

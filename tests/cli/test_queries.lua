@@ -187,7 +187,14 @@ end
 
 function tests.test_show()
   make_study "c"
+  local directory = "c/study/trials/" .. relu .. "-s2"
+  check.file(directory .. "/table.test_confusion_matrix.csv", "class,1,2\n1,50,0\n2,1,4\n")
+  check.file(directory .. "/table.roc_curve.csv", "class,fpr,tpr,threshold\n"
+    .. ("2,0,0,inf\n"):rep(30))
   local out = runner("show", relu .. "-s2", "--runs=c")
+  has(out, "table.test_confusion_matrix.csv (2 rows, 3 columns)\n  class   1  2\n      1  50  0\n",
+    "table.roc_curve.csv (30 rows, 4 columns)\n\n")
+  has(runner("show", directory, "--runs=c", "--json"), '"cells": [')
   has(out, "state: complete", "c/study/trials/" .. relu .. "-s2", "(command line)",
     "accuracy  0.75", "metrics.csv (2 rows)", "loss", "threads", "attempts")
   check.equal(runner("show", "study/" .. relu .. "-s2", "--runs=c"), out)

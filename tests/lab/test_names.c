@@ -42,6 +42,19 @@ TEST(trials_is_a_name_that_is_read_and_not_given) {
   assert_false(name_is_hidden("sqlite"));
 }
 
+TEST(tables_have_names_of_their_own) {
+  static const char *const yes[] = {"table.a.csv", "table-2.val_a.csv",
+                                    "table..csv.csv"};
+  static const char *const no[] = {"table.csv",   "tables.a.csv", "table-2a.csv",
+                                   "table.a.json", "a.table.csv", "probes.table.csv"};
+  for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+    if (!name_is_table(yes[i]) || !name_is_product(yes[i])) fail_msg("%s", yes[i]);
+    assert_false(name_is_metrics(yes[i]) || name_is_probes(yes[i]));
+  }
+  for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+    if (name_is_table(no[i])) fail_msg("%s", no[i]);
+}
+
 /* -- scripts ----------------------------------------------------------------------- */
 
 static Json *told(const char *script, const char *path) {

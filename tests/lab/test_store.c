@@ -188,15 +188,16 @@ TEST(an_interrupted_trial_goes_on) {
   store_close(&store);
 }
 
-TEST(the_digest_sees_what_was_computed) {
-  Store store = open_store("digests");
+/* The metrics, and another table with a column of times. */
+static void check_digest_sees(const char *root, const char *table) {
+  Store store = open_store(root);
   static const char *const ids[] = {"a-s1", "b-s1", "c-s1", "d-s1"};
   TrialInfo info[4];
   for (int i = 0; i < 4; i++) {
     Trial c = claim(&store, ids[i]);
     add_rows(&c, i == 1 ? 2 : 1, 2, i);
     char path[1100];
-    snprintf(path, sizeof path, "%s/probes.csv", c.directory);
+    snprintf(path, sizeof path, "%s/%s.csv", c.directory, table);
     FILE *probes = fopen(path, "w");
     fprintf(probes, "layer,\"a,\"\"b\",cost_time_s\n1,\"x\n%d\",%d\n", i == 2, i);
     fclose(probes);
@@ -207,6 +208,11 @@ TEST(the_digest_sees_what_was_computed) {
   }
   for (int i = 0; i < 4; i++) trial_info_deinit(&info[i]);
   store_close(&store);
+}
+
+TEST(the_digest_sees_what_was_computed) {
+  check_digest_sees("digests", "probes");
+  check_digest_sees("tables", "table.val_confusion_matrix");
 }
 
 TEST(a_dead_process_leaves_a_stale_trial) {

@@ -41,8 +41,9 @@ static const char adam[] =
     "  nn.Dropout(0.3), nn.Dense(3) }\n"
     "local h = train.fit(net, set, { loss = SCE, optimizer = optim.Adam { lr = 0.05,\n"
     "  clipnorm = 0.5 }, epochs = 7, batch_size = 20, validation = 0.2, metrics = { "
-    "'acc' },\n"
-    "  test = set:take(30), run = run, verbose = false,\n"
+    "'acc',\n"
+    "  'confusion_matrix', 'roc_curve' }, test = set:take(30), run = run, verbose = "
+    "false,\n"
     "  callbacks = { train.early_stopping { patience = 2 } } })\n"
     "show_net(net); show_history(h); show_draws(); result(net:summary())\n";
 
