@@ -15,7 +15,9 @@
  *       such; labels 1 and 2 of a binary loss in every shape; draws after tensor.seed
  *       and after a refused fit. Of measures: accuracy and the user's numbers are those
  *       of all rows. Of data: PNG with 16 bits or colour chunks, integer targets of
- *       several axes */
-#define NUMERICS 2
+ *       several axes
+ *   3   of trainings: convolutions sum in another order, and leave padding out where a
+ *       weight is not finite */
+#define NUMERICS 3
 
 #endif

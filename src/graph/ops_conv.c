@@ -15,42 +15,23 @@
  * other two and second derivatives are complete (Goodfellow et al., "Deep Learning",
  * section 9.5).
  *
- * Runs. Per example and group, and per tile of T positions (p, q), x is unfolded into a
- * matrix K x T, K = C/G R S, and multiplied through the door of gemm.h. Tiles and parts
- * depend on the shape alone; a part, a range of (example, group), has one tile's memory
- * of its own. Weights are summed in double, per part in the order of its tiles, then
- * over the parts in order.
+ * Runs: kernel/conv.h.
  *
  * Source: Dumoulin, Visin, "A guide to convolution arithmetic", arXiv:1603.07285. */
 #include "graph/ops.h"
 #include "base/ints.h"
-#include "kernel/gemm.h"
+#include "kernel/conv.h"
 #include <string.h>
 
 enum { X, W, Y, N_ROLES };
 
-enum {
-  TILE = 1 << 15,            /* elements of an unfolded tile, at most; one position at
-                                least */
-  MAX_PARTS = 32             /* that run at the same time */
-};
-
 /* What the inputs and the output of an op are. */
 typedef struct Roles {
   int in[2], out;
+  ConvResult result;
 } Roles;
-static const Roles forward_roles = {{X, W}, Y}, data_roles = {{Y, W}, X},
-                   weight_roles = {{Y, X}, W};
-
-/* All sizes, in the letters above. */
-typedef struct Conv {
-  int64_t N, C, H, W, F, R, S, P, Q, G;
-  int64_t c, f; /* channels of x and of y in a group */
-  int64_t K, T,
-      n_tiles; /* rows of an unfolded tile; positions of one; tiles of an image */
-  int64_t n_parts;
-  ConvSteps steps;
-} Conv;
+static const Roles forward_roles = {{X, W}, Y, CONV_Y},
+                   data_roles = {{Y, W}, X, CONV_X}, weight_roles = {{Y, X}, W, CONV_W};
 
 /* -- attributes: lists of two or four, the groups, the size of a gradient ---------- */
 
@@ -83,16 +64,16 @@ static const Attr *size_in_attr(const Attr *attr) { return attr + STEP_WORDS + 1
 /* -- sizes ------------------------------------------------------------------------- */
 
 static Conv conv_of(const Shape *x, const Shape *w, const Shape *y, const Attr *attr) {
-  Conv v = {.N = x->dim[0], .C = x->dim[1], .H = x->dim[2], .W = x->dim[3],
-            .F = w->dim[0], .c = w->dim[1], .R = w->dim[2], .S = w->dim[3],
-            .P = y->dim[2], .Q = y->dim[3], .steps = steps_from_attr(attr)};
-  v.G = v.steps.groups;
+  ConvSteps steps = steps_from_attr(attr);
+  Conv v = {.N = x->dim[0], .G = steps.groups, .c = w->dim[1], .H = x->dim[2],
+            .W = x->dim[3], .f = w->dim[0] / steps.groups, .R = w->dim[2],
+            .S = w->dim[3], .P = y->dim[2], .Q = y->dim[3]};
   must(v.P > 0 && v.Q > 0);
-  v.f = v.F / v.G;
-  v.K = v.c * v.R * v.S;
-  v.T = least(most(TILE / most(v.K, 1), 1), v.P * v.Q);
-  v.n_tiles = divide_up(v.P * v.Q, v.T);
-  v.n_parts = least(v.N * v.G, MAX_PARTS);
+  for (int way = 0; way < 2; way++) {
+    v.stride[way] = steps.stride[way];
+    v.before[way] = steps.before[way];
+    v.dilation[way] = steps.dilation[way];
+  }
   return v;
 }
 
@@ -176,234 +157,40 @@ static Err conv2d_weight_infer(OpInfer *io) {
   return check_shapes(io, x, &io->out_shape[0], y);
 }
 
-/* -- tiles ------------------------------------------------------------------------- */
+/* -- runs -------------------------------------------------------------------------- */
 
-/* A stretch of a row of a tile whose elements lie in one row of x: elements q0 to q1 of
- * row p of the positions, for offset (r, s) in the kernel. */
-typedef struct Stretch {
-  int64_t at; /* element of the tile's row */
-  int64_t n;
-  int64_t row;    /* of x; outside of it: all are padding */
-  int64_t column; /* of x, of the first element; the next is a stride on */
-} Stretch;
-
-/* The row or column of x for position `at` and offset `in_kernel`. */
-static int64_t place(const Conv *v, int way, int64_t at, int64_t in_kernel) {
-  const ConvSteps *steps = &v->steps;
-  return at * steps->stride[way] - steps->before[way] +
-         in_kernel * steps->dilation[way];
-}
-
-/* The stretch that begins at position `p0 + at` of the image; `end`: where the tile
- * ends. */
-static Stretch stretch_at(const Conv *v, int64_t position, int64_t end, int64_t r,
-                          int64_t s) {
-  int64_t p = position / v->Q, q = position % v->Q;
-  return (Stretch){.n = least(v->Q - q, end - position),
-                   .row = place(v, ROWS, p, r), .column = place(v, COLUMNS, q, s)};
-}
-
-static void unfold_stretch(const Conv *v, const Stretch *t, real *to,
-                           const real *channel) {
-  int64_t step = v->steps.stride[COLUMNS], column = t->column;
-  if (t->row < 0 || t->row >= v->H) {
-    memset(to, 0, (size_t)t->n * sizeof *to);
-    return;
-  }
-  const real *from = channel + t->row * v->W;
-  for (int64_t i = 0; i < t->n; i++, column += step)
-    to[i] = column >= 0 && column < v->W ? from[column] : 0;
-}
-
-static void fold_stretch(const Conv *v, const Stretch *t, real *channel,
-                         const real *from) {
-  int64_t step = v->steps.stride[COLUMNS], column = t->column;
-  if (t->row < 0 || t->row >= v->H) return;
-  real *to = channel + t->row * v->W;
-  for (int64_t i = 0; i < t->n; i++, column += step)
-    if (column >= 0 && column < v->W) to[column] += from[i];
-}
-
-/* The columns [K, n] of positions `first` to `first + n` from the channels of a
- * group. */
-static void unfold(const Conv *v, real *tile, const real *x, int64_t first, int64_t n) {
-  for (int64_t k = 0; k < v->K; k++) {
-    int64_t c = k / (v->R * v->S), r = k / v->S % v->R, s = k % v->S;
-    for (int64_t at = 0; at < n;) {
-      Stretch t = stretch_at(v, first + at, first + n, r, s);
-      unfold_stretch(v, &t, tile + k * n + at, x + c * v->H * v->W);
-      at += t.n;
-    }
-  }
-}
-
-/* Adds the columns back to where they come from. */
-static void fold(const Conv *v, real *x, const real *tile, int64_t first, int64_t n) {
-  for (int64_t k = 0; k < v->K; k++) {
-    int64_t c = k / (v->R * v->S), r = k / v->S % v->R, s = k % v->S;
-    for (int64_t at = 0; at < n;) {
-      Stretch t = stretch_at(v, first + at, first + n, r, s);
-      fold_stretch(v, &t, x + c * v->H * v->W, tile + k * n + at);
-      at += t.n;
-    }
-  }
-}
-
-/* The rows of y of a group between the image, where they are P Q apart, and a tile. */
-static void copy_rows(real *to, int64_t to_step, const real *from, int64_t from_step,
-                      int64_t n_rows, int64_t n) {
-  for (int64_t i = 0; i < n_rows; i++)
-    memcpy(to + i * to_step, from + i * from_step, (size_t)n * sizeof *to);
-}
-
-static void multiply(const Gemm *gemm) {
-  for (int64_t b = 0, n = gemm_blocks(gemm); b < n; b++) gemm_run_block(gemm, b);
-}
-
-/* A part: its range of (example, group), and its memory. */
-typedef struct Part {
-  int64_t first, end;
-  real *tile;   /* [K, T] */
-  real *rows;   /* [f, T] */
-  real *weight; /* [f, K]: the product of one tile */
-} Part;
-
-/* Sizes of these, in reals; each begins at 64 bytes. */
-static int64_t aligned(int64_t n) { return (n + 15) / 16 * 16; }
-static int64_t tile_reals(const Conv *v) { return aligned(v->K * v->T); }
-static int64_t rows_reals(const Conv *v) { return aligned(v->f * v->T); }
-static int64_t part_reals(const Conv *v) {
-  return tile_reals(v) + rows_reals(v) + aligned(v->f * v->K);
-}
-static size_t part_bytes(const Conv *v) { return (size_t)part_reals(v) * sizeof(real); }
-
-/* Part number i of `n` of n_items. */
-static Part part_of(const Conv *v, void *scratch, int64_t i, int64_t n,
-                    int64_t n_items) {
-  real *tile = (real *)scratch + i * part_reals(v), *rows = tile + tile_reals(v);
-  return (Part){.first = n_items * i / n, .end = n_items * (i + 1) / n, .tile = tile,
-                .rows = rows, .weight = rows + rows_reals(v)};
-}
-
-static int64_t conv_work(const Conv *v) { return 2 * v->N * v->F * v->P * v->Q * v->K; }
-
-/* -- conv2d ------------------------------------------------------------------------ */
-
-static void split_by_parts(const OpCall *call, const Roles *roles, OpSplit *split) {
+static void split_as(const OpCall *call, const Roles *roles, OpSplit *split) {
   Conv v = conv_of_call(call, roles);
-  split->n_blocks[0] = v.n_parts;
-  split->scratch_bytes = (size_t)v.n_parts * part_bytes(&v);
-  split->work = conv_work(&v);
+  for (int phase = 0; phase < CONV_PHASES; phase++)
+    split->n_blocks[phase] = conv_blocks(&v, roles->result, phase);
+  split->scratch_bytes = conv_scratch_bytes(&v, roles->result);
+  split->work = 2 * v.N * v.G * v.f * v.P * v.Q * v.c * v.R * v.S;
+}
+
+static void run_as(const OpCall *call, const Roles *roles, int phase, int64_t block) {
+  Conv v = conv_of_call(call, roles);
+  conv_run_block(&v, roles->result, phase, block, call->out[0].data,
+                 (const real *[]){call->in[0].data, call->in[1].data}, call->scratch);
 }
 
 static void conv2d_split(const OpCall *call, OpSplit *split) {
-  split_by_parts(call, &forward_roles, split);
+  split_as(call, &forward_roles, split);
+}
+static void conv2d_data_split(const OpCall *call, OpSplit *split) {
+  split_as(call, &data_roles, split);
+}
+static void conv2d_weight_split(const OpCall *call, OpSplit *split) {
+  split_as(call, &weight_roles, split);
 }
 
 static void conv2d_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
-  Conv v = conv_of_call(call, &forward_roles);
-  Part part = part_of(&v, call->scratch, block, v.n_parts, v.N * v.G);
-  for (int64_t i = part.first; i < part.end; i++) {
-    int64_t g = i % v.G, image = v.P * v.Q;
-    const real *x = (const real *)call->in[0].data + i * v.c * v.H * v.W;
-    const real *w = (const real *)call->in[1].data + g * v.f * v.K;
-    real *y = (real *)call->out[0].data + i * v.f * image;
-    for (int64_t first = 0; first < image; first += v.T) {
-      int64_t n = least(v.T, image - first);
-      unfold(&v, part.tile, x, first, n);
-      real *rows = n == image ? y : part.rows;
-      multiply(&(Gemm){.M = v.f, .N = n, .K = v.K, .a = w, .b = part.tile, .c = rows});
-      if (rows != y) copy_rows(y + first, image, rows, n, v.f, n);
-    }
-  }
+  run_as(call, &forward_roles, phase, block);
 }
-
-/* -- conv2d_data ------------------------------------------------------------------- */
-
-static void conv2d_data_split(const OpCall *call, OpSplit *split) {
-  split_by_parts(call, &data_roles, split);
-}
-
 static void conv2d_data_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
-  Conv v = conv_of_call(call, &data_roles);
-  Part part = part_of(&v, call->scratch, block, v.n_parts, v.N * v.G);
-  for (int64_t i = part.first; i < part.end; i++) {
-    int64_t g = i % v.G, image = v.P * v.Q, n_x = v.c * v.H * v.W;
-    const real *y = (const real *)call->in[0].data + i * v.f * image;
-    const real *w = (const real *)call->in[1].data + g * v.f * v.K;
-    real *x = (real *)call->out[0].data + i * n_x;
-    memset(x, 0, (size_t)n_x * sizeof *x);
-    for (int64_t first = 0; first < image; first += v.T) {
-      int64_t n = least(v.T, image - first);
-      if (n < image) copy_rows(part.rows, n, y + first, image, v.f, n);
-      multiply(&(Gemm){.M = v.K, .N = n, .K = v.f, .transpose_a = true, .a = w,
-                       .b = n < image ? part.rows : y, .c = part.tile});
-      fold(&v, x, part.tile, first, n);
-    }
-  }
+  run_as(call, &data_roles, phase, block);
 }
-
-/* -- conv2d_weight ----------------------------------------------------------------- */
-
-/* Parts of the examples of a group, one at least; all groups have as many. */
-static int64_t example_parts(const Conv *v) {
-  return most(1, least(v->N, MAX_PARTS / v->G));
-}
-
-/* Sums of a part, [f, K] in double, behind the memory of all parts. */
-static double *part_sums(const Conv *v, void *scratch, int64_t i) {
-  void *sums = (real *)scratch + example_parts(v) * v->G * part_reals(v);
-  return (double *)sums + i * v->f * v->K;
-}
-
-static void conv2d_weight_split(const OpCall *call, OpSplit *split) {
-  Conv v = conv_of_call(call, &weight_roles);
-  int64_t n_parts = example_parts(&v) * v.G;
-  split->n_blocks[0] = n_parts;
-  split->n_blocks[1] = v.G;
-  split->scratch_bytes = (size_t)n_parts *
-                         (part_bytes(&v) + (size_t)(v.f * v.K) * sizeof(double));
-  split->work = conv_work(&v);
-}
-
-/* The sums of one part of the examples of a group. */
-static void weight_part(const Conv *v, const OpCall *call, int64_t block) {
-  int64_t n_parts = example_parts(v), g = block / n_parts, image = v->P * v->Q;
-  Part part = part_of(v, call->scratch, block, n_parts * v->G, n_parts * v->G);
-  int64_t from = v->N * (block % n_parts) / n_parts;
-  int64_t end = v->N * (block % n_parts + 1) / n_parts;
-  double *sums = part_sums(v, call->scratch, block);
-  memset(sums, 0, (size_t)(v->f * v->K) * sizeof *sums);
-  for (int64_t i = from; i < end; i++) {
-    const real *y = (const real *)call->in[0].data + (i * v->G + g) * v->f * image;
-    const real *x = (const real *)call->in[1].data +
-                    (i * v->G + g) * v->c * v->H * v->W;
-    for (int64_t first = 0; first < image; first += v->T) {
-      int64_t n = least(v->T, image - first);
-      unfold(v, part.tile, x, first, n);
-      if (n < image) copy_rows(part.rows, n, y + first, image, v->f, n);
-      multiply(&(Gemm){.M = v->f, .N = v->K, .K = n, .transpose_b = true,
-                       .a = n < image ? part.rows : y, .b = part.tile,
-                       .c = part.weight});
-      for (int64_t k = 0; k < v->f * v->K; k++) sums[k] += (double)part.weight[k];
-    }
-  }
-}
-
 static void conv2d_weight_run(const OpCall *call, int phase, int64_t block) {
-  Conv v = conv_of_call(call, &weight_roles);
-  if (phase == 0) {
-    weight_part(&v, call, block);
-    return;
-  }
-  int64_t n_parts = example_parts(&v), n = v.f * v.K;
-  real *w = (real *)call->out[0].data + block * n;
-  double *sums = part_sums(&v, call->scratch, block * n_parts);
-  for (int64_t part = 1; part < n_parts; part++)
-    for (int64_t k = 0; k < n; k++) sums[k] += sums[part * n + k];
-  for (int64_t k = 0; k < n; k++) w[k] = (real)sums[k];
+  run_as(call, &weight_roles, phase, block);
 }
 
 /* -- what holds of all three ------------------------------------------------------- */
@@ -414,7 +201,8 @@ static void range_of_sums(const Range *in, Range *out, int64_t n) {
 }
 
 static void conv2d_range(const OpCall *call, const Range *in, Range *out) {
-  range_of_sums(in, out, conv_of_call(call, &forward_roles).K);
+  Conv v = conv_of_call(call, &forward_roles);
+  range_of_sums(in, out, v.c * v.R * v.S);
 }
 
 static void conv2d_data_range(const OpCall *call, const Range *in, Range *out) {
@@ -427,6 +215,11 @@ static void conv2d_weight_range(const OpCall *call, const Range *in, Range *out)
   range_of_sums(in, out, v.N * v.P * v.Q);
 }
 
+/* The row or column of x for position `at` and element `in_kernel` of the kernel. */
+static int64_t place(const Conv *v, int way, int64_t at, int64_t in_kernel) {
+  return at * v->stride[way] - v->before[way] + in_kernel * v->dilation[way];
+}
+
 /* Places of the three factors of a product; false: the x is padding. */
 static bool places(const Conv *v, int64_t n, int64_t f, int64_t position, int64_t k,
                    int64_t at[N_ROLES]) {
@@ -434,20 +227,20 @@ static bool places(const Conv *v, int64_t n, int64_t f, int64_t position, int64_
   int64_t row = place(v, ROWS, position / v->Q, r);
   int64_t column = place(v, COLUMNS, position % v->Q, s);
   if (row < 0 || row >= v->H || column < 0 || column >= v->W) return false;
-  at[X] = ((n * v->C + f / v->f * v->c + c) * v->H + row) * v->W + column;
-  at[W] = f * v->K + k;
-  at[Y] = (n * v->F + f) * v->P * v->Q + position;
+  at[X] = (((n * v->G + f / v->f) * v->c + c) * v->H + row) * v->W + column;
+  at[W] = f * v->c * v->R * v->S + k;
+  at[Y] = (n * v->G * v->f + f) * v->P * v->Q + position;
   return true;
 }
 
 static void sum_products(const OpCall *call, const Roles *roles,
                          const double *const *in, double *out) {
   Conv v = conv_of_call(call, roles);
-  int64_t at[N_ROLES], image = v.P * v.Q;
+  int64_t at[N_ROLES], image = v.P * v.Q, F = v.G * v.f, K = v.c * v.R * v.S;
   memset(out, 0, (size_t)shape_count(&call->out[0].shape) * sizeof *out);
-  for (int64_t i = 0; i < v.N * v.F * image; i++)
-    for (int64_t k = 0; k < v.K; k++)
-      if (places(&v, i / (v.F * image), i / image % v.F, i % image, k, at))
+  for (int64_t i = 0; i < v.N * F * image; i++)
+    for (int64_t k = 0; k < K; k++)
+      if (places(&v, i / (F * image), i / image % F, i % image, k, at))
         out[at[roles->out]] += in[0][at[roles->in[0]]] * in[1][at[roles->in[1]]];
 }
 
@@ -584,7 +377,8 @@ const Op op_record_conv2d = {
     .equation = "y[n, f, p, q] = sum_crs x[n, c, p stride + r dilation - pad, ...] "
                 "w[f, c, r, s]",
     .source = CONV_SOURCE,
-    .infer = conv2d_infer, .split = conv2d_split, .run = conv2d_run,
+    .infer = conv2d_infer, .phases = op_two_phases,
+    .split = conv2d_split, .run = conv2d_run,
     .range = conv2d_range,
     .vjp = conv2d_vjp, .reference = conv2d_reference, .samples = conv2d_samples};
 
@@ -595,7 +389,8 @@ const Op op_record_conv2d_data = {
     .doc = "the gradient of conv2d's images, given that of its result",
     .equation = "gx[n, c, i, j] = sum gy[n, f, p, q] w[f, c, r, s]",
     .source = CONV_SOURCE,
-    .infer = conv2d_data_infer, .split = conv2d_data_split, .run = conv2d_data_run,
+    .infer = conv2d_data_infer, .phases = op_two_phases, .split = conv2d_data_split,
+    .run = conv2d_data_run,
     .range = conv2d_data_range, .vjp = conv2d_data_vjp,
     .reference = conv2d_data_reference,
     .samples = conv2d_data_samples};

@@ -1,0 +1,225 @@
+/* conv_plan.c: what a convolution reads where: grids, taps, windows and slabs. */
+#include "base/fault.h"
+#include "base/ints.h"
+#include "kernel/conv_private.h"
+#include <string.h>
+
+enum {
+  SLAB_PIXELS = 400,      /* about, of one grid */
+  MAX_PARTS = 32,
+  MAX_GRIDS = 64,
+  MAX_WINDOW = 1 << 26    /* elements; a place in it is an int32_t */
+};
+/* Elements of windows beyond which they are mostly zeros, per element of the sources
+ * and the results. */
+static const double MAX_ZEROS = 64;
+
+/* -- taps -------------------------------------------------------------------------- */
+
+bool conv_offset(const ConvPlan *p, int axis, int64_t phase, int64_t in_kernel,
+                 int64_t *offset) {
+  const Conv *v = &p->v;
+  int64_t reach = in_kernel * v->dilation[axis];
+  if (!p->to_x) {
+    *offset = reach - v->before[axis];
+    return true;
+  }
+  int64_t from = phase + v->before[axis] - reach;
+  *offset = from / v->stride[axis];
+  return from % v->stride[axis] == 0;
+}
+
+int64_t conv_offsets(const ConvPlan *p, int axis, int64_t phase) {
+  int64_t n = 0, size = axis == CONV_ROWS ? p->v.R : p->v.S, offset;
+  for (int64_t k = 0; k < size; k++) n += conv_offset(p, axis, phase, k, &offset);
+  return n;
+}
+
+static int64_t grid_size(const ConvPlan *p, int axis, int64_t phase) {
+  return divide_up(p->out_size[axis] - phase, p->step[axis]);
+}
+
+static void set_grids(ConvPlan *p) {
+  for (int axis = 0; axis < 2; axis++)
+    p->grids[axis] = least(p->step[axis], p->out_size[axis]);
+  p->n_grids = p->grids[0] > MAX_GRIDS || p->grids[1] > MAX_GRIDS
+                   ? MAX_GRIDS + 1
+                   : p->grids[0] * p->grids[1];
+}
+
+ConvGrid conv_grid(const ConvPlan *p, int64_t number) {
+  ConvGrid g = {0};
+  for (int64_t i = 0;; i++) {
+    g.phase[0] = i / p->grids[1];
+    g.phase[1] = i % p->grids[1];
+    for (int axis = 0; axis < 2; axis++)
+      g.size[axis] = grid_size(p, axis, g.phase[axis]);
+    g.n_taps = p->planes * conv_offsets(p, 0, g.phase[0]) *
+               conv_offsets(p, 1, g.phase[1]);
+    if (i == number) return g;
+    g.at_tap += g.n_taps;
+    g.at_packed += (g.n_taps + CONV_SLACK) * p->lanes;
+    g.at_pixel += p->slab_images * p->slab_rows * g.size[1];
+  }
+}
+
+/* -- windows ----------------------------------------------------------------------- */
+
+/* Where windows begin, and the rows or columns of one for `size` pixels of a phase,
+ * over all phases. */
+static void span_axis(ConvPlan *p, int axis, int64_t limit) {
+  int64_t kernel = axis == CONV_ROWS ? p->v.R : p->v.S, offset, end = 0;
+  bool any = false;
+  p->first[axis] = 0;
+  for (int64_t phase = 0; phase < p->grids[axis]; phase++)
+    for (int64_t k = 0; k < kernel; k++) {
+      if (!conv_offset(p, axis, phase, k, &offset)) continue;
+      int64_t last = offset +
+                     (least(grid_size(p, axis, phase), limit) - 1) * p->walk[axis];
+      p->first[axis] = any ? least(p->first[axis], offset) : offset;
+      end = any ? most(end, last + 1) : last + 1;
+      any = true;
+    }
+  p->room[axis] = any ? end - p->first[axis] : 1;
+}
+
+static bool reaches_out(const ConvPlan *p, int axis) {
+  return p->first[axis] < 0 || p->first[axis] + p->room[axis] > p->size[axis];
+}
+
+static void set_window(ConvPlan *p) {
+  span_axis(p, CONV_COLUMNS, INT64_MAX);
+  span_axis(p, CONV_ROWS, INT64_MAX);
+  p->padded = reaches_out(p, CONV_ROWS) || reaches_out(p, CONV_COLUMNS);
+  span_axis(p, CONV_ROWS, p->slab_rows);
+  p->lane = divide_up(p->room[CONV_COLUMNS], p->walk[CONV_COLUMNS]);
+  p->pitch = p->lane * p->walk[CONV_COLUMNS];
+  p->plane = p->pitch * p->room[CONV_ROWS];
+  p->image = p->plane * p->planes;
+}
+
+int64_t conv_window_reals(const ConvPlan *p) { return p->image * p->slab_images; }
+
+/* Would the window be too large, or nearly all of it zeros? Asked before it is sized in
+ * whole numbers, which might not hold it. */
+static bool window_is_waste(const ConvPlan *p) {
+  double room[2], sources = (double)p->size[0] * (double)p->size[1];
+  double results = (double)p->out_size[0] * (double)p->out_size[1];
+  for (int axis = 0; axis < 2; axis++) {
+    double kernel = (double)(axis == CONV_ROWS ? p->v.R : p->v.S);
+    double pixels = (double)p->out_size[axis] / (double)p->step[axis];
+    room[axis] = pixels * (double)p->walk[axis] + kernel * (double)p->v.dilation[axis];
+  }
+  return room[0] * room[1] > MAX_ZEROS * (sources + results) + 4096;
+}
+
+/* -- slabs ------------------------------------------------------------------------- */
+
+static void set_slabs(ConvPlan *p) {
+  int64_t rows = grid_size(p, 0, 0), columns = grid_size(p, 1, 0);
+  int64_t pixels = most(rows * columns, 1);
+  p->slab_images = least(most(SLAB_PIXELS / pixels, 1), most(p->v.N, 1));
+  p->n_bands = least(most(divide_up(pixels, SLAB_PIXELS), 1), most(rows, 1));
+  p->slab_rows = divide_up(most(rows, 1), p->n_bands);
+  p->n_bands = divide_up(most(rows, 1), p->slab_rows);
+  p->n_slabs = p->v.G * divide_up(p->v.N, p->slab_images) * p->n_bands;
+  p->n_parts = most(1, least(p->n_slabs, MAX_PARTS));
+}
+
+ConvSlab conv_slab(const ConvPlan *p, int64_t number) {
+  int64_t band = number % p->n_bands, rest = number / p->n_bands;
+  ConvSlab s = {.group = rest % p->v.G, .image = rest / p->v.G * p->slab_images,
+                .row = band * p->slab_rows};
+  s.n_images = least(p->slab_images, p->v.N - s.image);
+  s.n_rows = least(p->slab_rows, grid_size(p, 0, 0) - s.row);
+  return s;
+}
+
+ConvPlan conv_plan(const Conv *v, bool to_x) {
+  ConvPlan p = {.v = *v, .to_x = to_x, .M = to_x ? v->c : v->f,
+                .planes = to_x ? v->f : v->c};
+  int64_t x[2] = {v->H, v->W}, y[2] = {v->P, v->Q};
+  for (int axis = 0; axis < 2; axis++) {
+    p.size[axis] = to_x ? y[axis] : x[axis];
+    p.out_size[axis] = to_x ? x[axis] : y[axis];
+    p.walk[axis] = to_x ? 1 : v->stride[axis];
+    p.step[axis] = to_x ? v->stride[axis] : 1;
+  }
+  set_grids(&p);
+  set_slabs(&p);
+  p.plain = p.n_grids > MAX_GRIDS || window_is_waste(&p);
+  if (p.plain) return p;
+  set_window(&p);
+  p.plain = conv_window_reals(&p) > MAX_WINDOW;
+  p.lanes = kernels()->conv_lane(p.M, kernels()->conv_panels(p.M));
+  p.taps = p.planes * v->R * v->S;
+  p.pixels = p.slab_images * p.slab_rows * p.out_size[1] * p.grids[0];
+  return p;
+}
+
+/* -- lists ------------------------------------------------------------------------- */
+
+void conv_list_taps(const ConvPlan *p, const ConvGrid *g, int32_t *tap) {
+  int64_t walk = p->walk[CONV_COLUMNS], row, column;
+  for (int64_t plane = 0; plane < p->planes; plane++)
+    for (int64_t r = 0; r < p->v.R; r++) {
+      if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &row)) continue;
+      int64_t from = plane * p->plane + (row - p->first[0]) * p->pitch;
+      for (int64_t s = 0; s < p->v.S; s++) {
+        if (!conv_offset(p, CONV_COLUMNS, g->phase[1], s, &column)) continue;
+        column -= p->first[1];
+        *tap++ = (int32_t)(from + column % walk * p->lane + column / walk);
+      }
+    }
+}
+
+void conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int32_t *pixel) {
+  for (int64_t image = 0; image < p->slab_images; image++)
+    for (int64_t i = 0; i < least(p->slab_rows, g->size[0]); i++)
+      for (int64_t j = 0; j < g->size[1]; j++)
+        *pixel++ = (int32_t)(image * p->image + i * p->walk[0] * p->pitch + j);
+}
+
+/* One plane whose columns lie apart by remainder: element by element. */
+static void fill_apart(const ConvPlan *p, real *to, const real *row) {
+  int64_t walk = p->walk[CONV_COLUMNS], first = p->first[CONV_COLUMNS];
+  for (int64_t k = 0; k < walk; k++)
+    for (int64_t j = 0; j < p->lane; j++) {
+      int64_t column = first + j * walk + k;
+      *to++ = column >= 0 && column < p->size[1] ? row[column] : 0;
+    }
+}
+
+static void fill_rows(const ConvPlan *p, const real *row, int64_t n, real *to) {
+  int64_t first = p->first[1], before = least(most(-first, 0), p->pitch);
+  int64_t end = least(p->size[1] - first, p->pitch), inside = most(end - before, 0);
+  if (p->walk[1] == 1 && inside > 0) {
+    kernels()->conv_window(to, p->pitch, row + first + before, p->size[1], n, inside,
+                           before, p->pitch - before - inside);
+    return;
+  }
+  for (int64_t i = 0; i < n; i++, row += p->size[1], to += p->pitch)
+    fill_apart(p, to, row);
+}
+
+static void fill_plane(const ConvPlan *p, const ConvSlab *s, const real *source,
+                       real *to) {
+  int64_t first = p->first[0] + s->row * p->walk[0], room = p->room[0];
+  int64_t before = least(most(-first, 0), room);
+  int64_t end = most(least(p->size[0] - first, room), before);
+  memset(to, 0, (size_t)(before * p->pitch) * sizeof *to);
+  if (end > before)
+    fill_rows(p, source + (first + before) * p->size[1], end - before,
+              to + before * p->pitch);
+  memset(to + end * p->pitch, 0, (size_t)((room - end) * p->pitch) * sizeof *to);
+}
+
+void conv_fill_window(const ConvPlan *p, const ConvSlab *s, const real *sources,
+                      real *window) {
+  int64_t n = p->size[0] * p->size[1];
+  for (int64_t i = 0; i < s->n_images; i++) {
+    const real *from = sources + ((s->image + i) * p->v.G + s->group) * p->planes * n;
+    for (int64_t plane = 0; plane < p->planes; plane++)
+      fill_plane(p, s, from + plane * n, window + i * p->image + plane * p->plane);
+  }
+}

@@ -1,0 +1,248 @@
+/* conv_weight.c: the gradient of a convolution's weights.
+ *
+ * It is the sum over all pixels of y's gradient times what the taps of the pixel see:
+ * with the window and the lists of the forward sum (conv_private.h), now taps are rows
+ * and pixels are summed over. Of each slab y's gradient is turned to [pixels][lanes].
+ *
+ * A part adds up its slabs in order, in real; the second phase adds up the parts in
+ * double. Where weights are so many that parts of them would take much memory, there
+ * are fewer, and panels are shared out instead.
+ *
+ * Zeros around an image are no terms: where y's gradient is not finite, a slab is
+ * summed term by term. */
+#include "base/fault.h"
+#include "base/ints.h"
+#include "kernel/conv_private.h"
+#include <string.h>
+
+enum {
+  BLOCKS = 16,         /* about, of the first phase */
+  PARTS_REALS = 1 << 20 /* of the sums of all parts, unless one has more */
+};
+
+typedef struct Cut {
+  ConvPlan p;
+  int64_t K, n_panels;
+  int64_t n_slabs;           /* of a group */
+  int64_t n_parts, n_splits; /* of slabs, of panels */
+  int64_t sums;              /* reals of all panels of a part */
+  int64_t window, turned;    /* reals of a block: x, y's gradient */
+  size_t own_bytes;          /* of a block: these two, taps, pixels */
+} Cut;
+
+/* The memory of a block. */
+typedef struct Own {
+  real *window, *turned;
+  int32_t *tap, *pixel;
+} Own;
+
+static int64_t lanes_of(const Cut *c, int64_t panel, int64_t *lane) {
+  *lane = kernels()->conv_lane(c->p.M, panel);
+  return kernels()->conv_lane(c->p.M, panel + 1) - *lane;
+}
+
+static int64_t n_blocks(const Cut *c) { return c->p.v.G * c->n_parts * c->n_splits; }
+
+static size_t sums_bytes(const Cut *c) {
+  return (size_t)(c->p.v.G * c->n_parts * c->sums) * sizeof(real);
+}
+
+static Own own_of(const Cut *c, void *scratch, int64_t block) {
+  char *at = (char *)scratch + sums_bytes(c) + (size_t)block * c->own_bytes;
+  char *behind = at + (size_t)(c->window + c->turned) * sizeof(real);
+  void *window = at, *tap = behind;
+  Own own = {.window = window, .tap = tap};
+  own.turned = own.window + c->window;
+  own.pixel = own.tap + conv_aligned(c->K);
+  return own;
+}
+
+static void size_memory(Cut *c) {
+  int64_t lanes = 0, lane;
+  for (int64_t i = 0; i < c->n_panels; i++) lanes = most(lanes, lanes_of(c, i, &lane));
+  c->window = conv_aligned(conv_window_reals(&c->p));
+  c->turned = conv_aligned((c->p.pixels + CONV_SLACK) * lanes);
+  c->own_bytes = (size_t)(c->window + c->turned) * sizeof(real) +
+                 (size_t)(conv_aligned(c->K) + conv_aligned(c->p.pixels)) *
+                     sizeof(int32_t);
+}
+
+static Cut cut_of(const Conv *v) {
+  Cut c = {.p = conv_plan(v, false), .K = v->c * v->R * v->S};
+  if (c.p.plain) return c;
+  c.n_panels = kernels()->conv_panels(v->f);
+  c.n_slabs = c.p.n_slabs / v->G;
+  c.sums = conv_aligned((c.K + CONV_SLACK) * c.p.lanes);
+  int64_t most_parts = least(divide_up(BLOCKS, v->G),
+                             PARTS_REALS / most(1, c.sums * v->G));
+  c.n_parts = most(1, least(c.n_slabs, most_parts));
+  int64_t splits = divide_up(BLOCKS, v->G * c.n_parts);
+  c.n_splits = most(1, least(c.n_panels, splits));
+  size_memory(&c);
+  return c;
+}
+
+/* -- the first phase: sums of parts ------------------------------------------------ */
+
+/* One panel of a slab: y's gradient [pixels][lanes], and where its sums go. */
+typedef struct Panel {
+  real *sums, *turned;
+  const real *gy; /* of the group's first image */
+  int64_t first, M, lanes;
+} Panel;
+
+static ConvSlab slab_of(const Cut *c, int64_t group, int64_t number) {
+  int64_t n = c->p.n_bands;
+  return conv_slab(&c->p, (number / n * c->p.v.G + group) * n + number % n);
+}
+
+/* Result m of an image of the slab, at its first row. */
+static const real *gradient_at(const ConvPlan *p, const ConvSlab *s, const real *gy,
+                               int64_t image, int64_t m) {
+  int64_t plane = ((s->image + image) * p->v.G + s->group) * p->M + m;
+  return gy + (plane * p->v.P + s->row) * p->v.Q;
+}
+
+/* Are all its elements finite? */
+static bool turn(const ConvPlan *p, const ConvSlab *s, const Panel *panel) {
+  int64_t n = s->n_rows * p->v.Q;
+  bool finite = true;
+  for (int64_t i = 0; i < s->n_images; i++)
+    finite = kernels()->conv_take(panel->turned + i * n * panel->lanes,
+                                  gradient_at(p, s, panel->gy, i, panel->first),
+                                  p->v.P * p->v.Q, panel->lanes, n, panel->M) &&
+             finite;
+  return finite;
+}
+
+/* The sum of one weight over a slab, term by term. */
+static double plain_sum(const ConvPlan *p, const ConvSlab *s, const real *gy,
+                        const real *x, int64_t m, int64_t k) {
+  const Conv *v = &p->v;
+  int64_t plane = k / (v->R * v->S), row, column, r_offset, s_offset;
+  conv_offset(p, CONV_ROWS, 0, k / v->S % v->R, &r_offset);
+  conv_offset(p, CONV_COLUMNS, 0, k % v->S, &s_offset);
+  double sum = 0;
+  for (int64_t image = 0; image < s->n_images; image++) {
+    const real *y = gradient_at(p, s, gy, image, m);
+    const real *from = x + (((s->image + image) * v->G + s->group) * v->c + plane) *
+                               v->H * v->W;
+    for (int64_t i = 0; i < s->n_rows; i++) {
+      row = (s->row + i) * p->walk[0] + r_offset;
+      if (row < 0 || row >= v->H) continue;
+      for (int64_t j = 0; j < v->Q; j++) {
+        column = j * p->walk[1] + s_offset;
+        if (column < 0 || column >= v->W) continue;
+        sum += (double)y[i * v->Q + j] * (double)from[row * v->W + column];
+      }
+    }
+  }
+  return sum;
+}
+
+static void plain_panel(const Cut *c, const ConvSlab *s, const Panel *panel,
+                        const real *x) {
+  for (int64_t k = 0; k < c->K; k++)
+    for (int64_t m = 0; m < panel->M; m++)
+      panel->sums[k * panel->lanes + m] += (real)plain_sum(&c->p, s, panel->gy, x,
+                                                           panel->first + m, k);
+}
+
+static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
+                     const Own *own, const real *x) {
+  if (!turn(&c->p, s, panel) && c->p.padded) {
+    plain_panel(c, s, panel, x);
+    return;
+  }
+  int64_t n = s->n_images * s->n_rows * c->p.v.Q;
+  kernels()->conv_sums(panel->sums, own->window, own->tap, c->K, own->pixel, n,
+                       panel->turned, panel->lanes, true);
+}
+
+static void list_all(const Cut *c, const Own *own) {
+  ConvGrid grid = conv_grid(&c->p, 0);
+  conv_list_taps(&c->p, &grid, own->tap);
+  conv_list_pixels(&c->p, &grid, own->pixel);
+}
+
+static Panel panel_of(const Cut *c, int64_t number, real *sums, const Own *own,
+                      const real *gy) {
+  Panel panel = {.turned = own->turned, .gy = gy};
+  panel.lanes = lanes_of(c, number, &panel.first);
+  panel.M = least(panel.lanes, c->p.M - panel.first);
+  panel.sums = sums + panel.first * (c->K + CONV_SLACK);
+  return panel;
+}
+
+static real *sums_of(const Cut *c, void *scratch, int64_t group, int64_t part) {
+  return (real *)scratch + (group * c->n_parts + part) * c->sums;
+}
+
+static void sum_part(const Cut *c, int64_t block, const real *const in[2],
+                     void *scratch) {
+  int64_t part = block % c->n_parts, split = block / c->n_parts % c->n_splits;
+  int64_t group = block / (c->n_parts * c->n_splits);
+  int64_t first = c->n_panels * split / c->n_splits;
+  int64_t end = c->n_panels * (split + 1) / c->n_splits;
+  int64_t last_slab = c->n_slabs * (part + 1) / c->n_parts;
+  real *sums = sums_of(c, scratch, group, part);
+  Own own = own_of(c, scratch, block);
+  list_all(c, &own);
+  for (int64_t k = first; k < end; k++) {
+    Panel panel = panel_of(c, k, sums, &own, in[0]);
+    memset(panel.sums, 0, (size_t)(c->K * panel.lanes) * sizeof(real));
+  }
+  for (int64_t i = c->n_slabs * part / c->n_parts; i < last_slab; i++) {
+    ConvSlab slab = slab_of(c, group, i);
+    conv_fill_window(&c->p, &slab, in[1], own.window);
+    for (int64_t k = first; k < end; k++) {
+      Panel panel = panel_of(c, k, sums, &own, in[0]);
+      add_slab(c, &slab, &panel, &own, in[1]);
+    }
+  }
+}
+
+/* -- the second phase: the sum of all parts, one panel ------------------------- */
+
+static void add_parts(const Cut *c, int64_t block, real *w, void *scratch) {
+  int64_t group = block / c->n_panels, lane, part[BLOCKS];
+  int64_t lanes = lanes_of(c, block % c->n_panels, &lane);
+  real *sums = sums_of(c, scratch, group, 0) + lane * (c->K + CONV_SLACK);
+  for (int64_t i = 0; i < c->n_parts; i++) part[i] = i;
+  kernels()->sum_of_rows(sums, sums, part, c->n_parts, c->sums, c->K * lanes);
+  kernels()->conv_put(w + (group * c->p.M + lane) * c->K, c->K, sums, lanes, c->K,
+                      least(lanes, c->p.M - lane));
+}
+
+/* Filter number `block` alone. */
+static void plain_filter(const ConvPlan *p, int64_t block, real *w,
+                         const real *const in[2]) {
+  int64_t K = p->planes * p->v.R * p->v.S;
+  ConvSlab all = {.group = block / p->M, .n_images = p->v.N, .n_rows = p->v.P};
+  for (int64_t k = 0; k < K; k++)
+    w[block * K + k] = (real)plain_sum(p, &all, in[0], in[1], block % p->M, k);
+}
+
+/* -- blocks ------------------------------------------------------------------------ */
+
+int64_t conv_weight_blocks(const Conv *v, int phase) {
+  Cut c = cut_of(v);
+  if (c.p.plain) return phase == 0 ? 0 : v->G * v->f;
+  return phase == 0 ? n_blocks(&c) : v->G * c.n_panels;
+}
+
+size_t conv_weight_bytes(const Conv *v) {
+  Cut c = cut_of(v);
+  return c.p.plain ? 0 : sums_bytes(&c) + (size_t)n_blocks(&c) * c.own_bytes;
+}
+
+void conv_weight_run(const Conv *v, int phase, int64_t block, real *w,
+                     const real *const in[2], void *scratch) {
+  Cut c = cut_of(v);
+  if (c.p.plain) {
+    if (phase == 1) plain_filter(&c.p, block, w, in);
+    return;
+  }
+  if (phase == 0) sum_part(&c, block, in, scratch);
+  else add_parts(&c, block, w, scratch);
+}
