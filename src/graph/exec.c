@@ -182,6 +182,86 @@ Err graph_eval(Graph *graph, Node *const *nodes, int n) {
   return err;
 }
 
+/* -- the same at other values of variables ----------------------------------------- */
+
+/* What all nodes of a walk have meanwhile put aside. */
+typedef struct Aside {
+  Tensor *value[MAX_OUT];
+  bool leaf;
+} Aside;
+
+/* What a leaf that reads one of the variables is to have; NULL: it reads none. */
+static Tensor *value_at(const Graph *graph, const EvalAt *what, const Node *leaf) {
+  if (!variable_read_at_begin(graph, leaf)) return NULL;
+  for (int k = 0; k < what->n_v; k++)
+    if (what->v[k] == leaf->var) return what->at[k];
+  return NULL;
+}
+
+/* Leaves have their values, or the others; all else has none. */
+static Err put_aside(Run *run, const EvalAt *what, Aside *aside) {
+  for (int64_t i = 0; i < run->walk.n; i++) aside[i].leaf = what->leaf(run->walk.v[i]);
+  for (int64_t i = 0; i < run->walk.n; i++) {
+    Node *node = run->walk.v[i];
+    for (int o = 0; o < node->n_out; o++) {
+      aside[i].value[o] = node->value[o];
+      node->value[o] = NULL;
+    }
+  }
+  for (int64_t i = 0; i < run->walk.n; i++) {
+    Node *node = run->walk.v[i];
+    Tensor *at = aside[i].leaf ? value_at(run->graph, what, node) : NULL;
+    if (at) node->value[0] = tensor_retain(at);
+    for (int o = 0; aside[i].leaf && !at && o < node->n_out; o++)
+      if (aside[i].value[o]) node->value[o] = tensor_retain(aside[i].value[o]);
+    if (aside[i].leaf && !has_value(node) && node_compute(run->graph, node))
+      return run->graph->fault.code;
+  }
+  return ERR_OK;
+}
+
+static void put_back(Run *run, const Aside *aside) {
+  for (int64_t i = 0; i < run->walk.n; i++) {
+    Node *node = run->walk.v[i];
+    node_drop_values(node);
+    for (int o = 0; o < node->n_out; o++) node->value[o] = aside[i].value[o];
+  }
+}
+
+static void count_users(Run *run, const EvalAt *what, const Aside *aside) {
+  for (int64_t i = 0; i < run->walk.n; i++)
+    for (int k = 0; !aside[i].leaf && k < run->walk.v[i]->n_in; k++)
+      run->n_users[run->walk.v[i]->in[k]->index]++;
+  for (int r = 0; r < what->n_roots; r++) run->n_users[what->root[r]->index]++;
+}
+
+Err graph_eval_at(Graph *graph, const EvalAt *what, Tensor **out) {
+  if (graph->fault.code) return graph->fault.code;
+  Run run = {.graph = graph};
+  if (walk_collect(graph, &run.walk, what->root, what->n_roots, what->leaf))
+    return graph->fault.code;
+  size_t count = (size_t)run.walk.n + 1;
+  Aside *aside = calloc(count, sizeof *aside);
+  run.n_users = calloc(count, sizeof *run.n_users);
+  run.fresh = calloc(count, sizeof *run.fresh);
+  Err err = aside && run.n_users && run.fresh
+                ? ERR_OK
+                : fault_memory(&graph->fault, count * sizeof *aside);
+  unsigned control = par_denormals_off();
+  if (!err) {
+    count_users(&run, what, aside);
+    err = put_aside(&run, what, aside);
+    if (!err) err = run_all(&run);
+    for (int r = 0; !err && r < what->n_roots; r++)
+      out[r] = tensor_retain(what->root[r]->value[0]);
+    put_back(&run, aside);
+  }
+  par_denormals_restore(control);
+  run_deinit(&run);
+  free(aside);
+  return err;
+}
+
 /* -- finding the first value that is not finite ------------------------------------ */
 
 /* Index from 1 of the first element that is not finite; 0: none. */

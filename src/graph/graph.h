@@ -381,6 +381,20 @@ Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n,
  * dropped. */
 Err graph_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
 
+/* The values that the roots would have if variables had others: v[k] that of at[k].
+ * What `leaf` answers yes of, and reads of other variables, stay as they are; draws are
+ * the same again. The values of all nodes are afterwards what they were. out[r]: new
+ * references, the caller's. */
+typedef struct EvalAt {
+  Node *const *root;
+  int n_roots;
+  bool (*leaf)(const Node *node);
+  Variable *const *v;
+  Tensor *const *at;
+  int n_v;
+} EvalAt;
+Err graph_eval_at(Graph *graph, const EvalAt *what, Tensor **out) WARN_UNUSED;
+
 /* The value of an evaluated node (output 0), borrowed; NULL when not evaluated. */
 Tensor *node_value(const Node *node);
 /* Computes it first where it has no value: the same values and the same faults as

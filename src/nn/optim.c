@@ -77,14 +77,16 @@ static int count_slots(const Optimizer *opt) {
 
 Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *fault) {
   Object *o = object_new(kind, fault);
-  char name[64];
-  double value;
+  char name[64], word[64];
   int length;
-  for (; o && sscanf(sample, " %63[^= ]=%lf%n", name, &value, &length) == 2;
+  for (; o && sscanf(sample, " %63[^= ]=%63s%n", name, word, &length) == 2;
        sample += length) {
     const Option *option = option_find(kind, name, fault);
     bool truth = option && option->kind == OPT_BOOL;
+    char *end;
+    double value = strtod(word, &end);
     Given given = {.value = {.kind = VALUE_REAL, .as.real = value}};
+    if (*end) given.value = (Value){.kind = VALUE_TEXT, .as.text = word};
     if (truth) given.value = (Value){.kind = VALUE_BOOL, .as.boolean = value != 0};
     if (option) (void)!option_set(o, option, &given, fault);
   }
@@ -153,16 +155,12 @@ static bool is_of_class(const Optimizer *opt, int k) {
   return number_at(opt, k)->counted || (k <= WEIGHT_DECAY && opt->groups.n > 0);
 }
 
-static double weight_decay_of(const Optimizer *opt, const OptimGroup *group) {
-  return group && !isnan(group->weight_decay) ? group->weight_decay : opt->weight_decay;
-}
-
 /* Of parameters of that group at their t-th update. */
 static double number_value(const Optimizer *opt, int k, const OptimGroup *group,
                            double t) {
   const OptimNumber *number = number_at(opt, k);
   if (k == LR) return group ? group->rate : opt->rate;
-  if (k == WEIGHT_DECAY) return weight_decay_of(opt, group);
+  if (k == WEIGHT_DECAY) return optim_group_decay(opt, group);
   if (number->value) return number->value(opt, t);
   const void *field = (const char *)opt + number->offset;
   return *(const double *)field;
@@ -683,7 +681,7 @@ static void begin_one(Graph *graph, const Optimizer *opt, const OptimNumbers *nu
   *out = (Around){.u = {.graph = graph, .rule = graph->rule, .w = old,
                         .g = e->gradient[i],
                         .scale = e->scale[i], .scaled = clips_norm(opt),
-                        .decayed = weight_decay_of(opt, group) != 0, .lr = own[LR],
+                        .decayed = optim_group_decay(opt, group) != 0, .lr = own[LR],
                         .weight_decay = own[WEIGHT_DECAY],
                         .number = own + COMMON_NUMBERS,
                         .slot = e->slot + (size_t)at * (size_t)e->n_slots},
@@ -756,7 +754,7 @@ int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t 
   put(out, &n, numbers->limits);
   put(out, &n, (uint64_t)numbers->n_classes);
   for (int c = 0; opt->groups.n && c < numbers->n_classes; c++)
-    put(out, &n, weight_decay_of(opt, numbers->group[c]) != 0);
+    put(out, &n, optim_group_decay(opt, numbers->group[c]) != 0);
   for (int i = 0; numbers->n_classes > 1 && i < numbers->n_params; i++)
     put(out, &n, (uint64_t)numbers->class[i]);
   return n;

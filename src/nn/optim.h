@@ -9,6 +9,10 @@
  * A kind is its struct, its options and its OptimKind in one file, optim_<name>.c, and
  * one line of optimizers.def.
  *
+ * A kind may have a second way to update: it looks at all parameters as one vector and
+ * evaluates loss and gradient again, at points of its choice, before the step ends (a
+ * line search). Such a step emits nothing: OptimSearch.
+ *
  * Schedules count the optimizer's steps. Corrections of bias count the updates of each
  * parameter: one that joins later (thawed, added, of another net) begins at its
  * first. */
@@ -94,6 +98,26 @@ typedef struct OptimUpdate {
                           new values */
 } OptimUpdate;
 
+/* A step that evaluates again. Nodes have values; those in lists are retained by the
+ * caller, who also releases what the kind puts in their place. */
+typedef struct OptimSearch {
+  Graph *graph;
+  int n, n_slots; /* parameters; slots of each that are wanted */
+  double rate;
+  const double *weight_decay; /* of each parameter */
+  Node **w, **slot;           /* [i], [i * n_slots + s]: become the new values */
+  double loss;                /* at w as it was at the begin ... */
+  Node **gradient;            /* ... with the gradient */
+  /* Fills the list with retained nodes: the gradient of the loss at these parameters,
+   * with the same draws as at the begin, and what the step assigns left out. The loss
+   * is INFINITY where it or an element of the gradient is not finite. */
+  Err (*evaluate)(void *ctx, Node *const *w, double *loss, Node **gradient,
+                  Fault *fault);
+  void *ctx;
+} OptimSearch;
+/* Puts a node in place of another one of a list. */
+void optim_put(Node **place, Node *node);
+
 typedef struct OptimKind {
   Kind kind;
   const OptimSlot *slots;     /* ended by a name NULL; NULL: none */
@@ -105,10 +129,14 @@ typedef struct OptimKind {
   /* Before the rules: of all parameters of the step together, where what becomes of one
    * depends on the others. May set slots. NULL: it does not. */
   void (*joint)(const Optimizer *self, OptimUpdate *const *u, int n);
+  /* With these options a step evaluates again: `search` in place of all rules. NULL:
+   * never. */
+  bool (*searches)(const Optimizer *self);
+  Err (*search)(const Optimizer *self, OptimSearch *search, Fault *fault);
   /* The same values, to the byte, by an op of its own; NULL: none. */
   void (*fused)(const Optimizer *self, OptimUpdate *u);
-  /* Options of each case for the tests and the bench, "momentum=0.9 nesterov=1"; NULL
-   * ends. */
+  /* Options of each case for the tests and the bench, "momentum=0.9 nesterov=1"; words
+   * for choices; NULL ends. */
   const char *const *samples;
 } OptimKind;
 
@@ -207,6 +235,8 @@ void optimizer_meet(Optimizer *opt, Variable *const *v, int n);
 Err optimizer_check_groups(const Optimizer *opt, Fault *fault) WARN_UNUSED;
 /* The first that fits the variable's name or that of its layer; NULL: none. */
 OptimGroup *optimizer_group(const Optimizer *opt, const Variable *param);
+/* Of its parameters; NULL: of those of no group. */
+double optim_group_decay(const Optimizer *opt, const OptimGroup *group);
 
 /* Groups the parameters, whose slots are there, by their counts. */
 Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const *params,
@@ -267,6 +297,13 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
                    Node *const *number, Node *weight, Variable *const *params,
                    Variable *const *slots, Node *const *grads, Node **w,
                    Node **slot) WARN_UNUSED;
+
+/* Does a step evaluate again (OptimKind.search)? */
+bool optimizer_searches(const Optimizer *opt);
+/* Its end, in place of optimizer_emit. `search` has all but rate and weight_decay,
+ * which come from the optimizer. ERR_VALUE: a parameter is bounded. */
+Err optimizer_search(const Optimizer *opt, Variable *const *params, OptimSearch *search,
+                     Fault *fault) WARN_UNUSED;
 
 /* What the structure of the emitted nodes depends on, as words for the key of a plan:
  * every option but those that are numbers of a step, the slots, the groups. Returns how

@@ -71,6 +71,10 @@ OptimGroup *optimizer_group(const Optimizer *opt, const Variable *param) {
   return NULL;
 }
 
+double optim_group_decay(const Optimizer *opt, const OptimGroup *group) {
+  return group && !isnan(group->weight_decay) ? group->weight_decay : opt->weight_decay;
+}
+
 void optimizer_meet(Optimizer *opt, Variable *const *v, int n) {
   for (int i = 0; i < opt->groups.n; i++)
     for (int k = 0; !group_at(opt, i)->met && k < n; k++)

@@ -8,6 +8,7 @@
  * memory. */
 #include "train/replay.h"
 #include "train/commit.h"
+#include "train/seek.h"
 #include <stdlib.h>
 
 struct Replay {
@@ -102,9 +103,22 @@ static Err compute(Replay *r, const StepCommit *commit, const PlanArgs *args,
   Err err = optimizer_begin(r->optimizer, r->vars, &r->numbers, grouped, fault);
   if (err || !*grouped) return err;
   err = bound_begin(&r->bound, args, commit->updated, r->numbers.input, fault);
-  if (!err) err = commit_begin(commit, NULL, gauges ? gauges->value : NULL, fault);
-  if (err) return err;
+  StepCommit placed = *commit;
+  if (optimizer_searches(r->optimizer)) placed.updated.n = 0;
+  if (!err) err = commit_begin(&placed, NULL, gauges ? gauges->value : NULL, fault);
+  if (err || optimizer_searches(r->optimizer)) return err;
   return cached_compute(r->graph, commit->cached) ? graph_ok(r->graph, fault) : ERR_OK;
+}
+
+/* A step that evaluates again: all evaluations (seek.h). */
+static Err search(const Replay *r, const StepCommit *commit, bool *finite,
+                  Fault *fault) {
+  SeekStep s = {.optimizer = r->optimizer, .commit = commit,
+                  .n_params = r->numbers.n_params, .out = r->bound.out};
+  Err err = seek_first(&s, fault);
+  if (!err) err = seek_run(&s, finite, fault);
+  seek_end(&s);
+  return err;
 }
 
 /* Computes, checks, and commits what is finite; *finite stays false where a traced step
@@ -117,7 +131,9 @@ static Err run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *finite,
   Err err = gauges_begin(gauges, r->numbers.n_params, fault);
   if (!err) err = compute(r, &commit, args, gauges, &grouped, fault);
   if (err || !grouped) return err;
-  err = commit_check(&commit, finite, &proved, fault);
+  err = optimizer_searches(r->optimizer)
+            ? search(r, &commit, finite, fault)
+            : commit_check(&commit, finite, &proved, fault);
   return !err && *finite ? commit_apply(&commit, proved, fault) : err;
 }
 

@@ -12,7 +12,10 @@
  * Everything that a step commits is finite: the loss and what the function assigned are
  * looked at; of parameters and slots it is proved before they are written
  * (plan_proof.c), and where it cannot be, they are written to new memory and looked at
- * there. */
+ * there.
+ *
+ * Where the optimizer searches (nn/optim.h), the graph ends with the gradients, and the
+ * new values come from evaluating it again (seek.c). */
 #include "train/train.h"
 #include "base/array.h"
 #include "base/out.h"
@@ -21,13 +24,14 @@
 #include "graph/ops.h"
 #include "train/commit.h"
 #include "train/nonfinite.h"
+#include "train/seek.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* One step in progress. Roots: results of the function, variables that it assigned,
  * what is asked of the gradients (gauge.h), then the updated variables (parameters,
- * slots). */
+ * slots); of a step that searches the gradients. */
 typedef struct Step {
   Graph *graph;
   const StepTarget *target;
@@ -36,6 +40,7 @@ typedef struct Step {
   Fault *fault;
   uint64_t first_serial;
   bool built;      /* before the step: else its plan draws initial values too */
+  bool searches;   /* the optimizer evaluates again */
   Variable **vars; /* parameters, each once, then slots; borrowed */
   bool *own;       /* of vars: the step alone holds the value */
   int n_params, n_vars;
@@ -43,8 +48,9 @@ typedef struct Step {
   Variable **assigned; /* by the function; borrowed */
   Node **root;
   Node **grads;  /* of the parameters; NULL: a known plan has them */
-  Tensor **made; /* memory of the roots; NULL: the variable's own */
-  int n_out, n_assigned, n_gauges, n_roots;
+  Tensor **made; /* memory of the roots, n_made, with those of the updated variables
+                    behind all others; NULL: the variable's own */
+  int n_out, n_assigned, n_gauges, n_roots, n_made;
   int weight;  /* StepOutputs.weight */
   Trace trace; /* of the forward graph */
   OptimNumbers numbers;
@@ -194,9 +200,10 @@ static Err list_assigned(Step *step, int n_before_slots) {
 
 static Err list_roots(Step *step, Node *const *out) {
   step->n_gauges = gauges_asked(step->target->gauges) * step->n_params;
-  step->n_roots = first_update(step) + step->n_vars;
-  step->root = calloc((size_t)step->n_roots + 1, sizeof *step->root);
-  step->made = calloc((size_t)step->n_roots + 1, sizeof *step->made);
+  step->n_made = first_update(step) + step->n_vars;
+  step->n_roots = step->searches ? first_update(step) + step->n_params : step->n_made;
+  step->root = calloc((size_t)step->n_made + 1, sizeof *step->root);
+  step->made = calloc((size_t)step->n_made + 1, sizeof *step->made);
   if (!step->root || !step->made) return fault_memory(step->fault, 0);
   for (int i = 0; i < step->n_out; i++) step->root[i] = out[i];
   for (int i = 0; i < step->n_assigned; i++) {
@@ -248,9 +255,11 @@ static Err emit_updates(Step *step, Node *const *number) {
   if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
     for (int i = 0; i < n; i++) grads[i] = apart_from_variables(graph, grads[i]);
     emit_gauges(step, grads);
-    (void)!optimizer_emit(graph, step->optimizer, &step->numbers, number,
-                          step->weight ? step->root[step->weight] : NULL, step->vars,
-                          step->vars + n, grads, update, update + n);
+    if (step->searches) memcpy(update, grads, (size_t)n * sizeof *grads);
+    else
+      (void)!optimizer_emit(graph, step->optimizer, &step->numbers, number,
+                            step->weight ? step->root[step->weight] : NULL, step->vars,
+                            step->vars + n, grads, update, update + n);
   }
   free(wrt);
   return graph->fault.code;
@@ -453,7 +462,8 @@ static Err refuse(Step *step) {
                        .assigned_to = step->root + step->n_out,
                        .n_assigned = step->n_assigned, .vars = step->vars,
                        .update = update,
-                       .n_vars = all ? step->n_vars : 0, .gradient = step->grads,
+                       .n_vars = all && !step->searches ? step->n_vars : 0,
+                       .gradient = step->grads,
                        .n_params = all ? step->n_params : 0},
       step->fault);
   trace_expire(trace, graph);
@@ -504,6 +514,51 @@ static Err run_naive(Step *step, Node **out) {
   return err ? err : commit_apply(&commit, false, step->fault);
 }
 
+/* A parameter that the function assigned would be read in two ways. */
+static Err check_search(const Step *step) {
+  for (int i = 0; i < step->n_params; i++) {
+    const Variable *v = step->vars[i];
+    if (variable_at_begin(step->graph, v) != v->current)
+      return fault_set(step->fault, ERR_VALUE,
+                       "step: the function assigned %s, which optim.%s is to change by "
+                       "a search: assign it after the step",
+                       v->name ? v->name : "a variable",
+                       step->optimizer->object.kind->name);
+  }
+  return ERR_OK;
+}
+
+/* The first evaluation, by a plan or naively, then all others. */
+static Err search(Step *step, const StepCommit *commit, bool *finite) {
+  const Gauges *gauges = step->target->gauges;
+  SeekStep s = {.optimizer = step->optimizer, .commit = commit,
+                  .n_params = step->n_params, .out = step->made,
+                  .gauge = gauges ? gauges->value : NULL, .root = step->root};
+  Err err = seek_first(&s, step->fault);
+  if (!err) err = seek_run(&s, finite, step->fault);
+  seek_end(&s);
+  return err;
+}
+
+static Err run_searched(Step *step, Node **out) {
+  const Gauges *gauges = step->target->gauges;
+  bool finite = false;
+  if (check_search(step)) return step->fault->code;
+  CachedPlan *cached = step->graph->naive ? NULL : find_plan(step);
+  if (step->graph->naive ? emit_all(step) : !cached) return graph_fault(step);
+  StepCommit commit = commit_of(step, cached), first = commit;
+  first.updated.n = 0;
+  Err err = cached ? make_results(step, cached) : ERR_OK;
+  if (!err && cached)
+    err = commit_begin(&first, NULL, gauges ? gauges->value : NULL, step->fault);
+  if (!err) err = search(step, &commit, &finite);
+  if (!err && !finite) err = refuse(step);
+  if (err) return err;
+  trace_expire(&step->trace, step->graph);
+  err = hand_over(step, out);
+  return err ? err : commit_apply(&commit, false, step->fault);
+}
+
 /* The slots are there. */
 static Err begin_numbers(Step *step) {
   bool grouped = true;
@@ -521,6 +576,7 @@ static Err begin_numbers(Step *step) {
 static Err run(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   Graph *graph = step->graph;
   step->built = all_built(step->target);
+  step->searches = optimizer_searches(step->optimizer);
   Err err = step->built ? list_params(step) : ERR_OK;
   if (err) return err;
   note_owned(step, 0);
@@ -543,6 +599,7 @@ static Err run(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   if ((err = gauges_begin(step->target->gauges, step->n_params, step->fault)))
     return err;
   if ((err = begin_numbers(step))) return err;
+  if (step->searches) return run_searched(step, out->v);
   return graph->naive ? run_naive(step, out->v) : run_planned(step, out->v);
 }
 
@@ -572,7 +629,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
     if (target->gauges) gauges_take(target->gauges, step.vars, step.n_params);
     graph_commit(graph);
   }
-  for (int r = 0; step.made && r < step.n_roots; r++) tensor_release(step.made[r]);
+  for (int r = 0; step.made && r < step.n_made; r++) tensor_release(step.made[r]);
   optim_numbers_deinit(&step.numbers);
   free(step.vars);
   free(step.own);

@@ -63,6 +63,16 @@ static const char averaged[] =
     "end\n"
     "show_draws()\n";
 
+/* Steps of several evaluations each. */
+static const char searching[] =
+    "local net = nn.Sequential { nn.Dense(6), nn.BatchNorm(), nn.activation('tanh'),\n"
+    "  nn.Dropout(0.2), nn.Dense(3) }\n"
+    "local h = train.fit(net, set, { loss = SCE, optimizer = optim.LBFGS {\n"
+    "  line_search = 'strong_wolfe', history = 3, max_iter = 2, weight_decay = 0.01 "
+    "},\n"
+    "  epochs = 5, batch_size = 25, validation = 0.2, verbose = false })\n"
+    "show_net(net); show_history(h); show_draws()\n";
+
 static const char momentum[] =
     "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), "
     "nn.Dropout(0.2),\n"
