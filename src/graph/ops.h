@@ -113,6 +113,10 @@ typedef struct ConvSteps {
   int64_t stride[2], before[2], after[2], dilation[2], groups;
 } ConvSteps;
 Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps);
+/* Its transpose by x: images of that many rows and columns, of which conv2d with these
+ * steps and w makes images of the size of y. */
+Node *op_conv2d_data(Graph *g, Node *y, Node *w, const ConvSteps *steps,
+                     const int64_t size[2]);
 
 /* Of windows of images x [N, C, H, W]; the rows and columns `n` of the plane follow
  * from x. */

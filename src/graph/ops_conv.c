@@ -305,6 +305,14 @@ Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps) {
   return forward_of(g, x, w, attr);
 }
 
+Node *op_conv2d_data(Graph *g, Node *y, Node *w, const ConvSteps *steps,
+                     const int64_t size[2]) {
+  Attr attr[CONV_WORDS];
+  int n = steps_to_attr(attr, steps);
+  must(n + ints_to_attr(attr + n, size, 2) == CONV_WORDS);
+  return graph_apply(g, &op_record_conv2d_data, (Node *[]){y, w}, 2, attr, CONV_WORDS);
+}
+
 /* -- records ----------------------------------------------------------------------- */
 
 #define CONV_ATTRS                                                                     \

@@ -1,60 +1,38 @@
-/* layer_conv.c: convolutions. Images are [N, C, H, W]; a kernel is [filters, C /
- * groups, kh, kw] and moves over the image in steps of `stride`, its own elements
- * `dilation` apart (window.h).
+/* layer_conv.c: convolutions of images [N, C, H, W]: Conv2D, and those that take each
+ * channel by itself. A kernel is [filters, C / groups, kh, kw] and moves over the image
+ * in steps of `stride`, its own elements `dilation` apart (window.h).
  *
  * Each output sees C / groups kh kw inputs, and each input goes into filters / groups
  * kh kw outputs: these are the initializer's fans. */
-#include "nn/nn.h"
-#include "graph/ops.h"
-#include "nn/window.h"
+#include "nn/conv.h"
+#include "base/ints.h"
 #include <stdio.h>
-
-typedef struct Conv2D {
-  Layer layer;
-  int64_t filters, groups;
-  IntPair kernel, stride, dilation; /* of rows and columns */
-  Sides padding;
-  bool bias;
-  Activation *activation;
-  Init *init, *bias_init;
-} Conv2D;
 
 enum { WEIGHT, BIAS };
 static const char *const conv_vars[] = {"weight", "bias", NULL};
 
-static Err conv2d_check(Object *object, Fault *fault) {
-  Conv2D *self = (Conv2D *)object;
-  if (self->filters % self->groups)
-    return fault_set(fault, ERR_VALUE,
-                     "nn.Conv2D: %lld filters in %lld groups; allowed: a multiple of "
-                     "the groups",
-                     (long long)self->filters, (long long)self->groups);
-  layer_adopt_activation(&self->layer);
-  Err err = layer_declare(&self->layer, WEIGHT, true, fault);
-  return err || !self->bias ? err : layer_declare(&self->layer, BIAS, true, fault);
+/* -- what they share --------------------------------------------------------------- */
+
+Err conv_declare(Layer *layer, int n_weights, bool bias, Fault *fault) {
+  Err err = ERR_OK;
+  layer_adopt_activation(layer);
+  for (int i = 0; !err && i < n_weights + bias; i++)
+    err = layer_declare(layer, i, true, fault);
+  return err;
 }
 
-static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
-  const Conv2D *self = (const Conv2D *)layer;
-  const Shape *x = &in->v[0].x->shape;
-  char got[SHAPE_TEXT];
-  if (x->rank != 4 || x->dim[1] % self->groups)
-    return fault_set(fault, ERR_SHAPE,
-                     "%s: expects [N, C, H, W] of which C is a multiple of %lld "
-                     "groups, got %s",
-                     layer->name, (long long)self->groups, shape_text(got, x));
-  int64_t c = x->dim[1] / self->groups, R = self->kernel.v[0], S = self->kernel.v[1];
-  int64_t f = self->filters / self->groups;
-  double fan_in = (double)(c * R * S), fan_out = (double)(f * R * S);
-  Err err = layer_give(graph, layer, WEIGHT, self->init,
-                       &SHAPE_OF(self->filters, c, R, S), fan_in, fan_out, fault);
-  if (err || !self->bias) return err;
-  return layer_give(graph, layer, BIAS, self->bias_init, &SHAPE_OF(self->filters),
-                    fan_in, fan_out, fault);
+Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
+                      Fault *fault) {
+  char label[96];
+  if (filters % groups == 0) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "%s: %lld filters in %lld groups; allowed: a multiple of the groups",
+                   kind_label(layer->object.kind, label, sizeof label),
+                   (long long)filters, (long long)groups);
 }
 
-static ConvSteps steps_for(const Conv2D *self, const Shape *x) {
-  ConvSteps steps = {.groups = self->groups};
+ConvSteps conv_steps(const Conv *self, const Shape *x, int64_t groups) {
+  ConvSteps steps = {.groups = groups};
   for (int i = 0; i < 2; i++) {
     Window w = {.n = x->dim[2 + i], .kernel = self->kernel.v[i],
                 .stride = self->stride.v[i], .dilation = self->dilation.v[i]};
@@ -67,50 +45,80 @@ static ConvSteps steps_for(const Conv2D *self, const Shape *x) {
   return steps;
 }
 
-static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
-  const Conv2D *self = (const Conv2D *)layer;
-  int64_t C = layer->var[WEIGHT]->current->shape.dim[1] * self->groups;
-  if (x->shape.rank != 4 || x->shape.dim[1] != C) {
-    char expects[64];
-    snprintf(expects, sizeof expects, "[N, %lld, H, W]", (long long)C);
-    return layer_refuse(graph, layer, expects, &x->shape);
-  }
-  ConvSteps steps = steps_for(self, &x->shape);
-  Node *w = layer_read(graph, layer, WEIGHT);
-  Node *y = op_conv2d(graph, op_cast(graph, x, DT_REAL), w, &steps);
-  if (self->bias) {
-    Node *bias = layer_read(graph, layer, BIAS);
-    y = op_add(graph, y, op_reshape(graph, bias, &SHAPE_OF(self->filters, 1, 1)));
+bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C) {
+  char expects[64];
+  if (x->rank == 4 && x->dim[1] == C) return true;
+  snprintf(expects, sizeof expects, "[N, %lld, H, W]", (long long)C);
+  layer_refuse(graph, layer, expects, x);
+  return false;
+}
+
+Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias) {
+  if (y && layer_var(layer, bias)) {
+    Node *b = layer_read(graph, layer, bias);
+    y = op_add(graph, y, op_reshape(graph, b, &SHAPE_OF(y->shape.dim[1], 1, 1)));
   }
   return layer_activated(graph, layer, y);
 }
 
-#define AT(field) .offset = offsetof(Conv2D, field)
+Err conv_give(Graph *graph, Conv *self, int bias, const Shape *shape, int64_t n,
+              double fan_in, double fan_out, Fault *fault) {
+  Err err = layer_give(graph, &self->layer, WEIGHT, self->init, shape, fan_in, fan_out,
+                       fault);
+  if (err || !self->bias) return err;
+  return layer_give(graph, &self->layer, bias, self->bias_init, &SHAPE_OF(n), fan_in,
+                    fan_out, fault);
+}
+
+/* -- Conv2D ------------------------------------------------------------------------ */
+
+static Err conv2d_check(Object *object, Fault *fault) {
+  Conv *self = (Conv *)object;
+  Err err = conv_check_groups(&self->layer, self->filters, self->groups, fault);
+  return err ? err : conv_declare(&self->layer, 1, self->bias, fault);
+}
+
+static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
+  Conv *self = (Conv *)layer;
+  const Shape *x = &in->v[0].x->shape;
+  char got[SHAPE_TEXT];
+  if (x->rank != 4 || x->dim[1] % self->groups)
+    return fault_set(fault, ERR_SHAPE,
+                     "%s: expects [N, C, H, W] of which C is a multiple of %lld "
+                     "groups, got %s",
+                     layer->name, (long long)self->groups, shape_text(got, x));
+  int64_t c = x->dim[1] / self->groups, R = self->kernel.v[0], S = self->kernel.v[1];
+  int64_t f = self->filters / self->groups;
+  return conv_give(graph, self, BIAS, &SHAPE_OF(self->filters, c, R, S), self->filters,
+                   (double)(c * R * S), (double)(f * R * S), fault);
+}
+
+static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
+  const Conv *self = (const Conv *)layer;
+  int64_t C = layer->var[WEIGHT]->current->shape.dim[1] * self->groups;
+  if (!conv_takes(graph, layer, &x->shape, C)) return NULL;
+  ConvSteps steps = conv_steps(self, &x->shape, self->groups);
+  Node *w = layer_read(graph, layer, WEIGHT);
+  Node *y = op_conv2d(graph, op_cast(graph, x, DT_REAL), w, &steps);
+  return conv_finish(graph, layer, y, BIAS);
+}
+
+#define AT(type, field) .offset = offsetof(type, field)
 
 static const Option conv2d_options[] = {
-    {.name = "filters", .kind = OPT_INT, AT(filters), .position = 1, .lo = 1, .hi = 1e9,
-     .alias = "out_channels", .doc = "number of channels of the result"},
-    {.name = "kernel_size", .kind = OPT_PAIR, AT(kernel), .position = 2, .lo = 1,
-     .hi = 1e9,
-     .doc = "rows and columns of the kernel"},
-    {.name = "stride", .kind = OPT_PAIR, AT(stride), .value = "1", .lo = 1, .hi = 1e9,
-     .alias = "strides",
-     .doc = "step from one position of the kernel to the next, in pixels"},
-    WINDOW_PADDING(Conv2D, padding, "zeros around the image"),
-    {.name = "dilation", .kind = OPT_PAIR, AT(dilation), .value = "1", .lo = 1,
-     .hi = 1e9,
-     .alias = "dilation_rate",
-     .doc = "step from one element of the kernel to the next, in pixels"},
-    {.name = "groups", .kind = OPT_INT, AT(groups), .value = "1", .lo = 1, .hi = 1e9,
-     .doc = "number of groups into which the channels are divided; a group sees only "
-            "its own channels"},
-    LINEAR_OPTIONS(Conv2D),
+    CONV_FILTERS(Conv),
+    CONV_KERNEL(2),
+    CONV_STRIDE(CONV_STRIDE_TEXT),
+    WINDOW_PADDING(Conv, padding, "zeros around the image"),
+    CONV_DILATION,
+    CONV_GROUPS(Conv),
+    LINEAR_OPTIONS(Conv),
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_conv2d = {
     .kind = {.name = "Conv2D", .alias = "Conv2d Convolution2D", .family = &layer_family,
-             .size = sizeof(Conv2D), .options = conv2d_options,
+             .size = sizeof(Conv), .options = conv2d_options,
              .example = "local images = tensor.randn(1, 3, 5, 5)\n"
                         "print(nn.Conv2D(2, 3, { padding = \"same\" })(images))",
              .doc = "Convolution of images: [N, C, H, W] -> [N, filters, P, Q]. weight "
@@ -118,10 +126,9 @@ const LayerKind layer_conv2d = {
                     "mirrored, as everywhere in deep learning.",
              .equation = "y[n, f, p, q] = bias[f] + sum_crs weight[f, c, r, s] "
                          "x[n, c, p stride + r dilation - pad, ...]",
-             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter "
-                       "9; Dumoulin & Visin, arXiv:1603.07285",
+             .source = CONV_SOURCE,
              .check = conv2d_check, .deinit = layer_deinit},
-    .prefix = "conv2d", .vars = conv_vars, .activation = offsetof(Conv2D, activation),
+    .prefix = "conv2d", .vars = conv_vars, .activation = offsetof(Conv, activation),
     .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
@@ -136,3 +143,190 @@ const LayerKind layer_conv2d = {
          {{4, {2, 1, 3, 4}}}, {4, {2, 1, 3, 3}}},
         LAYER_SAMPLES_END},
     .build = conv2d_build, .forward = conv2d_forward};
+
+/* -- DepthwiseConv2D --------------------------------------------------------------- */
+
+typedef struct DepthwiseConv2D {
+  Conv conv;
+  int64_t multiplier;
+} DepthwiseConv2D;
+
+static Err depthwise_check(Object *object, Fault *fault) {
+  Conv *self = (Conv *)object;
+  return conv_declare(&self->layer, 1, self->bias, fault);
+}
+
+/* Of C channels: m kernels for each. */
+static Shape depthwise_shape(const Conv *self, int64_t C, int64_t m) {
+  return SHAPE_OF(C * m, 1, self->kernel.v[0], self->kernel.v[1]);
+}
+
+static Err refuse_images(const Layer *layer, const Shape *x, Fault *fault) {
+  char got[SHAPE_TEXT];
+  return fault_set(fault, ERR_SHAPE, "%s: expects [N, C, H, W], got %s", layer->name,
+                   shape_text(got, x));
+}
+
+static Err depthwise_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
+  Conv *self = (Conv *)layer;
+  const Shape *x = &in->v[0].x->shape;
+  int64_t m = ((const DepthwiseConv2D *)layer)->multiplier;
+  if (x->rank != 4) return refuse_images(layer, x, fault);
+  Shape shape = depthwise_shape(self, x->dim[1], m);
+  double seen = (double)(self->kernel.v[0] * self->kernel.v[1]);
+  return conv_give(graph, self, BIAS, &shape, shape.dim[0], seen, (double)m * seen,
+                   fault);
+}
+
+/* Each of the channels by itself, m times. */
+static Node *depthwise(Graph *graph, Layer *layer, Node *x, int64_t m) {
+  const Conv *self = (const Conv *)layer;
+  int64_t C = layer->var[WEIGHT]->current->shape.dim[0] / m;
+  if (!conv_takes(graph, layer, &x->shape, C)) return NULL;
+  ConvSteps steps = conv_steps(self, &x->shape, most(C, 1));
+  Node *w = layer_read(graph, layer, WEIGHT);
+  return op_conv2d(graph, op_cast(graph, x, DT_REAL), w, &steps);
+}
+
+static Node *depthwise_forward(Graph *graph, Layer *layer, Node *x) {
+  int64_t m = ((const DepthwiseConv2D *)layer)->multiplier;
+  return conv_finish(graph, layer, depthwise(graph, layer, x, m), BIAS);
+}
+
+#define MULTIPLIER(type)                                                               \
+  {.name = "depth_multiplier", .kind = OPT_INT, AT(type, multiplier), .value = "1",    \
+   .lo = 1, .hi = 1e6, .doc = "number of kernels for each channel"}
+
+static const Option depthwise_options[] = {
+    CONV_KERNEL(1),
+    CONV_STRIDE(CONV_STRIDE_TEXT),
+    WINDOW_PADDING(Conv, padding, "zeros around the image"),
+    CONV_DILATION,
+    MULTIPLIER(DepthwiseConv2D),
+    LINEAR_OPTIONS(Conv),
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_depthwise_conv2d = {
+    .kind = {.name = "DepthwiseConv2D", .alias = "DepthwiseConv2d",
+             .family = &layer_family, .size = sizeof(DepthwiseConv2D),
+             .options = depthwise_options,
+             .example = "local images = tensor.randn(1, 3, 5, 5)\n"
+                        "print(nn.DepthwiseConv2D(3)(images))",
+             .doc = "Convolution of each channel by itself, with m = depth_multiplier "
+                    "kernels: [N, C, H, W] -> [N, C m, P, Q]. weight [C m, 1, kh, kw], "
+                    "bias [C m]. PyTorch: Conv2d with groups = C.",
+             .equation = "y[n, c m + k, p, q] = bias[c m + k] + sum_rs weight[c m + k, "
+                         "1, r, s] x[n, c, p stride + r dilation - pad, ...], c and k "
+                         "from 0",
+             .source = "Chollet, CVPR 2017, section 2; Sifre, thesis, Ecole "
+                       "Polytechnique, 2014",
+             .check = depthwise_check, .deinit = layer_deinit},
+    .prefix = "depthwise_conv2d", .vars = conv_vars,
+    .activation = offsetof(Conv, activation), .units_axis = 1,
+    .samples = (const LayerSample[]){
+        {{{"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}}, {4, {1, 1, 1, 1}}},
+        {{{"kernel_size", "2 3"}, {"depth_multiplier", "2"}, {"activation", "tanh"}},
+         {{4, {2, 3, 5, 4}}}, {4, {2, 6, 4, 2}}},
+        {{{"kernel_size", "3"}, {"stride", "2"}, {"padding", "same"},
+          {"dilation", "1 2"}, {"bias", "false"}}, {{4, {1, 2, 5, 6}}},
+         {4, {1, 2, 3, 3}}},
+        LAYER_SAMPLES_END},
+    .build = depthwise_build, .forward = depthwise_forward};
+
+/* -- SeparableConv2D --------------------------------------------------------------- */
+
+typedef struct SeparableConv2D {
+  Conv conv;
+  int64_t multiplier;
+  Init *pointwise_init;
+} SeparableConv2D;
+
+enum { DEPTHWISE, POINTWISE, SEPARABLE_BIAS };
+static const char *const separable_vars[] = {"depthwise_weight", "pointwise_weight",
+                                             "bias", NULL};
+
+static Err separable_check(Object *object, Fault *fault) {
+  Conv *self = (Conv *)object;
+  return conv_declare(&self->layer, 2, self->bias, fault);
+}
+
+static Err separable_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
+  SeparableConv2D *self = (SeparableConv2D *)layer;
+  const Shape *x = &in->v[0].x->shape;
+  int64_t filters = self->conv.filters, m = self->multiplier;
+  if (x->rank != 4) return refuse_images(layer, x, fault);
+  Shape shape = depthwise_shape(&self->conv, x->dim[1], m);
+  double seen = (double)(self->conv.kernel.v[0] * self->conv.kernel.v[1]);
+  Err err = conv_give(graph, &self->conv, SEPARABLE_BIAS, &shape, filters, seen,
+                      (double)m * seen, fault);
+  if (err) return err;
+  return layer_give(graph, layer, POINTWISE, self->pointwise_init,
+                    &SHAPE_OF(filters, shape.dim[0], 1, 1), (double)shape.dim[0],
+                    (double)filters, fault);
+}
+
+static Node *separable_forward(Graph *graph, Layer *layer, Node *x) {
+  static const ConvSteps point = {{1, 1}, {0, 0}, {0, 0}, {1, 1}, 1};
+  Node *y = depthwise(graph, layer, x, ((const SeparableConv2D *)layer)->multiplier);
+  y = op_conv2d(graph, y, layer_read(graph, layer, POINTWISE), &point);
+  return conv_finish(graph, layer, y, SEPARABLE_BIAS);
+}
+
+static const Option separable_options[] = {
+    CONV_FILTERS(Conv),
+    CONV_KERNEL(2),
+    CONV_STRIDE(CONV_STRIDE_TEXT),
+    WINDOW_PADDING(Conv, padding, "zeros around the image"),
+    CONV_DILATION,
+    MULTIPLIER(SeparableConv2D),
+    {.name = "activation", .kind = OPT_OBJECT, AT(Conv, activation),
+     .family = &activation_family,
+     .doc = "activation function that is applied to the result"},
+    {.name = "bias", .kind = OPT_BOOL, AT(Conv, bias), .value = "true",
+     .alias = "use_bias", .doc = "add a bias"},
+    {.name = "depthwise_init", .kind = OPT_OBJECT, AT(Conv, init),
+     .family = &init_family, .value = "glorot_uniform",
+     .alias = "depthwise_initializer", .doc = "initial depthwise_weight"},
+    {.name = "pointwise_init", .kind = OPT_OBJECT, AT(SeparableConv2D, pointwise_init),
+     .family = &init_family, .value = "glorot_uniform",
+     .alias = "pointwise_initializer", .doc = "initial pointwise_weight"},
+    {.name = "bias_init", .kind = OPT_OBJECT, AT(Conv, bias_init),
+     .family = &init_family, .value = "zeros", .alias = "bias_initializer",
+     .doc = "initial bias"},
+    LAYER_REGULARIZER(DEPTHWISE, "depthwise", NULL),
+    LAYER_REGULARIZER(POINTWISE, "pointwise", NULL),
+    LAYER_REGULARIZER(SEPARABLE_BIAS, "bias", NULL),
+    LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,
+                  "penalty on the result, per row, " IN_THE_LOSS),
+    LAYER_CONSTRAINT(DEPTHWISE, "depthwise", NULL),
+    LAYER_CONSTRAINT(POINTWISE, "pointwise", NULL),
+    LAYER_CONSTRAINT(SEPARABLE_BIAS, "bias", NULL),
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_separable_conv2d = {
+    .kind = {.name = "SeparableConv2D", .alias = "SeparableConvolution2D",
+             .family = &layer_family, .size = sizeof(SeparableConv2D),
+             .options = separable_options,
+             .example = "local images = tensor.randn(1, 3, 5, 5)\n"
+                        "print(nn.SeparableConv2D(2, 3)(images))",
+             .doc = "Convolution of each channel by itself, with m = depth_multiplier "
+                    "kernels, then of all channels at each pixel: [N, C, H, W] -> [N, "
+                    "filters, P, Q]. depthwise_weight [C m, 1, kh, kw], "
+                    "pointwise_weight [filters, C m, 1, 1], bias [filters].",
+             .equation = "y[n, f, p, q] = bias[f] + sum_k pointwise_weight[f, k] z[n, "
+                         "k, p, q], z of DepthwiseConv2D without bias",
+             .source = "Chollet, CVPR 2017, section 2",
+             .check = separable_check, .deinit = layer_deinit},
+    .prefix = "separable_conv2d", .vars = separable_vars,
+    .activation = offsetof(Conv, activation), .units_axis = 1,
+    .samples = (const LayerSample[]){
+        {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
+         {4, {1, 1, 1, 1}}},
+        {{{"filters", "4"}, {"kernel_size", "2 3"}, {"depth_multiplier", "2"},
+          {"activation", "tanh"}}, {{4, {2, 3, 5, 4}}}, {4, {2, 4, 4, 2}}},
+        {{{"filters", "3"}, {"kernel_size", "3"}, {"stride", "2"}, {"padding", "same"},
+          {"bias", "false"}}, {{4, {1, 2, 5, 6}}}, {4, {1, 3, 3, 3}}},
+        LAYER_SAMPLES_END},
+    .build = separable_build, .forward = separable_forward};

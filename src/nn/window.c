@@ -3,17 +3,34 @@
 #include "base/ints.h"
 
 const char *const window_paddings[] = {"valid", "same", NULL};
+const char *const window_causal_paddings[] = {"valid", "same", "causal", NULL};
 
 static int64_t reach_of(const Window *w) { return (w->kernel - 1) * w->dilation + 1; }
 
+static void pad_by_word(Window *w, int word) {
+  int64_t positions = divide_up(w->n, w->stride), both = 0;
+  if (word == PADDING_CAUSAL) w->before = reach_of(w) - 1;
+  if (word == PADDING_SAME) both = (positions - 1) * w->stride + reach_of(w) - w->n;
+  if (both <= 0) return;
+  w->before = both / 2;
+  w->after = both - both / 2;
+}
+
 void window_pad(Window *w, const Sides *padding, int axis) {
   const int64_t *v = padding->v;
-  int64_t both = 0;
-  if (padding->word == PADDING_SAME)
-    both = most(0, (divide_up(w->n, w->stride) - 1) * w->stride + reach_of(w) - w->n);
-  bool given = padding->word == WORD_NONE, sided = padding->n == 4;
-  w->before = given ? v[sided ? 2 * axis : axis] : both / 2;
-  w->after = given ? v[sided ? 2 * axis + 1 : axis] : both - both / 2;
+  bool sided = padding->n == 4;
+  w->before = w->after = 0;
+  if (padding->word != WORD_NONE) {
+    pad_by_word(w, padding->word);
+    return;
+  }
+  w->before = v[sided ? 2 * axis : axis];
+  w->after = v[sided ? 2 * axis + 1 : axis];
+}
+
+void window_pad_steps(Window *w, const IntPair *padding) {
+  const int64_t *v = padding->v;
+  window_pad(w, &(Sides){padding->word, 4, {v[0], v[1]}}, 0);
 }
 
 int64_t window_positions(const Window *w, bool ceil) {

@@ -11,8 +11,9 @@
 
 #include "base/option.h"
 
-enum { PADDING_VALID, PADDING_SAME };
-extern const char *const window_paddings[];
+enum { PADDING_VALID, PADDING_SAME, PADDING_CAUSAL };
+extern const char *const window_paddings[];        /* without the last */
+extern const char *const window_causal_paddings[]; /* all */
 
 #define WINDOW_PADDING(type, field, text)                                              \
   {.name = "padding", .kind = OPT_SIDES, .offset = offsetof(type, field),              \
@@ -28,6 +29,8 @@ typedef struct Window {
 
 /* Sets before and after; axis 0: rows, 1: columns. */
 void window_pad(Window *w, const Sides *padding, int axis);
+/* The same along the only axis, of a number before it and one behind, or a word. */
+void window_pad_steps(Window *w, const IntPair *padding);
 /* May be below 1: the kernel does not fit. `ceil`: also those that reach beyond the
  * end, if they begin before it. */
 int64_t window_positions(const Window *w, bool ceil);

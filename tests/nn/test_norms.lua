@@ -1,7 +1,20 @@
 -- Normalizations by what they make of their inputs.
 
 local check = dofile "tests/check.lua"
+local reference = dofile "tests/nn/reference.lua"
 local tests = {}
+
+-- Of images; the channels of each pixel by a layer normalization between two Permutes.
+function tests.test_images()
+  local images, both = { 2, 4, 7, 6 }, { { "weight", { 4 } }, { "bias", { 4 } } }
+  reference.open "images".layers {
+    batch_norm = { nn.BatchNorm(), { images }, both, { training = true } },
+    group_norm = { nn.GroupNorm(2), { images }, both },
+    instance_norm_images = { nn.InstanceNorm(), { images }, both },
+    layer_norm_channels = { nn.Sequential { nn.Permute { 3, 4, 2 }, nn.LayerNorm(),
+      nn.Permute { 4, 2, 3 } }, { images }, both },
+  }
+end
 
 function tests.test_group_norm()
   local x = tensor.randn(2, 6, 3, 4) * 3 + 5

@@ -44,7 +44,54 @@ POOLS = {
     "global_max": (lambda x: x.flatten(2).max(2)[0], [IMAGE], []),
 }
 
-LAYERS = {**POOLS}
+CHANNELS = (2, 4, 7, 6)
+
+
+def conv(x, w, b=None, padding=(0, 0, 0, 0), **options):
+    """The padding at the left, the right, the top, the bottom."""
+    return F.conv2d(F.pad(x, padding), w, b, **options)
+
+
+def separable(x, w, point, b):
+    return F.conv2d(F.conv2d(x, w, padding=1, groups=4), point, b)
+
+
+def transpose_same(x, w, b):
+    """Of kernel 4 and stride 3: one pixel is too many."""
+    return F.conv_transpose2d(x, w, b, stride=3)[:, :, :21, :18]
+
+
+CONVOLUTIONS = {
+    "conv2d": (conv, [CHANNELS], [(6, 4, 3, 2), (6,)]),
+    "conv2d_options": (lambda x, w, b: conv(x, w, b, (1, 0, 2, 3), stride=(2, 1),
+                                            dilation=(1, 2), groups=2),
+                       [CHANNELS], [(6, 2, 3, 2), (6,)]),
+    "depthwise": (lambda x, w, b: conv(x, w, b, (1, 1, 1, 1), stride=2, groups=4),
+                  [CHANNELS], [(8, 1, 3, 3), (8,)]),
+    "separable": (separable, [CHANNELS], [(8, 1, 3, 3), (5, 8, 1, 1), (5,)]),
+    "transpose": (F.conv_transpose2d, [CHANNELS], [(4, 3, 2, 3), (3,)]),
+    "transpose_options": (lambda x, w, b: F.conv_transpose2d(
+        x, w, b, stride=(2, 3), padding=(1, 2), output_padding=(1, 2), dilation=(2, 1),
+        groups=2), [CHANNELS], [(4, 3, 3, 4), (6,)]),
+    "transpose_same": (transpose_same, [CHANNELS], [(4, 3, 4, 4), (3,)]),
+    "conv1d": (steps(F.conv1d), [SEQUENCE], [(5, 4, 3), (5,)]),
+    "conv1d_options": (steps(lambda x, w, b: F.conv1d(x, w, b, 2, 3, 2, 2)), [SEQUENCE],
+                       [(6, 2, 3), (6,)]),
+    "conv1d_causal": (steps(lambda x, w, b: F.conv1d(F.pad(x, (6, 0)), w, b, dilation=3)),
+                      [SEQUENCE], [(5, 4, 3), (5,)]),
+}
+
+NORMS = {
+    "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), [CHANNELS],
+                   [(4,), (4,)]),
+    "group_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [CHANNELS], [(4,), (4,)]),
+    "instance_norm_images": (lambda x, w, b: F.instance_norm(x, weight=w, bias=b), [CHANNELS],
+                             [(4,), (4,)]),
+    "layer_norm_channels": (lambda x, w, b: F.layer_norm(
+        x.permute(0, 2, 3, 1), (4,), w, b).permute(0, 3, 1, 2), [CHANNELS], [(4,), (4,)]),
+}
+
+LAYERS = {**POOLS, **CONVOLUTIONS, **NORMS}
 
 
 if __name__ == "__main__":

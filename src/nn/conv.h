@@ -1,0 +1,61 @@
+/* conv.h: what layers of convolution share. */
+#ifndef NN_CONV_H
+#define NN_CONV_H
+
+#include "graph/ops.h"
+#include "nn/nn.h"
+#include "nn/window.h"
+
+/* Of a kernel that moves over images. `groups`: into which the channels are divided. */
+typedef struct Conv {
+  Layer layer;
+  int64_t filters, groups;
+  IntPair kernel, stride, dilation; /* of rows and columns */
+  Sides padding;
+  bool bias;
+  Activation *activation;
+  Init *init, *bias_init;
+} Conv;
+
+/* Of a layer's check: its activation, and variables 0 to n_weights, of which the last
+ * is the bias. */
+Err conv_declare(Layer *layer, int n_weights, bool bias, Fault *fault) WARN_UNUSED;
+/* The filters in as many groups? */
+Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
+                      Fault *fault) WARN_UNUSED;
+/* Over images of such a shape. */
+ConvSteps conv_steps(const Conv *self, const Shape *x, int64_t groups);
+/* Of images: with the bias, variable `bias` of the layer if it has it, per channel;
+ * then the activation. */
+Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias);
+/* Gives variables: a weight of `shape` and (`bias` > 0) the bias of n numbers. */
+Err conv_give(Graph *graph, Conv *self, int bias, const Shape *shape, int64_t n,
+              double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
+/* Images of C channels; else a fault. */
+bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C);
+
+#define CONV_FILTERS(type)                                                             \
+  {.name = "filters", .kind = OPT_INT, .offset = offsetof(type, filters),              \
+   .position = 1, .lo = 1, .hi = 1e9, .alias = "out_channels",                         \
+   .doc = "number of channels of the result"}
+#define CONV_KERNEL(place)                                                             \
+  {.name = "kernel_size", .kind = OPT_PAIR, .offset = offsetof(Conv, kernel),          \
+   .position = place, .lo = 1, .hi = 1e9, .doc = "rows and columns of the kernel"}
+#define CONV_STRIDE(text)                                                              \
+  {.name = "stride", .kind = OPT_PAIR, .offset = offsetof(Conv, stride), .value = "1", \
+   .lo = 1, .hi = 1e9, .alias = "strides", .doc = text}
+#define CONV_STRIDE_TEXT "step from one position of the kernel to the next, in pixels"
+#define CONV_DILATION                                                                  \
+  {.name = "dilation", .kind = OPT_PAIR, .offset = offsetof(Conv, dilation),           \
+   .value = "1", .lo = 1, .hi = 1e9, .alias = "dilation_rate",                         \
+   .doc = "step from one element of the kernel to the next, in pixels"}
+#define CONV_GROUPS(type)                                                              \
+  {.name = "groups", .kind = OPT_INT, .offset = offsetof(type, groups), .value = "1",  \
+   .lo = 1, .hi = 1e9,                                                                 \
+   .doc = "number of groups into which the channels are divided; a group sees only "   \
+          "its own channels"}
+#define CONV_SOURCE                                                                    \
+  "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter 9; Dumoulin & Visin, " \
+  "arXiv:1603.07285"
+
+#endif
