@@ -17,7 +17,8 @@
  *       of all rows. Of data: PNG with 16 bits or colour chunks, integer targets of
  *       several axes
  *   3   of trainings: convolutions sum in another order, and leave padding out where a
- *       weight is not finite */
+ *       weight is not finite; LSTMs sum their products in
+ *       another order */
 #define NUMERICS 3
 
 #endif

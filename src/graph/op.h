@@ -123,6 +123,7 @@ struct Op {
   const char *doc;      /* one line: what it gives, shapes */
   const char *equation; /* "y = exp(x)" */
   const char *source;   /* paper and section, where there is one */
+  const void *own;      /* what the functions of its family read beside it; or NULL */
 
   /* What users may give beyond what infer takes: casts of integers, promotion of ranks,
    * foldings. Emits other nodes as needed; inputs are not NULL. NULL: graph_apply. */

@@ -123,9 +123,18 @@ Node *op_conv2d_data(Graph *g, Node *y, Node *w, const ConvSteps *steps,
 Node *op_max_pool(Graph *g, Node *x, const PoolPlane *v);
 Node *op_mean_pool(Graph *g, Node *x, const PoolPlane *v);
 
-/* x [N, T, F], weight [F + H + 1, 4 H] (of x, of h, bias; gates i f g o), state [N, 2
- * H] (h beside c), mask [N, T]. Picks: 0 h of all steps [N, T, H]; 1 the last state. */
-Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask);
+/* A recurrent cell over a sequence (recurrent.h): in is x [N, T, F], the flat weight,
+ * the state [N, S H], the mask [N, T] and, if n_in is 5, drop [N, H]. Picks: 0 h of all
+ * steps [N, T, H]; 1 the last state. */
+typedef struct RecurrentForm {
+  int form;           /* of the cell: which, its file says */
+  bool reverse, keep; /* from the last step; for a gradient that will be asked for */
+} RecurrentForm;
+enum { LSTM_PLAIN, LSTM_PEEPHOLES };
+enum { GRU_RESET_AFTER, GRU_RESET_BEFORE }; /* the product with h */
+enum { RNN_TANH, RNN_RELU };
+Node *op_recurrent(Graph *g, const Op *cell, Node *const *in, int n_in,
+                   const RecurrentForm *form);
 
 /* (1 - weight) x + weight factor z, for running statistics. */
 Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);

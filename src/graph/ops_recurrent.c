@@ -1,569 +1,593 @@
-/* ops_recurrent.c: a long short-term memory over a whole sequence, as one op.
+/* ops_recurrent.c: the walk of recurrent cells through a sequence, forward and back;
+ * see recurrent.h.
  *
- *   a_t = x_t W_x + h_{t-1} W_h + b                 [N, 4 H], in the order i f g o
- *   i, f, o = sigmoid of their parts,  g = tanh
- *   c_t = f c_{t-1} + i g,    h_t = o tanh(c_t)
+ * Runs. Blocks of ROWS examples go through all steps on their own. W_x and W_h are
+ * packed once (kernel.def, gemm_pack); x W_x is computed for INPUT_ROWS rows at once,
+ * so for several steps of few examples. Back, with d for dL/d, from the last step:
  *
- * where the mask of a step is above 1/2; elsewhere h and c stay what they were, and
- * x_t, which may be anything, is not used. x is [N, T, F]; weight [F + H + 1, 4 H] is
- * W_x, W_h and b one below the other; a state [N, 2 H] is h beside c.
+ *   (da, dah, du, dh, drest) by the cell,   dx = da W_x^T,   dh += drop du
  *
- * Derivation. With d for dL/d, from the last step back, at steps that count:
- *   dc += dh o (1 - tanh(c_t)^2)
- *   da = (dc g i (1 - i), dc c_{t-1} f (1 - f), dc i (1 - g^2), dh tanh(c_t) o (1 - o))
- *   dx_t = da W_x^T,   dh_{t-1} = da W_h^T,   dc_{t-1} = dc f
- * and dW_x, dW_h, db are the sums over steps of x_t^T da, h_{t-1}^T da and da: one
- * product each at the end. The gradient op computes the steps forward again, so that
- * the forward keeps nothing; it is differentiated through its expansion, the gradient
- * of the plain equations.
+ * and at the end dW_x and dW_h, one product each, of rows of all steps in the order of
+ * `kept`: x^T da and used^T dah; the bias is summed in double. The forward op leaves
+ * what the way back needs, where it is asked to; else that computes it again. The
+ * gradient op is differentiated through its expansion, the gradient of plain ops.
  *
- * Runs. Blocks of ROWS examples go through all steps on their own. Sizes of all
- * products depend on the shape alone.
- *
- * Sources: Hochreiter, Schmidhuber, Neural Computation 9, 1997; Gers, Schmidhuber,
- * Cummins, Neural Computation 12, 2000 (the forget gate). */
-#include "graph/ops.h"
+ * Bits. Sums of products do not depend on the rows beside (vector/gemm.c), so an
+ * example's results are those that it has alone, and steps that do not count change
+ * none. */
+#include "graph/recurrent.h"
 #include "base/ints.h"
 #include "graph/graph_private.h"
+#include "graph/ops.h"
 #include "kernel/gemm.h"
-#include "kernel/kernel.h"
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 16, COLUMNS = 64, GATES = 4 };
-enum { X, WEIGHT, STATE, MASK, N_FORWARD };            /* inputs of lstm */
-enum { G_Y, G_STATE, G_X, G_WEIGHT, G_FIRST, G_MASK }; /* inputs of lstm_grad */
-
-typedef struct Lstm {
-  int64_t N, T, F, H;
-  const real *x, *weight, *state, *mask; /* NULL before a run */
-} Lstm;
-
-/* From the inputs of lstm, which stand at `in`. */
-static Lstm lstm_of(const Array *in) {
-  const Shape *x = &in[X].shape;
-  return (Lstm){.N = x->dim[0], .T = x->dim[1], .F = x->dim[2],
-                .H = in[STATE].shape.dim[1] / 2, .x = in[X].data,
-                .weight = in[WEIGHT].data,
-                .state = in[STATE].data, .mask = in[MASK].data};
-}
-
-/* The rows of the weight behind those of x: those of h, then the bias. */
-static const real *weight_h(const Lstm *v) { return v->weight + v->F * GATES * v->H; }
-static const real *bias_of(const Lstm *v) { return weight_h(v) + v->H * GATES * v->H; }
+enum { ROWS = 16, INPUT_ROWS = 32 };
+const char *const recurrent_inputs[] = {"x", "weight", "state", "mask", "drop"};
+const char *const recurrent_grad_inputs[] = {"gy", "gstate", "x", "weight", "state",
+                                             "mask", "y", "kept", "drop"};
+#define FORM_ATTR                                                                      \
+  { .name = "form", .kind = ATTR_INT, .lo = 0, .hi = 16 }
+#define REVERSE_ATTR                                                                   \
+  { .name = "reverse", .kind = ATTR_BOOL }
+const OpAttr recurrent_attrs[] = {
+    FORM_ATTR, REVERSE_ATTR, {.name = "keep", .kind = ATTR_BOOL}, {.name = NULL}};
+const OpAttr recurrent_grad_attrs[] = {
+    FORM_ATTR,
+    REVERSE_ATTR,
+    {.name = "inputs", .kind = ATTR_INT, .lo = 0, .hi = INPUTS_ALL},
+    {.name = NULL}};
 
 /* -- shapes ------------------------------------------------------------------------ */
 
-/* Do the inputs of lstm, which stand at `in`, fit? */
-static Err check_inputs(const OpInfer *io, Node *const *in) {
-  const Shape *x = &in[X]->shape, *w = &in[WEIGHT]->shape, *s = &in[STATE]->shape;
-  const Shape *m = &in[MASK]->shape;
+static Err check_inputs(OpInfer *io, Node *const *in) {
+  const Cell *cell = recurrent_cell(io->op, io->attr);
+  const Shape *x = &in[IN_X]->shape, *w = &in[IN_WEIGHT]->shape,
+              *s = &in[IN_STATE]->shape;
+  const Shape *m = &in[IN_MASK]->shape;
   char text[4][SHAPE_TEXT];
   for (int i = 0; i < io->n_in; i++)
     if (infer_need_real(io, i)) return io->fault->code;
-  if (x->rank == 3 && w->rank == 2 && s->rank == 2 && m->rank == 2 &&
-      s->dim[1] % 2 == 0 && s->dim[0] == x->dim[0] &&
-      w->dim[0] == x->dim[2] + s->dim[1] / 2 + 1 && w->dim[1] == 2 * s->dim[1] &&
+  if (x->rank == 3 && w->rank == 1 && s->rank == 2 && m->rank == 2 &&
+      s->dim[1] % cell->states == 0 && s->dim[0] == x->dim[0] &&
+      w->dim[0] == recurrent_weight_size(cell, x->dim[2], s->dim[1] / cell->states) &&
       m->dim[0] == x->dim[0] && m->dim[1] == x->dim[1])
     return ERR_OK;
   return fault_set(io->fault, ERR_SHAPE,
-                   "got x %s, weight %s, state %s, mask %s; allowed: [N, T, F], [F + H "
-                   "+ 1, 4 H], [N, 2 H], [N, T]",
+                   "got x %s, weight %s, state %s, mask %s; allowed: [N, T, F], flat, "
+                   "[N, %d H], [N, T]",
                    shape_text(text[0], x), shape_text(text[1], w),
-                   shape_text(text[2], s), shape_text(text[3], m));
+                   shape_text(text[2], s), shape_text(text[3], m), cell->states);
 }
 
-static Err lstm_infer(OpInfer *io) {
+/* The arrays of the way back have these shapes: h of all steps, what is kept, drop. */
+static Shape shape_of_part(const OpInfer *io, Node *const *in, int part) {
+  const Cell *cell = recurrent_cell(io->op, io->attr);
+  int64_t N = in[IN_X]->shape.dim[0], T = in[IN_X]->shape.dim[1];
+  int64_t H = in[IN_STATE]->shape.dim[1] / cell->states;
+  if (part == G_KEPT) return SHAPE_OF(N * T, cell->kept * H);
+  return part == G_DROP ? SHAPE_OF(N, H) : SHAPE_OF(N, T, H);
+}
+
+static Err check_part(OpInfer *io, Node *const *in, int i, int part) {
+  Shape want = shape_of_part(io, in, part);
+  char got[SHAPE_TEXT], text[SHAPE_TEXT];
+  if (shape_equal(&io->in[i]->shape, &want)) return ERR_OK;
+  return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: %s", io->op->inputs[i],
+                   shape_text(got, &io->in[i]->shape), shape_text(text, &want));
+}
+
+Err recurrent_infer(OpInfer *io) {
   if (check_inputs(io, io->in)) return io->fault->code;
-  const Shape *x = &io->in[X]->shape, *s = &io->in[STATE]->shape;
-  io->out_shape[0] = SHAPE_OF(x->dim[0], x->dim[1], s->dim[1] / 2);
-  io->out_shape[1] = *s;
+  if (io->n_in > IN_DROP && check_part(io, io->in, IN_DROP, G_DROP))
+    return io->fault->code;
+  io->out_shape[0] = shape_of_part(io, io->in, G_KEPT_Y);
+  io->out_shape[1] = io->in[IN_STATE]->shape;
+  if (!io->attr[ATTR_KEEP].i) return ERR_OK;
+  io->out_shape[io->n_out++] = shape_of_part(io, io->in, G_KEPT);
   return ERR_OK;
 }
 
-static Err lstm_grad_infer(OpInfer *io) {
-  if (check_inputs(io, io->in + G_X)) return io->fault->code;
-  for (int o = 0; o < 3; o++) io->out_shape[o] = io->in[G_X + o]->shape;
-  const Shape *y = &io->in[G_Y]->shape, *s = &io->in[G_FIRST]->shape;
-  if (y->rank == 3 && y->dim[2] == s->dim[1] / 2 &&
-      shape_equal(&io->in[G_STATE]->shape, s))
-    return ERR_OK;
-  return fault_set(io->fault, ERR_SHAPE, "the gradients do not fit the results");
+Err recurrent_grad_infer(OpInfer *io) {
+  Node *const *in = io->in + G_X;
+  if (check_inputs(io, in)) return io->fault->code;
+  for (int i = G_KEPT_Y; i < io->n_in; i++)
+    if (check_part(io, in, i, i)) return io->fault->code;
+  if (check_part(io, in, G_Y, G_KEPT_Y)) return io->fault->code;
+  if (!shape_equal(&io->in[G_STATE]->shape, &in[IN_STATE]->shape))
+    return fault_set(io->fault, ERR_SHAPE, "gstate is not of the state's shape");
+  io->out_shape[GRAD_WEIGHT] = in[IN_WEIGHT]->shape;
+  io->out_shape[GRAD_STATE] = in[IN_STATE]->shape;
+  io->out_shape[GRAD_X] = in[IN_X]->shape;
+  io->out_shape[GRAD_DROP] = shape_of_part(io, in, G_DROP);
+  io->n_out += (int)io->attr[ATTR_INPUTS].i;
+  return ERR_OK;
 }
 
-/* -- one step of a block of rows --------------------------------------------------- */
+/* -- memory ------------------------------------------------------------------------ */
 
-static void multiply(const Gemm *gemm) {
-  for (int64_t b = 0, n = gemm_blocks(gemm); b < n; b++) gemm_run_block(gemm, b);
+/* Hands out reals at 64 bytes; without a base, 0, it only counts. */
+typedef struct Carve {
+  uintptr_t base;
+  int64_t used;
+} Carve;
+
+static real *take(Carve *c, int64_t n) {
+  uintptr_t at = c->base + (size_t)c->used * sizeof(real);
+  c->used += divide_up(n, 16) * 16;
+  return (real *)at; /* NOLINT: not used without a base */
 }
 
-/* Where a step of n rows, from row `first` on, reads and writes. */
-typedef struct Step {
-  int64_t first, n, t;
-  real *x;             /* [n, F]: 0 where the step does not count */
-  real *gates;         /* [n, 4 H]: i f g o */
-  real *hidden;        /* [n, 4 H]: for the product with h */
-  const real *h0, *c0; /* [n, H]: before */
-  real *h1, *c1;       /* after */
-} Step;
-
-static bool counts(const Lstm *v, int64_t row, int64_t t) {
-  return v->mask[row * v->T + t] > (real)0.5;
+static int64_t n_blocks_of(const Recurrent *v) { return divide_up(v->N, ROWS); }
+static void take_packed(Recurrent *v, Carve *c) {
+  v->packed_x = take(c, GEMM_PACKED(recurrent_width(v), v->F));
+  for (int p = 0; p < v->cell->n_products; p++)
+    v->packed_h[p] = take(c, GEMM_PACKED(v->cell->columns[p] * v->H, v->H));
 }
 
-static void take_inputs(const Lstm *v, const Step *s) {
-  for (int64_t r = 0; r < s->n; r++) {
-    real *to = s->x + r * v->F;
-    const real *from = v->x + ((s->first + r) * v->T + s->t) * v->F;
-    if (counts(v, s->first + r, s->t)) memcpy(to, from, (size_t)v->F * sizeof *to);
+/* Block 0 packs W_x, the others a matrix of W_h each. */
+static void pack(const Recurrent *v, int64_t block) {
+  int64_t H = v->H, p = block - 1;
+  if (block == 0)
+    kernels()->gemm_pack(v->packed_x, v->weight, recurrent_width(v), v->F,
+                         recurrent_width(v), false);
+  else
+    kernels()->gemm_pack(v->packed_h[p], v->weight + recurrent_weight_place(v, (int)p),
+                         v->cell->columns[p] * H, H, v->cell->columns[p] * H, false);
+}
+
+/* -- a block of examples forward --------------------------------------------------- */
+
+/* Memory of a block. */
+typedef struct Block {
+  int64_t first, n;
+  real *x;            /* [INPUT_ROWS, F]: of some steps; 0 at those that do not count */
+  real *a;            /* [INPUT_ROWS, G H] */
+  real *spare, *used; /* [ROWS, G H], [ROWS, H] */
+  real *h, *rest;     /* [ROWS, H], [ROWS, (S - 1) H] */
+  real *kept;         /* [ROWS, kept H] */
+} Block;
+
+static Block take_block(const Recurrent *v, Carve *c, int64_t block) {
+  int64_t first = block * ROWS, width = recurrent_width(v);
+  Block b = {.first = first, .n = least(ROWS, v->N - first)};
+  b.x = take(c, INPUT_ROWS * v->F);
+  b.a = take(c, INPUT_ROWS * width);
+  b.spare = take(c, ROWS * width);
+  b.used = take(c, ROWS * v->H);
+  b.h = take(c, ROWS * v->H);
+  b.rest = take(c, ROWS * recurrent_rest(v));
+  b.kept = take(c, ROWS * v->cell->kept * v->H);
+  return b;
+}
+
+static int64_t block_reals(const Recurrent *v) {
+  Carve c = {0};
+  take_block(v, &c, 0);
+  return c.used;
+}
+
+static bool counts(const Recurrent *v, int64_t row, int64_t s) {
+  return v->mask[row * v->T + recurrent_time(v, s)] > (real)0.5;
+}
+
+static int64_t kept_row(const Recurrent *v, const Block *b, int64_t s) {
+  return b->first * v->T + s * b->n;
+}
+
+/* Rows of x of step s of the block. */
+static void take_inputs(const Recurrent *v, const Block *b, int64_t s, real *to) {
+  for (int64_t r = 0; r < b->n; r++, to += v->F) {
+    const real *from = v->x + ((b->first + r) * v->T + recurrent_time(v, s)) * v->F;
+    if (counts(v, b->first + r, s)) memcpy(to, from, (size_t)v->F * sizeof *to);
     else memset(to, 0, (size_t)v->F * sizeof *to);
   }
 }
 
-static void cell_row(const Lstm *v, const Step *s, int64_t r) {
-  int64_t H = v->H;
-  real *a = s->gates + r * GATES * H;
-  const real *hidden = s->hidden + r * GATES * H, *c0 = s->c0 + r * H;
-  const real *bias = bias_of(v);
-  real *c1 = s->c1 + r * H, *h1 = s->h1 + r * H;
-  for (int64_t j = 0; j < GATES * H; j++) a[j] += hidden[j] + bias[j];
-  kernels()->sigmoid(a, a, 2 * H);
-  kernels()->tanh(a + 2 * H, a + 2 * H, H);
-  kernels()->sigmoid(a + 3 * H, a + 3 * H, H);
-  for (int64_t j = 0; j < H; j++) c1[j] = a[H + j] * c0[j] + a[j] * a[2 * H + j];
-  kernels()->tanh(h1, c1, H);
-  for (int64_t j = 0; j < H; j++) h1[j] *= a[3 * H + j];
+void recurrent_product(const Recurrent *v, int p, real *out, int64_t step,
+                       const real *u, int64_t n, bool add) {
+  kernels()->gemm_packed(out, u, v->packed_h[p], n, v->cell->columns[p] * v->H, v->H,
+                         v->H, step, add);
 }
 
-static void cell(const Lstm *v, const Step *s) {
-  int64_t H = v->H;
-  take_inputs(v, s);
-  multiply(&(Gemm){.M = s->n, .N = GATES * H, .K = v->F, .a = s->x, .b = v->weight,
-                   .c = s->gates});
-  multiply(&(Gemm){.M = s->n, .N = GATES * H, .K = H, .a = s->h0, .b = weight_h(v),
-                   .c = s->hidden});
-  for (int64_t r = 0; r < s->n; r++) {
-    if (counts(v, s->first + r, s->t)) {
-      cell_row(v, s, r);
-      continue;
-    }
-    memcpy(s->h1 + r * H, s->h0 + r * H, (size_t)H * sizeof(real));
-    memcpy(s->c1 + r * H, s->c0 + r * H, (size_t)H * sizeof(real));
+/* a of step s, of which several are computed together. */
+static real *inputs_of(const Recurrent *v, const Block *b, int64_t s) {
+  int64_t span = most(1, INPUT_ROWS / b->n), in_span = s % span,
+          width = recurrent_width(v);
+  int64_t n = least(span, v->T - s);
+  for (int64_t i = 0; in_span == 0 && i < n; i++)
+    take_inputs(v, b, s + i, b->x + i * b->n * v->F);
+  if (in_span == 0)
+    kernels()->gemm_packed(b->a, b->x, v->packed_x, n * b->n, width, v->F, v->F, width,
+                           false);
+  return b->a + in_span * b->n * width;
+}
+
+/* y = x drop, row by row. */
+static void drop_rows(const Recurrent *v, const Block *b, real *y, const real *x,
+                      int64_t step) {
+  for (int64_t r = 0; r < b->n; r++)
+    for (int64_t j = 0; j < v->H; j++)
+      y[r * v->H + j] = x[r * step + j] * v->drop[(b->first + r) * v->H + j];
+}
+
+/* What a row that does not count keeps: the rest of its state. */
+static void keep_rest(const Recurrent *v, real *kept, const real *rest) {
+  memset(kept, 0, (size_t)(v->cell->kept * v->H) * sizeof *kept);
+  memcpy(kept, rest, (size_t)recurrent_rest(v) * sizeof *kept);
+}
+
+static void forward_step(const Recurrent *v, const Block *b, int64_t s) {
+  bool on[ROWS];
+  int64_t K = v->cell->kept * v->H, H = v->H;
+  CellStep step = {.n = b->n, .on = on, .a = inputs_of(v, b, s), .spare = b->spare,
+                   .used = v->drop ? b->used : b->h, .h = b->h, .rest = b->rest,
+                   .kept = v->keep ? v->kept + kept_row(v, b, s) * K : b->kept};
+  for (int64_t r = 0; r < b->n; r++) on[r] = counts(v, b->first + r, s);
+  if (v->drop) drop_rows(v, b, b->used, b->h, H);
+  v->cell->step(v, &step);
+  for (int64_t r = 0; r < b->n; r++) {
+    if (!on[r] && v->keep)
+      keep_rest(v, step.kept + r * K, b->rest + r * recurrent_rest(v));
+    memcpy(v->y + ((b->first + r) * v->T + recurrent_time(v, s)) * H, b->h + r * H,
+           (size_t)H * sizeof *v->y);
   }
 }
 
-/* The rows of a state, h and c apart. */
-static void split_state(const Lstm *v, const real *state, int64_t first, int64_t n,
-                        real *h, real *c) {
-  for (int64_t r = 0; r < n; r++) {
-    const real *from = state + (first + r) * 2 * v->H;
-    memcpy(h + r * v->H, from, (size_t)v->H * sizeof *h);
-    memcpy(c + r * v->H, from + v->H, (size_t)v->H * sizeof *c);
+/* Between the rows of a state and its parts. */
+static void split_state(const Recurrent *v, const Block *b, const real *state, real *h,
+                        real *rest) {
+  int64_t H = v->H, n_rest = recurrent_rest(v);
+  for (int64_t r = 0; r < b->n; r++) {
+    const real *from = state + (b->first + r) * (H + n_rest);
+    memcpy(h + r * H, from, (size_t)H * sizeof *h);
+    memcpy(rest + r * n_rest, from + H, (size_t)n_rest * sizeof *h);
   }
 }
 
-static void join_state(const Lstm *v, real *state, int64_t first, int64_t n,
-                       const real *h, const real *c) {
-  for (int64_t r = 0; r < n; r++) {
-    real *to = state + (first + r) * 2 * v->H;
-    memcpy(to, h + r * v->H, (size_t)v->H * sizeof *h);
-    memcpy(to + v->H, c + r * v->H, (size_t)v->H * sizeof *c);
+static void join_state(const Recurrent *v, const Block *b, real *state, const real *h,
+                       const real *rest) {
+  int64_t H = v->H, n_rest = recurrent_rest(v);
+  for (int64_t r = 0; r < b->n; r++) {
+    real *to = state + (b->first + r) * (H + n_rest);
+    memcpy(to, h + r * H, (size_t)H * sizeof *h);
+    memcpy(to + H, rest + r * n_rest, (size_t)n_rest * sizeof *h);
   }
 }
 
-static int64_t lstm_work(const Lstm *v) {
-  return 2 * v->N * v->T * GATES * v->H * (v->F + v->H + 8);
+static void forward_block(const Recurrent *v, const Block *b) {
+  split_state(v, b, v->state, b->h, b->rest);
+  for (int64_t s = 0; s < v->T; s++) forward_step(v, b, s);
 }
 
-/* -- lstm -------------------------------------------------------------------------- */
-
-/* Memory of a block: x, gates, hidden, and h and c twice. */
-static int64_t block_reals(const Lstm *v) {
-  return (ROWS * (v->F + 2 * GATES * v->H + 4 * v->H) + 15) / 16 * 16;
+static int64_t forward_work(const Recurrent *v) {
+  int64_t columns = recurrent_columns(v->cell) * v->H;
+  return 2 * v->N * v->T * (recurrent_width(v) * (v->F + 16) + columns * v->H);
 }
 
-static void lstm_split(const OpCall *call, OpSplit *split) {
-  Lstm v = lstm_of(call->in);
-  split->n_blocks[0] = divide_up(v.N, ROWS);
-  split->scratch_bytes = (size_t)(split->n_blocks[0] * block_reals(&v)) * sizeof(real);
-  split->work = lstm_work(&v);
+/* -- the op ------------------------------------------------------------------------ */
+
+static Recurrent forward_of(const OpCall *call, Carve *c) {
+  Recurrent v = recurrent_of(call->op, call->attr, call->in);
+  v.drop = call->n_in > IN_DROP ? call->in[IN_DROP].data : NULL;
+  v.y = call->out[0].data;
+  v.keep = call->attr[ATTR_KEEP].i;
+  if (v.keep) v.kept = call->out[2].data;
+  take_packed(&v, c);
+  return v;
 }
 
-static void lstm_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
-  Lstm v = lstm_of(call->in);
-  int64_t H = v.H, first = block * ROWS, n = least(ROWS, v.N - first);
-  real *at = (real *)call->scratch + block * block_reals(&v), *y = call->out[0].data;
-  Step s = {.first = first, .n = n, .x = at, .gates = at + ROWS * v.F};
-  s.hidden = s.gates + ROWS * GATES * H;
-  real *h = s.hidden + ROWS * GATES * H, *c = h + ROWS * H;
-  split_state(&v, v.state, first, n, h, c);
-  s.h0 = h, s.c0 = c, s.h1 = c + ROWS * H, s.c1 = s.h1 + ROWS * H;
-  for (s.t = 0; s.t < v.T; s.t++) {
-    cell(&v, &s);
-    for (int64_t r = 0; r < n; r++)
-      memcpy(y + ((first + r) * v.T + s.t) * H, s.h1 + r * H, (size_t)H * sizeof *y);
-    memcpy(h, s.h1, (size_t)(n * H) * sizeof *h);
-    memcpy(c, s.c1, (size_t)(n * H) * sizeof *c);
-  }
-  join_state(&v, call->out[1].data, first, n, h, c);
-}
-
-/* -- lstm_grad --------------------------------------------------------------------- */
-
-/* Of all steps, one behind the other, each with all rows: what the weights' products
- * take. */
-typedef struct Tape {
-  real *x, *gates; /* [T, N, F], [T, N, 4 H]: of a step gone back through: da */
-  real *h, *c;     /* [T + 1, N, H]: before each step; then the last */
-  real *blocks;    /* memory of the blocks */
-} Tape;
-
-static int64_t grad_block_reals(const Lstm *v) {
-  return (ROWS * (GATES * v->H + 4 * v->H + v->F) + 15) / 16 * 16;
-}
-
-static Tape tape_of(const Lstm *v, void *scratch) {
-  int64_t steps = v->T * v->N;
-  Tape tape = {.x = scratch};
-  tape.gates = tape.x + steps * v->F;
-  tape.h = tape.gates + steps * GATES * v->H;
-  tape.c = tape.h + (steps + v->N) * v->H;
-  tape.blocks = tape.c + (steps + v->N) * v->H;
-  return tape;
-}
-
-/* Of weight_ih, or of weight_hh, which lies behind it. */
-static Gemm weight_product(const Lstm *v, const Tape *tape, real *gw, bool of_h) {
-  return (Gemm){.M = of_h ? v->H : v->F, .N = GATES * v->H, .K = v->T * v->N,
-                .transpose_a = true, .a = of_h ? tape->h : tape->x, .b = tape->gates,
-                .c = gw && of_h ? gw + v->F * GATES * v->H : gw};
-}
-
-static void lstm_grad_split(const OpCall *call, OpSplit *split) {
-  Lstm v = lstm_of(call->in + G_X);
-  Tape tape = {0};
-  Gemm x = weight_product(&v, &tape, NULL, false),
-       h = weight_product(&v, &tape, NULL, true);
-  int64_t steps = v.T * v.N;
-  split->n_blocks[0] = divide_up(v.N, ROWS);
-  split->n_blocks[1] = gemm_blocks(&x) + gemm_blocks(&h) +
-                       divide_up(GATES * v.H, COLUMNS);
-  split->scratch_bytes = (size_t)(steps * (v.F + GATES * v.H) +
-                                  2 * (steps + v.N) * v.H +
-                                  split->n_blocks[0] * grad_block_reals(&v)) *
+void recurrent_split(const OpCall *call, OpSplit *split) {
+  Carve c = {0};
+  Recurrent v = forward_of(call, &c);
+  split->n_blocks[0] = 1 + v.cell->n_products;
+  split->n_blocks[1] = n_blocks_of(&v);
+  split->scratch_bytes = (size_t)(c.used + n_blocks_of(&v) * block_reals(&v)) *
                          sizeof(real);
-  split->work = 4 * lstm_work(&v);
+  split->work = forward_work(&v);
 }
 
-/* What flows back through a block of rows. */
-typedef struct Back {
-  real *dh, *dc;          /* [n, H] */
-  real *tanh_c, *product; /* [H], [n, H] */
-  real *dx;               /* [n, F] */
-} Back;
-
-/* da of a row in place of its gates; dc moves to the step before. */
-static void back_row(const Lstm *v, real *a, const real *c0, const real *c1,
-                     const real *dh, real *dc, real *tanh_c) {
-  int64_t H = v->H;
-  kernels()->tanh(tanh_c, c1, H);
-  for (int64_t j = 0; j < H; j++) {
-    real i = a[j], f = a[H + j], g = a[2 * H + j], o = a[3 * H + j], th = tanh_c[j];
-    real d = dc[j] + dh[j] * o * (1 - th * th);
-    a[j] = d * g * i * (1 - i);
-    a[H + j] = d * c0[j] * f * (1 - f);
-    a[2 * H + j] = d * i * (1 - g * g);
-    a[3 * H + j] = dh[j] * th * o * (1 - o);
-    dc[j] = d * f;
-  }
-}
-
-static void back_step(const Lstm *v, const Tape *tape, const Back *b, int64_t first,
-                      int64_t n, int64_t t, const real *gy, real *gx) {
-  int64_t H = v->H, at = t * v->N + first;
-  real *a = tape->gates + at * GATES * H;
-  for (int64_t r = 0; r < n; r++) {
-    const real *from = gy + ((first + r) * v->T + t) * H;
-    for (int64_t j = 0; j < H; j++) b->dh[r * H + j] += from[j];
-    if (counts(v, first + r, t))
-      back_row(v, a + r * GATES * H, tape->c + (at + r) * H,
-               tape->c + (at + v->N + r) * H, b->dh + r * H, b->dc + r * H, b->tanh_c);
-    else memset(a + r * GATES * H, 0, (size_t)(GATES * H) * sizeof *a);
-  }
-  multiply(&(Gemm){.M = n, .N = H, .K = GATES * H, .transpose_b = true, .a = a,
-                   .b = weight_h(v),
-                   .c = b->product});
-  multiply(&(Gemm){.M = n, .N = v->F, .K = GATES * H, .transpose_b = true, .a = a,
-                   .b = v->weight,
-                   .c = b->dx});
-  for (int64_t r = 0; r < n; r++) {
-    if (counts(v, first + r, t))
-      memcpy(b->dh + r * H, b->product + r * H, (size_t)H * sizeof *a);
-    memcpy(gx + ((first + r) * v->T + t) * v->F, b->dx + r * v->F,
-           (size_t)v->F * sizeof *a);
-  }
-}
-
-/* All steps of a block of rows forward, onto the tape, then back. */
-static void grad_rows(const OpCall *call, int64_t block) {
-  Lstm v = lstm_of(call->in + G_X);
-  Tape tape = tape_of(&v, call->scratch);
-  int64_t H = v.H, first = block * ROWS, n = least(ROWS, v.N - first);
-  real *memory = tape.blocks + block * grad_block_reals(&v);
-  split_state(&v, v.state, first, n, tape.h + first * H, tape.c + first * H);
-  for (int64_t t = 0; t < v.T; t++) {
-    int64_t at = t * v.N + first, next = at + v.N;
-    cell(&v, &(Step){.first = first, .n = n, .t = t, .x = tape.x + at * v.F,
-                     .gates = tape.gates + at * GATES * H, .hidden = memory,
-                     .h0 = tape.h + at * H, .c0 = tape.c + at * H,
-                     .h1 = tape.h + next * H,
-                     .c1 = tape.c + next * H});
-  }
-  real *rest = memory + ROWS * GATES * H;
-  Back b = {.dh = rest, .dc = rest + ROWS * H, .tanh_c = rest + 2 * ROWS * H,
-            .product = rest + 3 * ROWS * H, .dx = rest + 4 * ROWS * H};
-  split_state(&v, call->in[G_STATE].data, first, n, b.dh, b.dc);
-  for (int64_t t = v.T - 1; t >= 0; t--)
-    back_step(&v, &tape, &b, first, n, t, call->in[G_Y].data, call->out[0].data);
-  join_state(&v, call->out[2].data, first, n, b.dh, b.dc);
-}
-
-/* Columns of db, in double. */
-static void grad_bias(const Lstm *v, const Tape *tape, real *gb, int64_t block) {
-  int64_t width = GATES * v->H, first = block * COLUMNS,
-          n = least(COLUMNS, width - first);
-  double sum[COLUMNS] = {0};
-  for (int64_t i = 0; i < v->T * v->N; i++)
-    for (int64_t j = 0; j < n; j++)
-      sum[j] += (double)tape->gates[i * width + first + j];
-  for (int64_t j = 0; j < n; j++) gb[first + j] = (real)sum[j];
-}
-
-static void lstm_grad_run(const OpCall *call, int phase, int64_t block) {
+void recurrent_run(const OpCall *call, int phase, int64_t block) {
+  Carve c = {(uintptr_t)call->scratch, 0};
+  Recurrent v = forward_of(call, &c);
   if (phase == 0) {
-    grad_rows(call, block);
+    pack(&v, block);
     return;
   }
-  Lstm v = lstm_of(call->in + G_X);
-  Tape tape = tape_of(&v, call->scratch);
-  real *gw = call->out[1].data;
-  Gemm x = weight_product(&v, &tape, gw, false),
-       h = weight_product(&v, &tape, gw, true);
-  int64_t n_x = gemm_blocks(&x), n_h = gemm_blocks(&h);
-  if (block < n_x) gemm_run_block(&x, block);
-  else if (block < n_x + n_h) gemm_run_block(&h, block - n_x);
-  else grad_bias(&v, &tape, gw + (v.F + v.H) * GATES * v.H, block - n_x - n_h);
+  c.used += block * block_reals(&v);
+  Block b = take_block(&v, &c, block);
+  forward_block(&v, &b);
+  join_state(&v, &b, call->out[1].data, b.h, b.rest);
 }
 
-/* -- the plain equations ----------------------------------------------------------- */
+/* -- the way back ------------------------------------------------------------------ */
 
-static double logistic(double x) { return 1 / (1 + exp(-x)); }
+/* All of it; rows of all steps lie in the order of `kept`. */
+typedef struct Back {
+  Recurrent v;
+  bool again; /* what is kept must be computed first */
+  const real *gy, *gstate;
+  real *gweight, *gfirst, *gx, *gdrop;  /* results; gx, gdrop: NULL: not wanted */
+  real *back_x, *back_h[CELL_PRODUCTS]; /* packed: of W_x^T and W_h^T */
+  real *x, *used[CELL_PRODUCTS];        /* [N T, F], [N T, H] */
+  real *da, *dah[CELL_PRODUCTS];        /* [N T, G H], [N T, columns H] */
+  double *bias;                         /* [blocks, B H] */
+  Carve rest;                           /* of the blocks */
+} Back;
 
-/* A step of one example in plain loops: the gates a [4 H], from which c moves on; h
- * follows. */
-static void plain_step(int64_t F, int64_t H, const double *w, const double *x,
-                       double *h, double *c, double *a) {
-  int64_t width = GATES * H;
-  for (int64_t j = 0; j < width; j++) {
-    a[j] = w[(F + H) * width + j];
-    for (int64_t k = 0; k < F; k++) a[j] += x[k] * w[k * width + j];
-    for (int64_t k = 0; k < H; k++) a[j] += h[k] * w[(F + k) * width + j];
-    a[j] = j / H == 2 ? tanh(a[j]) : logistic(a[j]);
+static void take_back(Back *g, Carve *c) {
+  const Recurrent *v = &g->v;
+  const Cell *cell = v->cell;
+  int64_t rows = v->N * v->T, H = v->H;
+  if (g->again) {
+    g->v.y = take(c, rows * H);
+    g->v.kept = take(c, rows * cell->kept * H);
+    take_packed(&g->v, c);
   }
-  for (int64_t j = 0; j < H; j++) {
-    c[j] = a[H + j] * c[j] + a[j] * a[2 * H + j];
-    h[j] = a[3 * H + j] * tanh(c[j]);
+  g->back_x = take(c, GEMM_PACKED(v->F, recurrent_width(v)));
+  g->x = take(c, rows * v->F);
+  g->da = take(c, rows * recurrent_width(v));
+  for (int p = 0; p < cell->n_products; p++) {
+    g->back_h[p] = take(c, GEMM_PACKED(H, cell->columns[p] * H));
+    g->used[p] = take(c, rows * H);
+    g->dah[p] = cell->same ? g->da : take(c, rows * cell->columns[p] * H);
   }
+  int64_t per_real = (int64_t)(sizeof(double) / sizeof(real));
+  g->bias = (double *)(void *)take(c, n_blocks_of(v) * cell->n_bias * H * per_real);
+  g->rest = *c;
 }
 
-static void lstm_reference(const OpCall *call, const double *const *in,
-                           double *const *out) {
-  const Shape *x = &call->in[X].shape;
-  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2],
-          H = call->in[STATE].shape.dim[1] / 2;
-  double *a = malloc((size_t)(GATES * H) * sizeof *a);
-  must(a);
-  memcpy(out[1], in[STATE], (size_t)(N * 2 * H) * sizeof *a);
-  for (int64_t i = 0; i < N * T; i++) {
-    double *h = out[1] + i / T * 2 * H;
-    if (in[MASK][i] > 0.5) plain_step(F, H, in[WEIGHT], in[X] + i * F, h, h + H, a);
-    memcpy(out[0] + i * H, h, (size_t)H * sizeof *a);
-  }
-  free(a);
+static Back back_of(const OpCall *call, void *scratch) {
+  Carve c = {(uintptr_t)scratch, 0};
+  Back g = {.v = recurrent_of(call->op, call->attr, call->in + G_X),
+            .again = call->n_in <= G_KEPT, .gy = call->in[G_Y].data,
+            .gstate = call->in[G_STATE].data, .gweight = call->out[GRAD_WEIGHT].data,
+            .gfirst = call->out[GRAD_STATE].data};
+  if (call->n_out > GRAD_X) g.gx = call->out[GRAD_X].data;
+  if (call->n_out > GRAD_DROP) g.gdrop = call->out[GRAD_DROP].data;
+  g.v.drop = call->n_in > G_DROP ? call->in[G_DROP].data : NULL;
+  g.v.keep = true;
+  take_back(&g, &c);
+  if (g.again) return g;
+  g.v.y = call->in[G_KEPT_Y].data; /* only read from here on */
+  g.v.kept = call->in[G_KEPT].data;
+  return g;
 }
 
-/* A step back: a becomes da; what flows into x, the weights and the state (d: dh beside
- * dc). */
-static void plain_back(int64_t F, int64_t H, const double *w, const double *x,
-                       const double *state, double *a, double *d, double *gx,
-                       double *gw) {
-  int64_t width = GATES * H;
-  for (int64_t j = 0; j < H; j++) {
-    double i = a[j], f = a[H + j], z = a[2 * H + j], o = a[3 * H + j];
-    double th = tanh(f * state[H + j] + i * z),
-           dc = d[H + j] + d[j] * o * (1 - th * th);
-    a[j] = dc * z * i * (1 - i);
-    a[H + j] = dc * state[H + j] * f * (1 - f);
-    a[2 * H + j] = dc * i * (1 - z * z);
-    a[3 * H + j] = d[j] * th * o * (1 - o);
-    d[H + j] = dc * f;
-    d[j] = 0;
+/* Packs number `block`: those of the way forward first, if they are needed. */
+static void pack_back(const Back *g, int64_t block) {
+  const Recurrent *v = &g->v;
+  int64_t n_forward = g->again ? 1 + v->cell->n_products : 0, H = v->H;
+  if (block < n_forward) {
+    pack(v, block);
+    return;
   }
-  for (int64_t j = 0; j < width; j++) {
-    for (int64_t k = 0; k < F; k++) {
-      gx[k] += a[j] * w[k * width + j];
-      gw[k * width + j] += a[j] * x[k];
+  int64_t p = block - n_forward - 1;
+  if (p < 0 && g->gx)
+    kernels()->gemm_pack(g->back_x, v->weight, v->F, recurrent_width(v),
+                         recurrent_width(v), true);
+  else if (p >= 0)
+    kernels()->gemm_pack(g->back_h[p], v->weight + recurrent_weight_place(v, (int)p), H,
+                         v->cell->columns[p] * H, v->cell->columns[p] * H, true);
+}
+
+void recurrent_product_back(const Recurrent *v, int p, real *out, const real *d,
+                            int64_t n, bool add) {
+  int64_t columns = v->cell->columns[p] * v->H;
+  kernels()->gemm_packed(out, d, v->packed_h[p], n, v->H, columns, columns, v->H, add);
+}
+
+/* What flows back through a block. */
+typedef struct Flow {
+  Block block;
+  real *dh, *drest, *du, *dx; /* [ROWS, H], [ROWS, (S - 1) H], [ROWS, H], [ROWS, F] */
+} Flow;
+
+static Flow take_flow(const Recurrent *v, Carve *c, int64_t block) {
+  Flow f = {.block = take_block(v, c, block), .dh = take(c, ROWS * v->H)};
+  f.drest = take(c, ROWS * recurrent_rest(v));
+  f.du = take(c, ROWS * v->H);
+  f.dx = take(c, ROWS * v->F);
+  return f;
+}
+
+static int64_t flow_reals(const Recurrent *v) {
+  Carve c = {0};
+  take_flow(v, &c, 0);
+  return c.used;
+}
+
+/* dh += gy; rows that do not count are cleared where the products at the end look. */
+static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
+                       bool *on) {
+  const Recurrent *v = &g->v;
+  const Cell *cell = v->cell;
+  int64_t H = v->H, n = f->block.n;
+  for (int64_t r = 0; r < n; r++) {
+    int64_t row = f->block.first + r;
+    const real *gy = g->gy + (row * v->T + recurrent_time(v, s)) * H;
+    for (int64_t j = 0; j < H; j++) f->dh[r * H + j] += gy[j];
+    on[r] = counts(v, row, s);
+    for (int p = 0; p < cell->n_products && !on[r]; p++) {
+      int64_t columns = cell->columns[p] * H;
+      memset(step->used[p] + r * H, 0, (size_t)H * sizeof(real));
+      memset(step->dah[p] + r * columns, 0, (size_t)columns * sizeof(real));
     }
-    for (int64_t k = 0; k < H; k++) {
-      d[k] += a[j] * w[(F + k) * width + j];
-      gw[(F + k) * width + j] += a[j] * state[k];
-    }
-    gw[(F + H) * width + j] += a[j];
+    if (!on[r])
+      memset(step->da + r * recurrent_width(v), 0,
+             (size_t)recurrent_width(v) * sizeof(real));
   }
 }
 
-static void lstm_grad_reference(const OpCall *call, const double *const *in,
-                                double *const *out) {
-  const Shape *x = &call->in[G_X].shape;
-  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2],
-          S = call->in[G_FIRST].shape.dim[1];
-  int64_t H = S / 2;
-  double *states = malloc((size_t)((T + 1) * S + T * 2 * S) * sizeof *states);
-  must(states);
-  double *gates = states + (T + 1) * S;
-  for (int o = 0; o < 3; o++)
-    memset(out[o], 0, (size_t)shape_count(&call->out[o].shape) * sizeof **out);
-  for (int64_t n = 0; n < N; n++) {
-    double *d = memcpy(out[2] + n * S, in[G_STATE] + n * S, (size_t)S * sizeof *d);
-    memcpy(states, in[G_FIRST] + n * S, (size_t)S * sizeof *states);
-    for (int64_t t = 0; t < T; t++) {
-      double *next = memcpy(states + (t + 1) * S, states + t * S,
-                            (size_t)S * sizeof *next);
-      if (in[G_MASK][n * T + t] > 0.5)
-        plain_step(F, H, in[G_WEIGHT], in[G_X] + (n * T + t) * F, next, next + H,
-                   gates + t * 2 * S);
-    }
-    for (int64_t t = T - 1; t >= 0; t--) {
-      int64_t at = n * T + t;
-      for (int64_t j = 0; j < H; j++) d[j] += in[G_Y][at * H + j];
-      if (in[G_MASK][at] > 0.5)
-        plain_back(F, H, in[G_WEIGHT], in[G_X] + at * F, states + t * S,
-                   gates + t * 2 * S, d, out[0] + at * F, out[1]);
-    }
+/* u of a step, which its products took. */
+static void take_used(const Back *g, const Flow *f, const CellBack *step) {
+  const Recurrent *v = &g->v;
+  if (v->drop) drop_rows(v, &f->block, step->used[0], step->h0, step->h0_step);
+  for (int64_t r = 0; r < step->n && !v->drop; r++)
+    memcpy(step->used[0] + r * v->H, step->h0 + r * step->h0_step,
+           (size_t)v->H * sizeof(real));
+}
+
+/* Through the products to the state before, and to x. */
+static void end_rows(const Back *g, const Flow *f, int64_t s, const CellBack *step) {
+  const Recurrent *v = &g->v;
+  int64_t H = v->H, F = v->F;
+  if (g->gx)
+    kernels()->gemm_packed(f->dx, step->da, g->back_x, step->n, F, recurrent_width(v),
+                           recurrent_width(v), F, false);
+  for (int64_t r = 0; r < step->n; r++) {
+    int64_t row = f->block.first + r;
+    if (g->gx)
+      memcpy(g->gx + (row * v->T + recurrent_time(v, s)) * F, f->dx + r * F,
+             (size_t)F * sizeof(real));
+    if (!step->on[r]) continue;
+    real *dh = f->dh + r * H;
+    const real *du = f->du + r * H, *drop = v->drop ? v->drop + row * H : NULL;
+    for (int64_t j = 0; j < H; j++) dh[j] += drop ? du[j] * drop[j] : du[j];
+    for (int64_t j = 0; g->gdrop && j < H; j++)
+      g->gdrop[row * H + j] += du[j] * step->h0[r * step->h0_step + j];
   }
-  free(states);
 }
 
-/* Elements from `start` of axis `axis`. */
-static Node *part(Graph *g, Node *x, int axis, int64_t start, int64_t n) {
-  int64_t from[MAX_RANK] = {0}, count[MAX_RANK], step[MAX_RANK];
-  for (int a = 0; x && a < x->shape.rank; a++) {
-    count[a] = a == axis ? n : x->shape.dim[a];
-    step[a] = 1;
+static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t s,
+                      double *bias) {
+  const Cell *cell = v->cell;
+  int64_t H = v->H, K = cell->kept * H, n = f->block.n, at = kept_row(v, &f->block, s);
+  int64_t S = H + recurrent_rest(v), first = f->block.first;
+  bool on[ROWS];
+  must(cell->n_products >= 1);
+  CellBack step = {.n = n, .on = on, .kept = v->kept + at * K,
+                   .da = g->da + at * recurrent_width(v), .dh = f->dh,
+                   .drest = f->drest,
+                   .du = f->du, .spare = f->block.used, .bias = bias};
+  for (int p = 0; p < cell->n_products; p++) {
+    step.used[p] = g->used[p] + at * H;
+    step.dah[p] = g->dah[p] + at * cell->columns[p] * H;
   }
-  from[axis] = start;
-  return x ? op_slice(g, x, from, count, step) : NULL;
+  step.h0 = s ? v->y + (first * v->T + recurrent_time(v, s - 1)) * H
+              : v->state + first * S;
+  step.h0_step = s ? v->T * H : S;
+  step.rest0 = s ? step.kept - n * K : v->state + first * S + H;
+  step.rest0_step = s ? K : S;
+  take_used(g, f, &step);
+  begin_rows(g, f, s, &step, on);
+  take_inputs(v, &f->block, s, g->x + at * v->F);
+  cell->back(v, &step);
+  end_rows(g, f, s, &step);
 }
 
-static Node *step_of(Graph *g, Node *x, int64_t t) {
-  Node *step = part(g, x, 1, t, 1);
-  return step ? op_reshape(g, step, &SHAPE_OF(x->shape.dim[0], x->shape.dim[2])) : NULL;
+static void back_block(const Back *g, int64_t block) {
+  Carve c = g->rest;
+  c.used += block * flow_reals(&g->v);
+  Flow f = take_flow(&g->v, &c, block);
+  if (g->again) forward_block(&g->v, &f.block);
+  Recurrent v = g->v;
+  for (int p = 0; p < v.cell->n_products; p++) v.packed_h[p] = g->back_h[p];
+  int64_t n_bias = v.cell->n_bias * v.H, n = f.block.n;
+  double *bias = g->bias + block * n_bias;
+  memset(bias, 0, (size_t)n_bias * sizeof *bias);
+  if (g->gdrop)
+    memset(g->gdrop + f.block.first * v.H, 0, (size_t)(n * v.H) * sizeof(real));
+  split_state(&v, &f.block, g->gstate, f.dh, f.drest);
+  for (int64_t s = v.T - 1; s >= 0; s--) back_step(g, &v, &f, s, bias);
+  join_state(&v, &f.block, g->gfirst, f.dh, f.drest);
 }
 
-/* From the inputs of lstm at `in`: its results by simpler ops. */
-static void compose(Graph *g, Node *const *in, Node **out) {
-  const Shape *x = &in[X]->shape;
-  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2], H = in[STATE]->shape.dim[1] / 2;
-  Node *w_x = part(g, in[WEIGHT], 0, 0, F), *w_h = part(g, in[WEIGHT], 0, F, H);
-  Node *b = part(g, in[WEIGHT], 0, F + H, 1), *zero = graph_scalar(g, 0);
-  Node *h = part(g, in[STATE], 1, 0, H), *c = part(g, in[STATE], 1, H, H), *y = NULL;
-  for (int64_t t = 0; t < T && !g->fault.code; t++) {
-    Node *on = op_gt(g, part(g, in[MASK], 1, t, 1), graph_scalar(g, 0.5));
-    Node *a = op_matmul(g, op_where(g, on, step_of(g, in[X], t), zero), w_x);
-    a = op_add(g, op_add(g, a, op_matmul(g, h, w_h)), b);
-    Node *i = op_sigmoid(g, part(g, a, 1, 0, H)),
-         *f = op_sigmoid(g, part(g, a, 1, H, H));
-    Node *z = op_tanh(g, part(g, a, 1, 2 * H, H));
-    Node *o = op_sigmoid(g, part(g, a, 1, 3 * H, H));
-    Node *next = op_add(g, op_mul(g, f, c), op_mul(g, i, z));
-    h = op_where(g, on, op_mul(g, o, op_tanh(g, next)), h);
-    c = op_where(g, on, next, c);
-    Node *step = op_reshape(g, h, &SHAPE_OF(N, 1, H));
-    y = y ? op_concat(g, (Node *[]){y, step}, 2, 1) : step;
+/* Of W_x (0), or of matrix p - 1 of W_h. */
+static Gemm weight_gemm(const Back *g, int p) {
+  const Recurrent *v = &g->v;
+  bool of_x = p == 0;
+  Gemm gemm = {.M = of_x ? v->F : v->H,
+               .N = of_x ? recurrent_width(v) : v->cell->columns[p - 1] * v->H,
+               .K = v->N * v->T, .transpose_a = true, .a = of_x ? g->x : g->used[p - 1],
+               .b = of_x ? g->da : g->dah[p - 1]};
+  if (g->gweight) gemm.c = g->gweight + (of_x ? 0 : recurrent_weight_place(v, p - 1));
+  return gemm;
+}
+
+static void sum_bias(const Back *g) {
+  const Recurrent *v = &g->v;
+  int64_t n = v->cell->n_bias * v->H;
+  real *out = g->gweight + recurrent_weight_place(v, v->cell->n_products);
+  for (int64_t j = 0; j < n; j++) {
+    double sum = 0;
+    for (int64_t b = 0; b < n_blocks_of(v); b++) sum += g->bias[b * n + j];
+    out[j] = (real)sum;
   }
-  out[0] = y;
-  out[1] = op_concat(g, (Node *[]){h, c}, 2, 1);
 }
 
-static void lstm_expand(Graph *g, Node *y, Node **out) { compose(g, y->in, out); }
-
-/* The gradient of the plain equations. */
-static void lstm_grad_expand(Graph *g, Node *node, Node **out) {
-  Node *in[N_FORWARD], *results[2] = {0};
-  for (int i = 0; i < MASK; i++) in[i] = graph_track(g, node->in[G_X + i]);
-  in[MASK] = node->in[G_MASK];
-  compose(g, in, results);
-  if (!g->fault.code &&
-      grad_many(g, results, (Node *[]){node->in[G_Y], node->in[G_STATE]}, 2, in, MASK,
-                out))
-    out[0] = NULL;
+int recurrent_grad_phases(const OpCall *call) {
+  (void)call;
+  return 3;
 }
 
-static void lstm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+void recurrent_grad_split(const OpCall *call, OpSplit *split) {
+  Back g = back_of(call, NULL);
+  int n = 1 + g.v.cell->n_products;
+  split->n_blocks[0] = g.again ? 2 * n : n;
+  split->n_blocks[1] = n_blocks_of(&g.v);
+  split->n_blocks[2] = 1;
+  for (int p = 0; p < n; p++) {
+    Gemm gemm = weight_gemm(&g, p);
+    split->n_blocks[2] += gemm_blocks(&gemm);
+  }
+  split->scratch_bytes = (size_t)(g.rest.used + n_blocks_of(&g.v) * flow_reals(&g.v)) *
+                         sizeof(real);
+  split->work = (g.again ? 3 : 2) * forward_work(&g.v);
+}
+
+void recurrent_grad_run(const OpCall *call, int phase, int64_t block) {
+  Back g = back_of(call, call->scratch);
+  if (phase == 0) {
+    pack_back(&g, block);
+    return;
+  }
+  if (phase == 1) {
+    back_block(&g, block);
+    return;
+  }
+  for (int p = 0; p <= g.v.cell->n_products; p++) {
+    Gemm gemm = weight_gemm(&g, p);
+    int64_t n = gemm_blocks(&gemm);
+    if (block >= 0 && block < n) gemm_run_block(&gemm, block);
+    block -= n;
+  }
+  if (block == 0) sum_bias(&g);
+}
+
+/* -- gradient ---------------------------------------------------------------------- */
+
+/* The op with what it keeps: itself, or the same again. */
+static Node *keeping(Graph *g, Node *y) {
+  Attr attr[] = {y->attr[ATTR_FORM], y->attr[ATTR_REVERSE], {.i = true}};
+  return y->n_out > 2 ? y : graph_apply(g, y->op, y->in, y->n_in, attr, 3);
+}
+
+void recurrent_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  const CellOps *ops = y->op->own;
+  bool dropped = y->n_in > IN_DROP, wants_drop = dropped && want[IN_DROP];
   Node *in[] = {gy[0] ? gy[0] : op_full(g, 0, &y->out_shape[0]),
-                gy[1] ? gy[1] : op_full(g, 0, &y->out_shape[1]), y->in[X],
-                y->in[WEIGHT],
-                y->in[STATE], y->in[MASK]};
-  Node *all = graph_apply(g, &op_record_lstm_grad, in, 6, NULL, 0);
-  for (int i = 0; i < MASK; i++)
-    if (want[i]) gx[i] = graph_pick(g, all, i);
+                gy[1] ? gy[1] : op_full(g, 0, &y->out_shape[1]), y->in[IN_X],
+                y->in[IN_WEIGHT], y->in[IN_STATE], y->in[IN_MASK], NULL, NULL,
+                dropped ? y->in[IN_DROP] : NULL};
+  int n_in = G_KEPT_Y;
+  if (dropped || y->n_out > 2) {
+    Node *all = keeping(g, y);
+    in[G_KEPT_Y] = all ? graph_pick(g, all, 0) : NULL;
+    in[G_KEPT] = all ? graph_pick(g, all, 2) : NULL;
+    n_in = dropped ? G_DROP + 1 : G_KEPT + 1;
+  }
+  int64_t inputs = wants_drop ? INPUTS_ALL : want[IN_X] ? INPUTS_X : INPUTS_NONE;
+  Attr attr[] = {y->attr[ATTR_FORM], y->attr[ATTR_REVERSE], {.i = inputs}};
+  Node *all = graph_apply(g, ops->grad, in, n_in, attr, 3);
+  if (want[IN_WEIGHT]) gx[IN_WEIGHT] = graph_pick(g, all, GRAD_WEIGHT);
+  if (want[IN_STATE]) gx[IN_STATE] = graph_pick(g, all, GRAD_STATE);
+  if (want[IN_X]) gx[IN_X] = graph_pick(g, all, GRAD_X);
+  if (wants_drop) gx[IN_DROP] = graph_pick(g, all, GRAD_DROP);
 }
 
-Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask) {
-  return graph_apply(g, &op_record_lstm, (Node *[]){x, weight, state, mask}, 4, NULL,
-                     0);
+Node *op_recurrent(Graph *g, const Op *cell, Node *const *in, int n_in,
+                   const RecurrentForm *form) {
+  Attr attr[] = {{.i = form->form}, {.i = form->reverse}, {.i = form->keep}};
+  return graph_apply(g, cell, in, n_in, attr, 3);
 }
-
-/* -- records ----------------------------------------------------------------------- */
-
-#define SEQUENCE(n, t, f, h)                                                           \
-  {.shape = {3, {n, t, f}}}, {.shape = {2, {f + h + 1, 4 * h}}, .lo = -1, .hi = 1},    \
-      {.shape = {2, {n, 2 * h}}}, {.shape = {2, {n, t}}, .lo = 0, .hi = 1}
-#define BACKWARD(n, t, f, h)                                                           \
-  {.shape = {3, {n, t, h}}}, {.shape = {2, {n, 2 * h}}}, SEQUENCE(n, t, f, h)
-
-static const Sample lstm_samples[] = {{4, {SEQUENCE(1, 1, 1, 1)}, 0, NULL},
-                                      {4, {SEQUENCE(3, 4, 2, 3)}, 0, NULL},
-                                      {4, {SEQUENCE(19, 3, 5, 2)}, 0, NULL},
-                                      SAMPLES_END};
-static const Sample lstm_grad_samples[] = {{6, {BACKWARD(1, 1, 1, 1)}, 0, NULL},
-                                           {6, {BACKWARD(3, 4, 2, 3)}, 0, NULL},
-                                           {6, {BACKWARD(19, 3, 5, 2)}, 0, NULL},
-                                           SAMPLES_END};
-
-#define LSTM_SOURCE                                                                    \
-  "Hochreiter & Schmidhuber, Neural Computation 9, 1997; Gers et al., Neural "         \
-  "Computation 12, 2000"
-
-const Op op_record_lstm = {
-    .name = "lstm", .n_in = 4, .n_out = 2, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"x", "weight", "state", "mask"},
-    .doc = "a long short-term memory over x [N, T, F]: its h at each step [N, T, H] "
-           "and the last h beside c [N, 2 H]; steps whose mask [N, T] is 0 change "
-           "nothing",
-    .equation = "c = sigmoid(f) c + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c)",
-    .source = LSTM_SOURCE, .infer = lstm_infer, .split = lstm_split, .run = lstm_run,
-    .vjp = lstm_vjp, .expand = lstm_expand, .reference = lstm_reference,
-    .samples = lstm_samples};
-
-const Op op_record_lstm_grad = {
-    .name = "lstm_grad", .n_in = 6, .n_out = 3, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"gy", "gstate", "x", "weight", "state", "mask"},
-    .doc = "the gradients of lstm's x, weight and state, given those of its results",
-    .equation = "back through time", .source = LSTM_SOURCE,
-    .infer = lstm_grad_infer, .phases = op_two_phases,
-    .split = lstm_grad_split, .run = lstm_grad_run,
-    .expand = lstm_grad_expand, .reference = lstm_grad_reference,
-    .samples = lstm_grad_samples};

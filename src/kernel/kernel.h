@@ -134,6 +134,9 @@ static inline PoolWindow pool_window(const PoolPlane *v, int way, int64_t at) {
                                                          : K};
 }
 
+/* Reals of a B [K, N] that is copied for many products, at most: see gemm_pack. */
+#define GEMM_PACKED(N, K) (((K) + 16 * ((K) / 256 + 1)) * (((N) + 15) / 16 * 16))
+
 typedef struct Kernels {
 #define KERNEL(type, name, args) type(*name) args;
 #include "kernel/kernel.def"

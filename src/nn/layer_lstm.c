@@ -1,9 +1,10 @@
 /* layer_lstm.c: the long short-term memory, over sequences [N, T, features].
  *
- * The equations stand in graph/ops_recurrent.c. weight_ih is [F, 4 H], weight_hh [H, 4
+ * The equations are in graph/ops_lstm.c. weight_ih is [F, 4 H], weight_hh [H, 4
  * H] and bias [4 H], called as in PyTorch but with inputs first, as everywhere here;
  * the gates come in PyTorch's and Keras's order: input, forget, cell, output. */
 #include "nn/nn.h"
+#include "graph/op.h"
 #include "graph/ops.h"
 #include <stdio.h>
 
@@ -94,12 +95,14 @@ static Ports lstm_ports(Graph *graph, Layer *layer, const Ports *in) {
   Node *bias = self->bias ? layer_read(graph, layer, BIAS)
                           : op_full(graph, 0, &SHAPE_OF(GATES * H));
   Node *weight[] = {layer_read(graph, layer, WEIGHT_IH),
-                    layer_read(graph, layer, WEIGHT_HH),
-                    op_reshape(graph, bias, &SHAPE_OF(1, GATES * H))};
+                    layer_read(graph, layer, WEIGHT_HH), bias};
+  for (int i = 0; i < 3; i++) weight[i] = op_reshape(graph, weight[i], &SHAPE_OF(-1));
   Node *steps = mask ? mask
                      : op_full(graph, 1, &SHAPE_OF(x->shape.dim[0], x->shape.dim[1]));
-  Node *all = op_lstm(graph, op_cast(graph, x, DT_REAL), op_concat(graph, weight, 3, 0),
-                      first_state(graph, layer, in, H), steps);
+  Node *inputs[] = {op_cast(graph, x, DT_REAL), op_concat(graph, weight, 3, 0),
+                    first_state(graph, layer, in, H), steps};
+  Node *all = op_recurrent(graph, &op_record_lstm, inputs, 4,
+                           &(RecurrentForm){.keep = graph->training});
   Node *last = all ? graph_pick(graph, all, 1) : NULL,
        *h = state_part(graph, last, H, 0);
   if (graph->fault.code || !h) return (Ports){0};

@@ -222,6 +222,44 @@ void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64
   }
 }
 
+/* -- B copied once, for many products ---------------------------------------------- */
+
+/* Panel by panel of a chunk, chunk by chunk; a panel's rows are a multiple of WIDTH. */
+void KN(gemm_pack)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
+                   bool transposed) {
+  int64_t n_chunks = divide_up(K, DEPTH), n_vectors = divide_up(N, WIDTH);
+  int64_t n_panels = divide_up(n_vectors, VECTORS_MAX);
+  for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
+    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+    for (int64_t p = 0; p < n_panels; p++) {
+      int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
+      int64_t j = first * WIDTH, n = least(N, end * WIDTH) - j;
+      if (transposed) copy_transposed(out, b + j * stride + k, depth, n, stride);
+      else copy_padded(out, b + k * stride + j, depth, n, stride);
+      out += divide_up(depth, WIDTH) * WIDTH * (end - first) * WIDTH;
+    }
+  }
+}
+
+void KN(gemm_packed)(real *c, const real *a, const real *packed, int64_t M, int64_t N,
+                     int64_t K, int64_t row_a, int64_t row_c, bool add) {
+  int64_t n_chunks = divide_up(K, DEPTH), n_vectors = divide_up(N, WIDTH);
+  int64_t n_panels = divide_up(n_vectors, VECTORS_MAX);
+  for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
+    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+    for (int64_t p = 0; p < n_panels; p++) {
+      int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
+      int64_t j = first * WIDTH, n = least(N, end * WIDTH) - j;
+      int vectors = (int)(end - first);
+      Tile t = {.c = c + j, .a = a + k, .b = packed, .row_c = row_c,
+                .row_b = vectors * WIDTH, .stride_a = row_a, .K = depth,
+                .last = (int)(n - (vectors - 1) * WIDTH), .add = add || chunk > 0};
+      panel(t, M, vectors, false);
+      packed += divide_up(depth, WIDTH) * WIDTH * t.row_b;
+    }
+  }
+}
+
 /* -- matrix times vector ----------------------------------------------------------- */
 
 enum { LANES = 32, CHUNK = 4096 };
