@@ -297,6 +297,17 @@ static void quiet_weightless(const Array *x, const Array *weight) {
       if (!isfinite(v[i * run + j])) v[i * run + j] = 0;
 }
 
+/* Tokens of the rows hidden, by the row's own stream; where nothing is trained always
+ * the same ones. */
+static void hide_tokens(const Dataset *set, const int64_t *rows, int64_t n,
+                        const Array *x, const Array *weight, const Augment *augment) {
+  int64_t t = shape_stride(&x->shape, 0);
+  const Augment still = {set->masker->key, 0};
+  for (int64_t i = 0; i < n; i++)
+    masker_row(set->masker, (real *)x->data + i * t, (real *)weight->data + i * t, t,
+               row_stream(augment ? augment : &still, dataset_row(set, rows[i])));
+}
+
 Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   const int64_t *rows;
   int64_t n = next_rows(b, &rows);
@@ -318,6 +329,9 @@ Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   if (batch->mask) copy_rows(set, &set->rows->mask->a, rows, n, &batch->mask->a);
   if (!batch->weight) return ERR_OK;
   copy_rows(set, &set->rows->weight->a, rows, n, &batch->weight->a);
+  if (set->masker)
+    hide_tokens(set, rows, n, &batch->x[0]->a, &batch->weight->a,
+                b->options.training ? &augment : NULL);
   for (int i = 0; i < batch->n_x; i++)
     quiet_weightless(&batch->x[i]->a, &batch->weight->a);
   return ERR_OK;

@@ -7,8 +7,7 @@
 
 /* -- rows with other targets ------------------------------------------------------- */
 
-/* The same tensors without the targets and their classes. */
-static Err share_rows(const Rows *rows, Rows *out, Fault *fault) {
+Err dataset_share_rows(const Rows *rows, Rows *out, Fault *fault) {
   *out = (Rows){.x = tensor_retain(rows->x), .n_more = rows->n_more,
                 .missing = rows->missing, .scale = rows->scale,
                 .vocabulary = vocabulary_retain(rows->vocabulary)};
@@ -18,10 +17,8 @@ static Err share_rows(const Rows *rows, Rows *out, Fault *fault) {
   return names_copy(&out->feature_names, &rows->feature_names, fault);
 }
 
-/* The view of the chosen rows (takes `index`) over a source of those rows (takes what
- * is in `rows`, which is the source's rows but for targets), transformed as the set. */
-static Dataset *view_of_rows(const Dataset *set, Rows *rows, int64_t *index, int64_t n,
-                             Fault *fault) {
+Dataset *dataset_over_rows(const Dataset *set, Rows *rows, int64_t *index, int64_t n,
+                           Fault *fault) {
   Source *source = source_of_rows(rows, set->source->memory, fault);
   Dataset *out = source ? dataset_view(set, index, n, NULL, fault) : NULL;
   if (!source) free(index);
@@ -39,9 +36,9 @@ static Dataset *view_of_rows(const Dataset *set, Rows *rows, int64_t *index, int
 /* The same rows without targets. */
 static Dataset *without_targets(const Dataset *set, Fault *fault) {
   Rows rows;
-  bool ok = !share_rows(set->rows, &rows, fault);
+  bool ok = !dataset_share_rows(set->rows, &rows, fault);
   int64_t *index = ok ? dataset_copy_index(set, &ok, fault) : NULL;
-  if (ok) return view_of_rows(set, &rows, index, set->n, fault);
+  if (ok) return dataset_over_rows(set, &rows, index, set->n, fault);
   rows_deinit(&rows);
   return NULL;
 }
@@ -77,10 +74,10 @@ Dataset *dataset_one_hot(Dataset *set, Fault *fault) {
   }
   if (!set->rows->n_classes) return dataset_retain(set);
   Rows rows;
-  bool ok = !share_rows(set->rows, &rows, fault);
+  bool ok = !dataset_share_rows(set->rows, &rows, fault);
   if (ok) rows.y = label_shares(set, fault);
   int64_t *index = ok && rows.y ? dataset_copy_index(set, &ok, fault) : NULL;
-  if (ok && rows.y) return view_of_rows(set, &rows, index, set->n, fault);
+  if (ok && rows.y) return dataset_over_rows(set, &rows, index, set->n, fault);
   rows_deinit(&rows);
   return NULL;
 }
@@ -131,7 +128,7 @@ static Err places_of(const Dataset *set, const int64_t *classes, int n, int64_t 
 static Err relabel(const Dataset *set, const int64_t *classes, int n,
                    const int64_t *place, Rows *out, Fault *fault) {
   const Tensor *y = set->rows->y;
-  Err err = share_rows(set->rows, out, fault);
+  Err err = dataset_share_rows(set->rows, out, fault);
   out->y = err ? NULL : tensor_new(set->source->memory, DT_INT32, &y->a.shape, fault);
   if (!out->y) return fault->code;
   out->n_classes = n;
@@ -155,7 +152,7 @@ static Dataset *only_rows(const Dataset *set, const int64_t *classes, int n,
   if (!renumber) return dataset_view(set, index, n_rows, NULL, fault);
   Rows rows;
   if (!relabel(set, classes, n, place, &rows, fault))
-    return view_of_rows(set, &rows, index, n_rows, fault);
+    return dataset_over_rows(set, &rows, index, n_rows, fault);
   rows_deinit(&rows);
   free(index);
   return NULL;

@@ -190,6 +190,11 @@ Err dataset_labels(Dataset *set, int64_t n, Stream stream, Dataset **labelled,
  * of these classes becomes label 1 of n, and so on. */
 Dataset *dataset_only(Dataset *set, const int64_t *classes, int n, bool renumber,
                       Fault *fault);
+/* Tokens of each row hidden and to be found again, as the masker says, whose n_tokens
+ * and fixed numbers follow from the set: y are the tokens, weight is 1 at the hidden
+ * ones. ERR_VALUE where x are no tokens. */
+struct Masker;
+Dataset *dataset_mask_tokens(Dataset *set, const struct Masker *like, Fault *fault);
 /* As many rows of each class as there are of the largest (oversample: rows come again),
  * or of the smallest. */
 Dataset *dataset_balance(Dataset *set, bool oversample, Stream stream, Fault *fault);

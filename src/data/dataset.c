@@ -42,6 +42,7 @@ void dataset_release(Dataset *set) {
   means_release(set->means);
   chain_release(set->chain);
   mixer_release(set->mixer);
+  masker_release(set->masker);
   free(set->shift);
   free(set->index);
   free(set->name);
@@ -60,7 +61,7 @@ Source *dataset_source(const Dataset *set) { return set->source; }
 /* All rows as the source gives them, read or not? */
 static bool is_whole(const Dataset *set) {
   const Affine *a = &set->affine;
-  if (set->index || set->means || set->chain || set->mixer) return false;
+  if (set->index || set->means || set->chain || set->mixer || set->masker) return false;
   return !a->n || (a->n == 1 && a->shift[0] == 0 && a->scale[0] == set->rows->scale);
 }
 
@@ -70,6 +71,13 @@ static uint64_t hash_transform(uint64_t hash, const Transform *transform) {
   hash = hash_bytes(hash, text.data, text.n_bytes);
   text_deinit(&text);
   return hash;
+}
+
+static uint64_t hash_masker(uint64_t hash, const Masker *m) {
+  hash = hash_bytes(hash, &m->share, sizeof m->share);
+  hash = hash_bytes(hash, &m->hidden, sizeof m->hidden);
+  hash = hash_bytes(hash, &m->other, sizeof m->other);
+  return hash_word(hash_word(hash, (uint64_t)m->n_tokens), m->key);
 }
 
 uint64_t dataset_view_hash(const Dataset *set) {
@@ -85,7 +93,8 @@ uint64_t dataset_view_hash(const Dataset *set) {
   if (n) hash = hash_bytes(hash, set->affine.scale, n * sizeof *set->affine.scale);
   for (int i = 0; set->chain && i < set->chain->n; i++)
     hash = hash_transform(hash, set->chain->stage[i].transform);
-  return set->mixer ? hash_transform(hash, set->mixer->transform) : hash;
+  if (set->mixer) hash = hash_transform(hash, set->mixer->transform);
+  return set->masker ? hash_masker(hash, set->masker) : hash;
 }
 
 /* Derives the pairs that batches use from the affine. */
@@ -145,6 +154,7 @@ Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n,
   view->means = means_retain(set->means);
   view->chain = chain_retain(set->chain);
   view->mixer = mixer_retain(set->mixer);
+  view->masker = masker_retain(set->masker);
   view->affine = (Affine){0};
   view->shift = view->scale = NULL;
   if (!set_affine(view, affine ? affine : &set->affine, fault)) return view;

@@ -3,6 +3,7 @@
 #define DATA_DATASET_H
 
 #include "data/data.h"
+#include "data/masker.h"
 #include <math.h>
 
 /* (x - shift) * scale with one pair for all features, per channel or per feature. */
@@ -74,7 +75,8 @@ struct Dataset {
   real *shift, *scale; /* the same as batches are computed; one allocation */
   Chain *chain;        /* what comes after; NULL: nothing */
   Mixer *mixer;        /* what mixes rows, at the end; NULL: nothing */
-  Shape given;         /* features of a row in a batch: the last stage's */
+  Masker *masker; /* what hides tokens of rows, which have weights; NULL: nothing */
+  Shape given;    /* features of a row in a batch: the last stage's */
 };
 
 static inline int64_t dataset_row(const Dataset *set, int64_t i) {
@@ -114,6 +116,13 @@ int64_t *dataset_new_index(int64_t n, Fault *fault);
  * affine (NULL: the set's own). The set is loaded. */
 Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n,
                       const Affine *affine, Fault *fault);
+/* The same tensors without the targets and their classes. */
+Err dataset_share_rows(const Rows *rows, Rows *out, Fault *fault) WARN_UNUSED;
+/* The view of the chosen rows (takes `index`) over a source of those rows (takes what
+ * is in `rows`, which is the source's rows but for targets and weights), transformed as
+ * the set. */
+Dataset *dataset_over_rows(const Dataset *set, Rows *rows, int64_t *index, int64_t n,
+                           Fault *fault);
 /* The rows that are marked and those that are not, each in order; as dataset_split
  * gives them. */
 Err dataset_part(const Dataset *set, const bool *in_first, Dataset **first,

@@ -19,11 +19,12 @@ Err dataset_settled(Dataset *set, Fault *fault) {
   for (int i = 0; chain && i < chain->n; i++)
     if (transform_kind(chain->stage[i].transform)->draws)
       drawing = chain->stage[i].transform;
-  if (!drawing) return ERR_OK;
+  if (!drawing && !set->masker) return ERR_OK;
   return fault_set(fault, ERR_VALUE,
-                   "%s goes through data.%s, which draws anew in each epoch and in a "
+                   "%s goes through %s%s, which draws anew in each epoch and in a "
                    "copy of its rows would no more: transform the copy",
-                   set->name, drawing->object.kind->name);
+                   set->name, drawing ? "data." : "set:",
+                   drawing ? drawing->object.kind->name : "mask_tokens");
 }
 
 static Err portion_read(Portion *p, Fault *fault) {

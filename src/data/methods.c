@@ -116,6 +116,38 @@ const Kind balance_method = {
            "more, or are kept, is drawn (stream \"split\"). A row that is there twice "
            "is augmented alike in an epoch"};
 
+static const Option mask_tokens_options[] = {
+    {.name = "share", .kind = OPT_REAL, AT(MaskTokensCall, share), .position = 1,
+     .value = "0.15", .lo = 0, .hi = 1, .alias = "mlm_probability",
+     .doc = "probability of a token to be chosen; of each row one is, at least"},
+    {.name = "hidden", .kind = OPT_REAL, AT(MaskTokensCall, hidden), .value = "0.8",
+     .lo = 0, .hi = 1, .doc = "share of the chosen that become <mask>"},
+    {.name = "other", .kind = OPT_REAL, AT(MaskTokensCall, other), .value = "0.1",
+     .lo = 0, .hi = 1,
+     .doc = "share of the chosen that become any token; the others stay"},
+    SEED(MaskTokensCall),
+    {0}};
+
+static Err mask_tokens_check(Object *object, Fault *fault) {
+  const MaskTokensCall *call = (const MaskTokensCall *)object;
+  if (call->hidden + call->other <= 1) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "set.mask_tokens: options \"hidden\" and \"other\": got %g and %g, "
+                   "allowed: shares that sum to 1 at most",
+                   call->hidden, call->other);
+}
+
+const Kind mask_tokens_method = {
+    .name = "mask_tokens", .family = &dataset_methods, .size = sizeof(MaskTokensCall),
+    .options = mask_tokens_options, .check = mask_tokens_check,
+    .example = "local set = data.set(tensor.randint(1, 9, 4, 6)):mask_tokens()\n"
+               "for x, y, weight in set:batches(4) do print(x, weight) end",
+    .doc = "masked language modelling: y are the tokens of x, [n, t], of which "
+           "some are hidden, drawn for each row and epoch anew (stream \"augment\"); "
+           "where nothing is trained the same ones each time. Only these count: they "
+           "have weight 1. <mask> is a token more, the last class",
+    .source = "Devlin, Chang, Lee, Toutanova, \"BERT\", NAACL 2019, section 3.1"};
+
 static const Option k_fold_options[] = {
     {.name = "k", .kind = OPT_INT, AT(FoldCall, k), .position = 1, .value = "5",
      .lo = 2, .hi = 1e6, .doc = "number of folds"},
@@ -204,7 +236,7 @@ const Kind batches_method = {
 static const Kind *const method_kinds[] = {
     &split_method,   &shuffle_method, &take_method,      &only_method,
     &labels_method,  &balance_method, &k_fold_method,    &normalize_method,
-    &transform_method, &batches_method, NULL};
+    &transform_method, &batches_method, &mask_tokens_method, NULL};
 
 const Family dataset_methods = {
     .name = "data set method", .module = "set", .kinds = method_kinds,

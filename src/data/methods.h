@@ -41,6 +41,12 @@ typedef struct BalanceCall {
   int64_t seed;
 } BalanceCall;
 
+typedef struct MaskTokensCall {
+  Object object;
+  double share, hidden, other;
+  int64_t seed;
+} MaskTokensCall;
+
 typedef struct FoldCall {
   Object object;
   int64_t k, seed;
@@ -69,7 +75,7 @@ typedef struct BatchesCall {
 
 extern const Kind split_method, shuffle_method, take_method, only_method, labels_method;
 extern const Kind balance_method, k_fold_method, normalize_method, transform_method;
-extern const Kind batches_method;
+extern const Kind batches_method, mask_tokens_method;
 extern const Family dataset_methods; /* all of them; module "set" */
 
 #endif

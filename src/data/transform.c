@@ -169,7 +169,12 @@ void transform_add_text(Text *out, const Transform *self) {
 
 Err dataset_transformable(const Dataset *set, Fault *fault) {
   const Rows *rows = set->rows;
-  if (!rows->n_more && !rows->mask) return ERR_OK;
+  if (!rows->n_more && !rows->mask && !set->masker) return ERR_OK;
+  if (set->masker)
+    return fault_set(fault, ERR_VALUE,
+                     "%s has hidden tokens, and no transform knows of them: "
+                     "mask_tokens comes last",
+                     set->name);
   char several[32];
   snprintf(several, sizeof several, "%d inputs", 1 + rows->n_more);
   return fault_set(fault, ERR_VALUE,
@@ -185,7 +190,9 @@ Dataset *dataset_apply(Dataset *set, Transform *t, Fault *fault) {
   return kind->join ? kind->join(t, set, fault) : dataset_add_stage(set, t, fault);
 }
 
-bool dataset_augments(const Dataset *set) { return set->chain || set->mixer; }
+bool dataset_augments(const Dataset *set) {
+  return set->chain || set->mixer || set->masker;
+}
 
 Dataset *dataset_add_stage(const Dataset *set, Transform *t, Fault *fault) {
   Chain *chain = chain_then(set->chain, &set->given, t, fault);

@@ -1,4 +1,5 @@
 /* set_rows.c: methods of a data set that choose rows of it. */
+#include "data/masker.h"
 #include "lua/set_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,17 @@ static int set_balance(lua_State *L) {
                    &fault);
 }
 
+static int set_mask_tokens(lua_State *L) {
+  Dataset *set = bind_check_dataset(L, 1);
+  const MaskTokensCall *call = set_arguments(L, &mask_tokens_method);
+  uint64_t key = philox_key(set_seed(L, call->seed), "augment", "mask_tokens");
+  Masker masker = {.share = call->share, .hidden = call->hidden, .other = call->other,
+                   .key = key};
+  Dataset **box = set_new_box(L);
+  Fault fault = {0};
+  return set_store(L, box, dataset_mask_tokens(set, &masker, &fault), &fault);
+}
+
 /* -- folds ------------------------------------------------------------------------- */
 
 /* A handle in field `name` of the table at the top. */
@@ -259,6 +271,9 @@ const Function set_rows_methods[] = {
     {"balance", set_balance, "set:balance({ options })",
      "A set with equally many rows of each class.",
      &balance_method},
+    {"mask_tokens", set_mask_tokens, "set:mask_tokens(share, { options })",
+     "A set of texts whose targets are their own tokens, of which some are hidden.",
+     &mask_tokens_method},
     {"k_fold", set_k_fold, "set:k_fold(k, { options })", "A list of k pairs { train =, "
      "validation = }: cross-validation.", &k_fold_method},
     {"concat", set_concat, "set:concat(other, ...)",
