@@ -5,20 +5,22 @@
  * broadcasts one element of A per row. Nothing is packed but what must be:
  *   A   is read where it lies, either way round;
  *   B   is read where it lies, or copied, a panel of one chunk at a time, where it is
- *       transposed, or where a panel ends within a vector and the level has no cheap
- *       masked loads. The copy lies on the stack, its rows filled up to whole vectors.
+ *       transposed, or where a panel ends within a vector, the level has no cheap
+ *       masked loads and the panel cannot begin earlier instead. The copy lies on the
+ *       stack, its rows filled up to whole vectors.
  *
  * Invariant: an element of C is a sum over chunks of K, each a chain over k in order,
  *     c = (a[0] b[0] + a[1] b[1] + ...) + (a[s] b[s] + ...) + ...
- * and the chunks depend on K alone. So its bits are the same in every tile and panel,
- * in a C of any size and for either way in which A and B are stored.
+ * and the chunks depend on K and the caller's `depth` alone. So its bits are the same
+ * in every tile and panel, in a C of any size and for either way in which A and B are
+ * stored. A panel may compute columns of the one before it once more.
  *
  * Tile. With R rows and V vectors a step of k has R V multiply-adds and R + V loads.
  * Two units with a latency of 4 want R V >= 8 sums in flight, and R V >= R + V, lest
  * loads hold them up; R V sums, V vectors of B and an element of A must fit in 32
- * (avx512) or 16 registers. Hence 8 x 3 and 12 x 2, or 6 x 2; where C is one vector
- * wide, 12 rows. Rows and vectors are shared out evenly: 100 rows make 13 tiles of 7 or
- * 8, not 12 of 8 and a slow one of 4.
+ * (avx512) or 16 registers. Hence 8 x 3 and 12 x 2, or 6 x 2 and 4 x 3; where C is one
+ * vector wide, 12 rows. Rows and vectors are shared out evenly: 100 rows make 13 tiles
+ * of 7 or 8, not 12 of 8 and a slow one of 4.
  *
  * Caches. A chunk of a panel (DEPTH rows of three vectors, 48 KB at most) is read again
  * by every tile below it; BAND rows of a chunk of A (256 KB), again by every panel.
@@ -42,7 +44,12 @@ static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t st
 
 /* -- a tile of C ------------------------------------------------------------------- */
 
-enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 3 : 2, DEPTH = 256, BAND = 256 };
+#ifdef SIMD_plain
+enum { VECTORS_MAX = 2 };
+#else
+enum { VECTORS_MAX = 3 };
+#endif
+enum { ROWS_MAX = 12, DEPTH = 256, BAND = 256 };
 
 /* c[i, j] (+)= sum_k a[i, k] b[k, j]. Of the last vector of columns, `last`
  * elements. */
@@ -53,7 +60,9 @@ typedef struct Tile {
   int64_t stride_a; /* of A's rows, or of k where A is transposed */
   int64_t K;
   int last;
-  bool add; /* to C; else C is not read */
+  bool add;  /* to C; else C is not read */
+  int again; /* with `add`: elements of each row that have their sums already; fewer
+                than WIDTH */
 } Tile;
 
 /* One step of k; `a` is the element of the tile's first row. */
@@ -112,14 +121,45 @@ INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int
 }
 #endif
 
-INLINE void tile_end(const Tile *t, Vector sum[][VECTORS_MAX], int rows, int vectors) {
-  real *c = t->c;
+/* y, but for the first n elements, which are those of x. */
+INLINE Vector keep_first(Vector x, Vector y, int n) {
+#ifdef REAL_DOUBLE
+  typedef int64_t Lanes __attribute__((vector_size(VECTOR_BYTES)));
+#else
+  typedef int32_t Lanes __attribute__((vector_size(VECTOR_BYTES)));
+#endif
+  Lanes lane = {0};
   UNROLL
-  for (int i = 0; i < rows; i++, c += t->row_c) {
+  for (int i = 0; i < WIDTH; i++) lane[i] = i;
+  Lanes kept = lane < n;
+  return (Vector)((kept & (Lanes)x) | (~kept & (Lanes)y));
+}
+
+/* All of C's rows but their last vector. */
+INLINE void tile_end_whole(const Tile *t, Vector sum[][VECTORS_MAX], int rows,
+                           int vectors, bool add) {
+  real *c = t->c;
+  int64_t row_c = t->row_c;
+  int again = t->again;
+  UNROLL
+  for (int i = 0; i < rows; i++, c += row_c) {
     UNROLL
-    for (int j = 0; j < vectors - 1; j++)
-      store(c + j * WIDTH, t->add ? load(c + j * WIDTH) + sum[i][j] : sum[i][j]);
+    for (int j = 0; j < vectors; j++) {
+      Vector old = add ? load(c + j * WIDTH) : sum[i][j];
+      Vector new = add ? old + sum[i][j] : old;
+      store(c + j * WIDTH,
+            add && !MASKED && j == 0 ? keep_first(old, new, again) : new);
+    }
   }
+}
+
+INLINE void tile_end(const Tile *t, Vector sum[][VECTORS_MAX], int rows, int vectors) {
+  int whole = !MASKED && t->last == WIDTH ? vectors : vectors - 1;
+  if (whole == vectors && t->add) tile_end_whole(t, sum, rows, vectors, true);
+  else if (whole == vectors) tile_end_whole(t, sum, rows, vectors, false);
+  if (whole == vectors) return;
+  if (t->add) tile_end_whole(t, sum, rows, vectors - 1, true);
+  else tile_end_whole(t, sum, rows, vectors - 1, false);
   tile_end_last(t, t->c + (vectors - 1) * WIDTH, sum, rows, vectors - 1);
 }
 
@@ -148,6 +188,9 @@ INLINE void tile_run(const Tile *t, bool transposed, int rows, int vectors) {
 #if defined SIMD_avx512
 #define TILES(X) TILES_TWELVE(X, 1) TILES_TWELVE(X, 2) TILES_SIX(X, 3) X(7, 3) X(8, 3)
 static const int rows_of[] = {0, 12, 12, 8};
+#elif defined SIMD_avx2
+#define TILES(X) TILES_TWELVE(X, 1) TILES_SIX(X, 2) X(1, 3) X(2, 3) X(3, 3) X(4, 3)
+static const int rows_of[] = {0, 12, 6, 4};
 #else
 #define TILES(X) TILES_TWELVE(X, 1) TILES_SIX(X, 2)
 static const int rows_of[] = {0, 12, 6};
@@ -188,32 +231,67 @@ static void panel(Tile t, int64_t M, int vectors, bool transposed) {
   }
 }
 
+/* With 16 registers tiles of four rows by three vectors are as fast as six by two, and
+ * twelve by one are not: so an odd number of vectors has a panel of three. */
+static int64_t panel_count(int64_t n_vectors) {
+#ifdef SIMD_avx2
+  return n_vectors > 3 ? n_vectors / 2 : 1;
+#else
+  return divide_up(n_vectors, VECTORS_MAX);
+#endif
+}
+
+/* Of B: its first column, its columns, and in how many vectors; how many of the columns
+ * the panel before it has, too. */
+typedef struct Panel {
+  int64_t j, n;
+  int vectors, again;
+} Panel;
+
+/* Panel p of n_panels. Where the last one would end within a vector it begins as much
+ * earlier. */
+static Panel panel_of(int64_t N, int64_t p, int64_t n_panels) {
+  int64_t n_vectors = divide_up(N, WIDTH);
+  int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
+  int64_t j = first * WIDTH, again = end * WIDTH - N;
+  if (MASKED || again > j || again < 0) again = 0;
+  return (Panel){j - again, least(N, end * WIDTH) - j + again, (int)(end - first),
+                 (int)again};
+}
+
 /* A band of rows, one chunk of K. */
 static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, int64_t K,
                  const GemmStrides *s, bool add) {
   real copy[DEPTH * VECTORS_MAX * WIDTH] __attribute__((aligned(VECTOR_BYTES)));
-  int64_t n_vectors = divide_up(N, WIDTH), n_panels = divide_up(n_vectors, VECTORS_MAX);
+  int64_t n_panels = panel_count(divide_up(N, WIDTH));
   for (int64_t p = 0; p < n_panels; p++) {
-    int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
-    int64_t j = first * WIDTH, n = least(N, end * WIDTH) - j;
-    int vectors = (int)(end - first);
-    Tile t = {.c = c + j, .a = a, .b = b, .row_c = s->c, .row_b = s->b,
-              .stride_a = s->a, .K = K, .add = add,
-              .last = (int)(n - (vectors - 1) * WIDTH)};
-    t.b += j * (s->transpose_b ? s->b : 1);
+    Panel at = panel_of(N, p, n_panels);
+    Tile t = {.c = c + at.j, .a = a, .b = b, .row_c = s->c, .row_b = s->b,
+              .stride_a = s->a, .K = K, .add = add, .again = at.again,
+              .last = (int)at.n - (at.vectors - 1) * WIDTH};
+    t.b += at.j * (s->transpose_b ? s->b : 1);
     bool copied = s->transpose_b || (!MASKED && t.last < WIDTH);
-    if (copied && s->transpose_b) copy_transposed(copy, t.b, K, n, s->b);
-    else if (copied) copy_padded(copy, t.b, K, n, s->b);
-    if (copied) t.b = copy, t.row_b = vectors * WIDTH;
-    panel(t, M, vectors, s->transpose_a);
+    if (copied && s->transpose_b) copy_transposed(copy, t.b, K, at.n, s->b);
+    else if (copied) copy_padded(copy, t.b, K, at.n, s->b);
+    if (copied) t.b = copy, t.row_b = at.vectors * WIDTH;
+    panel(t, M, at.vectors, s->transpose_a);
   }
+}
+
+/* Where chunk number `chunk` begins: at multiples of the caller's depth, or in even
+ * parts of at most DEPTH. */
+static int64_t chunk_begin(int64_t K, int64_t depth, int64_t n_chunks, int64_t chunk) {
+  if (!depth) return chunk * K / n_chunks;
+  return chunk < n_chunks ? chunk * depth : K;
 }
 
 void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64_t K,
               const GemmStrides *s) {
-  int64_t n_chunks = divide_up(K, DEPTH), n_bands = divide_up(M, BAND);
+  int64_t n_chunks = divide_up(K, s->depth ? s->depth : DEPTH);
+  int64_t n_bands = divide_up(M, BAND);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
-    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+    int64_t k = chunk_begin(K, s->depth, n_chunks, chunk);
+    int64_t depth = chunk_begin(K, s->depth, n_chunks, chunk + 1) - k;
     for (int64_t m = 0; m < n_bands; m++) {
       int64_t i = m * M / n_bands, rows = (m + 1) * M / n_bands - i;
       band(c + i * s->c, a + (s->transpose_a ? k * s->a + i : i * s->a + k),
