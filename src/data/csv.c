@@ -28,6 +28,8 @@ static void table_deinit(Table *t) {
   }
   free(t->columns);
   free(t->dropped);
+  free(t->steps);
+  vocabulary_release(t->ids);
   text_deinit(&t->text);
 }
 
@@ -154,7 +156,8 @@ static Err name_features(const Column *column, bool one_hot, Rows *out, Fault *f
 static Err place_features(Table *t, Rows *out, Fault *fault) {
   for (int64_t i = 0; i < t->n_columns; i++) {
     Column *column = &t->columns[i];
-    if (column->target || column->ignored || column->weight) continue;
+    if (column->target || column->ignored || column->weight || column->sequence)
+      continue;
     bool one_hot = is_one_hot(t, column);
     if (one_hot && column->n_values > ONE_HOT_MAX)
       return fault_set(fault, ERR_DATA,
@@ -216,10 +219,14 @@ static void mark_missing(Table *t, int64_t row, const Column *column) {
 }
 
 static Err fill(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *fault) {
-  (void)fault;
   Rows *out = t->out;
   const Column *column = &t->columns[i];
   if (column->ignored) return ERR_OK;
+  if (column->sequence) return csv_note_step(t, row, f, fault);
+  if (csv_is_series(t, column)) {
+    csv_fill_series(t, row, column, f);
+    return ERR_OK;
+  }
   if (column->n_missing > 0 && csv_is_missing(t, f)) {
     must(t->csv->missing == MISSING_MEAN && !column->target && !column->weight);
     mark_missing(t, row, column);
@@ -241,23 +248,33 @@ static Err fill(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *faul
   return ERR_OK;
 }
 
+/* All zero; NULL and a fault. */
+static Tensor *new_reals(const Shape *shape, MemoryCount *memory, Fault *fault) {
+  Tensor *t = tensor_new(memory, DT_REAL, shape, fault);
+  if (t) memset(t->a.data, 0, (size_t)tensor_count(t) * sizeof(real));
+  return t;
+}
+
 static Err fill_rows(Table *t, MemoryCount *memory, Fault *fault) {
   Rows *out = t->out;
+  const Csv *csv = t->csv;
   Err err = place_features(t, out, fault);
   if (!err) err = new_targets(t, out, memory, fault);
-  int64_t n_bytes = 0;
-  if (!err && __builtin_mul_overflow(t->n_rows * (int64_t)sizeof(real), t->n_features,
-                                     &n_bytes))
+  int64_t n_bytes = 0, n_steps = csv->inside ? t->longest : 1;
+  if (!err && __builtin_mul_overflow(t->n_rows * n_steps * (int64_t)sizeof(real),
+                                     t->n_features, &n_bytes))
     n_bytes = INT64_MAX;
   if (!err) err = memory_holds(n_bytes, fault);
   if (err) return err;
-  out->x = tensor_new(memory, DT_REAL, &SHAPE_OF(t->n_rows, t->n_features), fault);
-  if (!out->x) return fault->code;
-  if (t->csv->weight.n)
-    out->weight = tensor_new(memory, DT_REAL, &SHAPE_OF(t->n_rows), fault);
-  if (t->csv->weight.n && !out->weight) return fault->code;
-  memset(out->x->a.data, 0, (size_t)tensor_count(out->x) * sizeof(real));
-  return csv_walk(t, fill, fault);
+  Shape x = csv->inside ? SHAPE_OF(t->n_rows, t->longest, t->n_features)
+                        : SHAPE_OF(t->n_rows, t->n_features);
+  out->x = new_reals(&x, memory, fault);
+  if (csv->weight.n) out->weight = new_reals(&SHAPE_OF(t->n_rows), memory, fault);
+  if (csv->inside) out->mask = new_reals(&SHAPE_OF(x.dim[0], x.dim[1]), memory, fault);
+  if (!out->x || (csv->weight.n && !out->weight) || (csv->inside && !out->mask))
+    return fault->code;
+  err = csv_walk(t, fill, fault);
+  return err || !csv->sequence.n ? err : csv_fold(t, memory, fault);
 }
 
 static void say_dropped(const Table *t) {
@@ -300,10 +317,11 @@ static Err check_lists(const Csv *csv, Fault *fault) {
   const struct { const char *option; const TextList *list; } lists[] = {
       {"target", &csv->target}, {"categorical", &csv->categorical},
       {"ignore", &csv->ignore}, {"na_values", &csv->na_values}};
-  if (csv->weight.n > 1)
+  if (csv->weight.n > 1 || csv->sequence.n > 1)
     return fault_set(fault, ERR_VALUE,
-                     "data.csv: option \"weight\": got %d columns, allowed: one",
-                     csv->weight.n);
+                     "data.csv: option \"%s\": got %d columns, allowed: one",
+                     csv->weight.n > 1 ? "weight" : "sequence",
+                     csv->weight.n > 1 ? csv->weight.n : csv->sequence.n);
   for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
     int i = first_twice(lists[k].list);
     if (i < 0) continue;
@@ -315,14 +333,36 @@ static Err check_lists(const Csv *csv, Fault *fault) {
   return ERR_OK;
 }
 
+static Err check_sequences(const Csv *csv, Fault *fault) {
+  const char *what = NULL;
+  bool steps = csv->sequence.n || csv->inside;
+  if (csv->sequence.n && csv->inside) what = "\"sequence\" and \"inside\"";
+  if (steps && csv->missing == MISSING_MEAN)
+    what = "sequences and missing = \"mean\", which is of rows";
+  if (csv->inside && csv->categorical.n)
+    what = "\"inside\", whose fields hold numbers, and \"categorical\"";
+  if (csv->inside && strcmp(csv->inside, csv->delimiter) == 0)
+    what = "one character as \"inside\" and \"delimiter\"";
+  if (csv->each_step && !csv->sequence.n) what = "\"each_step\" without \"sequence\"";
+  if (!what) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "data.csv: got %s, allowed: one of them", what);
+}
+
+static bool is_separator(const char *d) {
+  return strlen(d) == 1 && !strchr("\"\r\n.+-", *d) && !(*d >= '0' && *d <= '9');
+}
+
 static Err csv_check(Object *object, Fault *fault) {
-  const char *d = ((Csv *)object)->delimiter;
-  if (strlen(d) == 1 && !strchr("\"\r\n.+-", *d) && !(*d >= '0' && *d <= '9'))
-    return check_lists((const Csv *)object, fault);
-  return fault_set(fault, ERR_VALUE,
-                   "data.csv: option \"delimiter\": got \"%s\", allowed: one "
-                   "character, as \",\" \";\" \"\\t\"",
-                   d);
+  const Csv *csv = (const Csv *)object;
+  bool delimiter = is_separator(csv->delimiter);
+  if (!delimiter || (csv->inside && !is_separator(csv->inside)))
+    return fault_set(fault, ERR_VALUE,
+                     "data.csv: option \"%s\": got \"%s\", allowed: one character, as "
+                     "\",\" \";\" \"\\t\"",
+                     delimiter ? "inside" : "delimiter",
+                     delimiter ? csv->inside : csv->delimiter);
+  Err err = check_lists(csv, fault);
+  return err ? err : check_sequences(csv, fault);
 }
 
 static const char *const header_names[] = {"auto", "true", "false", NULL};
@@ -368,6 +408,16 @@ static const Option csv_options[] = {
             "feature with its code, from 1, in sorted order"},
     {.name = "delimiter", .kind = OPT_TEXT, AT(delimiter), .value = ",", .alias = "sep",
      .doc = "one character"},
+    {.name = "sequence", .kind = OPT_TEXTS, AT(sequence),
+     .doc = "column whose value says which sequence a row is a step of, by name or "
+            "place, like target: x is [n, t, features], shorter ones are filled up "
+            "behind, and the set has a mask. Steps are in the order of the file"},
+    {.name = "each_step", .kind = OPT_BOOL, AT(each_step), .value = "false",
+     .doc = "y, and the weight, is one for each step, [n, t]; else one for the "
+            "sequence, which all of its rows have"},
+    {.name = "inside", .kind = OPT_TEXT, AT(inside), .value = "none",
+     .doc = "a row is a sequence: what separates the numbers of the steps in the field "
+            "of each feature, as \" \" or \";\"; x is [n, t, features] with a mask"},
     {0}};
 
 const SourceKind dataset_csv = {

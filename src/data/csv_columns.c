@@ -42,7 +42,8 @@ static bool has_header(const Table *t, bool any_number) {
     const char *name = t->columns[i].name;
     any_name |= *name != 0;
     if (is_listed(&csv->target, name) || is_listed(&csv->categorical, name) ||
-        is_listed(&csv->ignore, name) || is_listed(&csv->weight, name))
+        is_listed(&csv->ignore, name) || is_listed(&csv->weight, name) ||
+        is_listed(&csv->sequence, name))
       return true;
   }
   return any_name && !any_number;
@@ -191,15 +192,19 @@ static Err mark_list(Table *t, const char *option, const TextList *list, size_t 
   return ERR_OK;
 }
 
-/* A column that is left out, or holds weights, is nothing else. */
+/* A column that is left out, holds weights or names sequences, is nothing else. */
 static Err check_roles(const Column *column, Fault *fault) {
-  const char *other = column->target                      ? "a target"
-                      : column->categorical               ? "categorical"
-                      : column->ignored && column->weight ? "the weight"
-                                                          : NULL;
-  if (!other || !(column->ignored || column->weight)) return ERR_OK;
+  const char *role[5];
+  int n = 0;
+  if (column->ignored) role[n++] = "ignored";
+  if (column->weight) role[n++] = "the weight";
+  if (column->sequence) role[n++] = "the sequence";
+  if (n == 0) return ERR_OK;
+  if (column->target) role[n++] = "a target";
+  if (column->categorical) role[n++] = "categorical";
+  if (n == 1) return ERR_OK;
   return fault_set(fault, ERR_VALUE, "column \"%s\" is %s and %s", column->name,
-                   column->ignored ? "ignored" : "the weight", other);
+                   role[0], role[1]);
 }
 
 Err csv_mark_columns(Table *t, Fault *fault) {
@@ -211,6 +216,8 @@ Err csv_mark_columns(Table *t, Fault *fault) {
   if (!err)
     err = mark_list(t, "ignore", &csv->ignore, offsetof(Column, ignored), fault);
   if (!err) err = mark_list(t, "weight", &csv->weight, offsetof(Column, weight), fault);
+  if (!err)
+    err = mark_list(t, "sequence", &csv->sequence, offsetof(Column, sequence), fault);
   for (int64_t i = 0; i < t->n_columns && !err; i++)
     err = check_roles(&t->columns[i], fault);
   return err;

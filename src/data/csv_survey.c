@@ -45,7 +45,8 @@ static Err look_at(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *f
     if (column->n_missing++ == 0) column->missing_line = f->line;
     return t->csv->missing == MISSING_DROP ? drop_row(t, row, fault) : ERR_OK;
   }
-  if (column->categorical) return ERR_OK;
+  if (column->sequence || column->categorical) return ERR_OK;
+  if (csv_is_series(t, column)) return csv_look_at_series(t, row, i, f, fault);
   if (!csv_number(f, &number)) {
     if (column->n_names++ == 0) column->name_seen = *f;
     return ERR_OK;
@@ -67,7 +68,8 @@ static bool has_odd_names(const Column *column) {
 /* Is there no mean that could stand for its missing values? */
 static bool has_no_mean(const Table *t, const Column *column) {
   bool coded = column->categorical && t->csv->encoding == ENCODE_CODE;
-  return column->target || column->weight || coded || column->n_missing == t->n_rows;
+  return column->target || column->weight || column->sequence || coded ||
+         column->n_missing == t->n_rows;
 }
 
 static bool has_odd_gaps(const Table *t, const Column *column) {

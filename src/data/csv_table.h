@@ -15,17 +15,19 @@ typedef enum Missing { MISSING_ERROR, MISSING_DROP, MISSING_MEAN } Missing;
 typedef struct Csv {
   Source source;
   char *path, *delimiter;
-  TextList target, categorical, ignore, weight, na_values;
-  int header;   /* a Header */
-  int encoding; /* an Encoding */
-  int missing;  /* a Missing */
+  TextList target, categorical, ignore, weight, na_values, sequence;
+  char *inside;   /* what separates the steps in a field; NULL: it holds one number */
+  bool each_step; /* of sequences: a target for each step */
+  int header;     /* a Header */
+  int encoding;   /* an Encoding */
+  int missing;    /* a Missing */
 } Csv;
 
 enum { SHOWN = 40 }; /* bytes of a text in a message, with its end */
 
 typedef struct Column {
   char *name;
-  bool target, categorical, ignored, weight;
+  bool target, categorical, ignored, weight, sequence;
   int64_t place; /* among the targets, or first feature */
   /* found by the survey, over all rows */
   int64_t n_numbers, n_names, n_missing;
@@ -35,6 +37,13 @@ typedef struct Column {
   int64_t n_values;
   bool numeric; /* values are sorted as numbers */
 } Column;
+
+/* Of a row: the sequence, from 0, and its place there. While tables of series are
+ * surveyed: the first column, and its number of steps. */
+typedef struct CsvStep {
+  int64_t sequence, place;
+  int64_t line;
+} CsvStep;
 
 typedef struct Table {
   const Csv *csv;
@@ -47,6 +56,10 @@ typedef struct Table {
       dropped_room; /* rows left out, by number among all, ascending */
   bool surveyed;    /* from then on walks leave them out */
   Rows *out;        /* borrowed */
+  Vocabulary *ids;  /* of sequences, in the order in which they came; NULL: none */
+  CsvStep *steps;
+  int64_t n_steps_of, step_room; /* rows whose steps are noted */
+  int64_t longest;               /* steps of a row of series */
 } Table;
 
 /* Calls `each` on the fields of every row that is kept; rows and columns from 0. */
@@ -68,5 +81,19 @@ Err csv_mark_columns(Table *t, Fault *fault) WARN_UNUSED;
  * what it may. Rows to be dropped are noted. One fault names all columns that cannot be
  * used. */
 Err csv_survey(Table *t, Fault *fault) WARN_UNUSED;
+
+/* -- sequences (csv_sequences.c) --------------------------------------------------- */
+
+/* Notes which sequence the row is a step of. */
+Err csv_note_step(Table *t, int64_t row, const CsvField *f, Fault *fault) WARN_UNUSED;
+/* The rows of `out`, noted so, as sequences. */
+Err csv_fold(Table *t, MemoryCount *memory, Fault *fault) WARN_UNUSED;
+
+/* Do its fields hold a number for each step? */
+bool csv_is_series(const Table *t, const Column *column);
+/* They are numbers, as many as in the row's other columns. */
+Err csv_look_at_series(Table *t, int64_t row, int64_t i, const CsvField *f,
+                       Fault *fault) WARN_UNUSED;
+void csv_fill_series(Table *t, int64_t row, const Column *column, const CsvField *f);
 
 #endif

@@ -44,6 +44,9 @@ static Source *csv_source(const uint8_t *options) {
   if (delimiter) set(source, "delimiter", delimiter);
   set(source, "header", headers[options[3] % 3]);
   set(source, "missing", missing[options[3] / 3 % 3]);
+  bool plain = options[3] / 3 % 3 < 2 && !category && options[2] % 4 < 3;
+  if (plain && options[1] / 6 % 3 == 1) set(source, "sequence", "2");
+  if (plain && options[1] / 6 % 3 == 2) set(source, "inside", " ");
   return source;
 }
 
