@@ -70,7 +70,8 @@ void asking_end(Asking *asking) {
 Err asking_tell_misses(const Asking *asking, Fault *fault) {
   Json *misses = NULL;
   const char *line;
-  Err err = query_misses(asking->index, &asking->query, &misses, fault);
+  Err err = query_ask(asking->index, QUERY_MISSES, &asking->query, &misses, NULL,
+                      fault);
   for (int64_t i = 0; i < json_count(misses); i++)
     if (json_get_text(json_item(misses, i), &line)) err_print("%s\n", line);
   json_free(misses);

@@ -125,7 +125,7 @@ static Err count_damaged(const QueryCall *call, Index *index, int64_t *n,
   Json *rows = NULL;
   int64_t n_all = 0;
   Err err = filter_add(&query.filter, "state=stale", fault);
-  if (!err) err = query_trials(index, &query, &rows, &n_all, fault);
+  if (!err) err = query_ask(index, QUERY_TRIALS, &query, &rows, &n_all, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++) {
     Look look = {0};
     Fault refused = {0};
@@ -178,7 +178,7 @@ static void check_store(const QueryCall *call, Finding *f) {
   int64_t n_damaged = 0;
   Err err = index_open(&index, call->runs, &fault);
   if (!err) err = index_refresh(index, NULL, &fault);
-  if (!err) err = query_entries(index, &query, &entries, &fault);
+  if (!err) err = query_ask(index, QUERY_ENTRIES, &query, &entries, NULL, &fault);
   if (!err && count_of(entries, NULL, "stale"))
     err = count_damaged(call, index, &n_damaged, &fault);
   if (err) {

@@ -2,8 +2,8 @@
  *
  * A column per fact, factor, argument and value; a name that two of these have is plain
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are
- * written with all digits, but for means on a page. Tables for a page (md, latex) leave
- * out attempts, times and hashes. */
+ * written with all digits, but for means on a page. Tables for a page (md, latex ...)
+ * leave out attempts, times and hashes. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/path.h"
@@ -17,34 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* -- formats ----------------------------------------------------------------------- */
-
-typedef struct Format {
-  const char *name; /* of the document's writer */
-  bool page;        /* to be read: without attempts, times and hashes */
-  bool data;        /* the rows as they are, and no table */
-} Format;
-
-static const Format formats[] = {{"csv", false, false}, {"json", false, true},
-                                 {"md", true, false}, {"latex", true, false},
-                                 {"html", true, false}};
-enum { N_FORMATS = sizeof formats / sizeof *formats };
-
-static Err find_format(const QueryCall *call, const Format **out, Fault *fault) {
-  const char *name = query_call_option(call, "--format"), *names[N_FORMATS];
-  if (!name) name = call->json ? "json" : "csv";
-  for (int i = 0; i < N_FORMATS; i++) {
-    names[i] = formats[i].name;
-    *out = &formats[i];
-    if (strcmp(name, formats[i].name) == 0) return ERR_OK;
-  }
-  const char *nearest = text_nearest(name, names, N_FORMATS);
-  return fault_set(fault, ERR_USAGE,
-                   "--format %s: allowed: csv, json, md, latex, html%s%s%s", name,
-                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                   nearest ? "\"?" : "");
-}
 
 /* -- columns ----------------------------------------------------------------------- */
 
@@ -68,7 +40,7 @@ static bool any_tuning(const Json *rows) {
 
 /* Those of the trials; with metrics the values at the end give way to those of the
  * epochs. */
-static Err trial_columns(Columns *columns, const Format *format, const Json *rows,
+static Err trial_columns(Columns *columns, const DocWriter *format, const Json *rows,
                          const Json *names, bool metrics, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < N_BEFORE; i++)
@@ -89,7 +61,7 @@ static Err trial_columns(Columns *columns, const Format *format, const Json *row
 /* -- rows -------------------------------------------------------------------------- */
 
 /* On a page a message goes without its trace. */
-static void add_trial(const Format *format, const Columns *columns, const Json *row,
+static void add_trial(const DocWriter *format, const Columns *columns, const Json *row,
                       Table *table) {
   for (int i = 0; i < columns->n; i++) {
     const Column *column = &columns->v[i];
@@ -280,7 +252,7 @@ static void add_titles(const Columns *columns, Table *table) {
     table_column(table, columns->v[i].title, TABLE_TEXT, 0);
 }
 
-static Err export_cells(const Format *format, const char *metric, const Json *rows,
+static Err export_cells(const DocWriter *format, const char *metric, const Json *rows,
                         const Json *names, Table *table, Fault *fault) {
   static const char *const moments[] = {"mean", "sd"};
   Columns columns = {0};
@@ -323,20 +295,22 @@ typedef struct Exported {
   Json *rows; /* NULL: it is the document */
 } Exported;
 
-static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *format,
+static Err ask_for_cells(Asking *asking, const QueryCall *call, const DocWriter *format,
                          Exported *out, Fault *fault) {
   const char *experiment = asking->query.experiment;
   Json *all = NULL, *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n = 0;
   Err err = asking_read_plan(call->runs, experiment, &plan, fault);
-  if (!err) err = query_names(asking->index, experiment, &names, fault);
+  if (!err)
+    err = query_ask(asking->index, QUERY_NAMES, &asking->query, &names, NULL, fault);
   asking->query.metric = query_call_option(call, "--metric");
   if (!err && !asking->query.metric)
     asking->query.metric = asking_reported_metric(plan, names);
-  if (!err) err = query_cells(asking->index, &asking->query, &all, &n, fault);
+  if (!err)
+    err = query_ask(asking->index, QUERY_CELLS, &asking->query, &all, &n, fault);
   if (!err && n == 0) err = asking_tell_misses(asking, fault);
   if (!err) rows = without_tuning(asking, all);
-  if (!err && format->data) out->rows = json_share(rows);
+  if (!err && format->raw) out->rows = json_share(rows);
   else if (!err)
     err = export_cells(format,
                        asking->query.metric ? asking->query.metric
@@ -363,8 +337,9 @@ static Err export_json(const QueryCall *call, Json *rows, bool metrics, Exported
   return err;
 }
 
-static Err export_table(const QueryCall *call, const Format *format, const Json *rows,
-                        const Json *names, bool metrics, Table *table, Fault *fault) {
+static Err export_table(const QueryCall *call, const DocWriter *format,
+                        const Json *rows, const Json *names, bool metrics, Table *table,
+                        Fault *fault) {
   Columns columns = {0};
   EpochSink sink = {.table = table, .columns = &columns};
   Err err = trial_columns(&columns, format, rows, names, metrics, fault);
@@ -378,15 +353,17 @@ static Err export_table(const QueryCall *call, const Format *format, const Json 
   return err;
 }
 
-static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *format,
-                          Exported *out, Fault *fault) {
+static Err ask_for_trials(Asking *asking, const QueryCall *call,
+                          const DocWriter *format, Exported *out, Fault *fault) {
   bool metrics = query_call_option(call, "--metrics") != NULL;
   Json *rows = NULL, *names = NULL;
   int64_t n_all = 0;
-  Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  Err err = query_ask(asking->index, QUERY_TRIALS, &asking->query, &rows, &n_all,
+                      fault);
   if (!err && n_all == 0) err = asking_tell_misses(asking, fault);
-  if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
-  if (!err && format->data) err = export_json(call, rows, metrics, out, fault);
+  if (!err)
+    err = query_ask(asking->index, QUERY_NAMES, &asking->query, &names, NULL, fault);
+  if (!err && format->raw) err = export_json(call, rows, metrics, out, fault);
   else if (!err)
     err = export_table(call, format, rows, names, metrics, doc_table(&out->doc), fault);
   json_free(rows);
@@ -394,13 +371,13 @@ static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *f
   return err;
 }
 
-static Err put_out(const QueryCall *call, const Format *format,
+static Err put_out(const QueryCall *call, const DocWriter *format,
                    const Exported *exported, Fault *fault) {
   const char *path = query_call_option(call, "--out");
   Text text = {0};
   Err err = ERR_OK;
   if (exported->rows) err = json_write_lines(exported->rows, &text, fault);
-  else doc_write(&exported->doc, doc_writer_find(format->name), OUT_NO_LIMIT, &text);
+  else doc_write(&exported->doc, format, OUT_NO_LIMIT, &text);
   if (!err && !path) return page_print_text(&text, fault);
   if (!err)
     err = text.failed
@@ -411,11 +388,12 @@ static Err put_out(const QueryCall *call, const Format *format,
 }
 
 static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
-  const Format *format = NULL;
+  const DocWriter *format = NULL;
+  const char *name = query_call_option(call, "--format");
   bool cells = query_call_option(call, "--cells") != NULL;
   Exported out = {0};
   asking->query.all = query_call_option(call, "--all") != NULL;
-  Err err = find_format(call, &format, fault);
+  Err err = doc_writer_named(name ? name : call->json ? "json" : "csv", &format, fault);
   if (!err && cells && query_call_option(call, "--metrics"))
     err = fault_set(fault, ERR_USAGE, "export: allowed: --cells or --metrics");
   if (!err && !cells && query_call_option(call, "--metric"))
@@ -437,7 +415,7 @@ static Err run_export(const QueryCall *call, Fault *fault) {
 }
 
 static const QueryOption export_options[] = {
-    {"--format", "NAME", "csv (the default), json, md, latex or html"},
+    {"--format", "NAME", DOC_FORMATS "; default: csv"},
     {"--out", "FILE", "into a file instead of to stdout"},
     {"--metrics", NULL, "one row per epoch instead of one per trial"},
     {"--cells", NULL, "one row per cell, over its seeds, without trials of tuning; on "

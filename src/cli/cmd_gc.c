@@ -252,7 +252,8 @@ static Err collect_or_leave(Garbage *garbage, Asking *asking, const char *name,
 
 static Err collect_garbage(Garbage *garbage, Asking *asking, Fault *fault) {
   Json *entries = NULL;
-  Err err = query_entries(asking->index, &asking->query, &entries, fault);
+  Err err = query_ask(asking->index, QUERY_ENTRIES, &asking->query, &entries, NULL,
+                      fault);
   for (int64_t i = 0; !err && i < json_count(entries); i++)
     err = collect_or_leave(garbage, asking,
                            json_text(json_item(entries, i), "experiment"), fault);

@@ -50,7 +50,7 @@ static void add_entries(const Json *rows, Table *table) {
 static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
   Json *rows = NULL;
   Doc doc = {0};
-  Err err = query_entries(asking->index, &asking->query, &rows, fault);
+  Err err = query_ask(asking->index, QUERY_ENTRIES, &asking->query, &rows, NULL, fault);
   if (!err && call->json) return out_json(rows, fault);
   if (!err && json_count(rows) == 0)
     err_print("no runs in %s yet; a script's are recorded there: runner script.lua\n",
@@ -218,13 +218,14 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   int64_t n_all = 0;
   Err err = experiment ? asking_read_plan(call->runs, experiment, &plan, fault)
                        : ERR_OK;
-  if (!err) err = query_names(asking->index, experiment, &names, fault);
+  if (!err)
+    err = query_ask(asking->index, QUERY_NAMES, &asking->query, &names, NULL, fault);
   asking->query.metric = query_call_option(call, "--metric");
   if (!err && !asking->query.metric)
     asking->query.metric = asking_reported_metric(plan, names);
   if (!err)
-    err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
-                : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+    err = query_ask(asking->index, cells ? QUERY_CELLS : QUERY_TRIALS, &asking->query,
+                    &rows, &n_all, fault);
   if (!err && call->json) {
     err = out_json(rows, fault);
     rows = NULL;

@@ -104,7 +104,7 @@ static Err find_starting(const QueryCall *call, const char *experiment, const ch
   Query query = {.experiment = experiment, .start = id, .all = true};
   Err err = index_open(&index, call->runs, fault);
   if (!err) err = index_refresh(index, experiment, fault);
-  if (!err) err = query_trials(index, &query, out, &n, fault);
+  if (!err) err = query_ask(index, QUERY_TRIALS, &query, out, &n, fault);
   index_close(index);
   return err;
 }
@@ -410,7 +410,7 @@ static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
 static Err show_fitting(const QueryCall *call, Asking *asking, Fault *fault) {
   Json *rows = NULL;
   int64_t n = 0;
-  Err err = query_trials(asking->index, &asking->query, &rows, &n, fault);
+  Err err = query_ask(asking->index, QUERY_TRIALS, &asking->query, &rows, &n, fault);
   if (!err && n == 0) {
     err = asking_tell_misses(asking, fault);
     if (!err) err = fault_set(fault, ERR_USAGE, "show: no trial fits the filters");
@@ -495,7 +495,9 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   json_put_text(experiment, "path", path_of("%s/%s", call->runs, name).s);
   Err err = asking_read_plan(call->runs, name, &plan, fault);
   if (plan) json_put(experiment, "plan", plan);
-  if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
+  if (!err)
+    err = query_ask(asking->index, QUERY_ENTRIES, &asking->query, &entries, NULL,
+                    fault);
   if (!err) json_put(experiment, "entries", entries);
   if (!err && call->json) return out_json(experiment, fault);
   Doc doc = {0};

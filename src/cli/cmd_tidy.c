@@ -46,7 +46,8 @@ Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
 Err tidy_choose(Asking *asking, Json **out, Fault *fault) {
   int64_t n_all = 0;
   Json *rows = NULL, *there = json_list();
-  Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  Err err = query_ask(asking->index, QUERY_TRIALS, &asking->query, &rows, &n_all,
+                      fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++) {
     const Json *row = json_item(rows, i);
     if (json_int(row, "attempts") > 0 ||

@@ -24,7 +24,7 @@ void columns_deinit(Columns *columns);
 /* Once: one that is there is not added again. */
 Err columns_add(Columns *columns, const char *kind, const char *key,
                 Fault *fault) WARN_UNUSED;
-/* Of the fields `names` (query_names) of the rows: factors all, arguments where they
+/* Of the fields `names` (QUERY_NAMES) of the rows: factors all, arguments where they
  * vary. */
 Err columns_add_settings(Columns *columns, const Json *rows, const Json *names,
                          Fault *fault) WARN_UNUSED;

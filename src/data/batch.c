@@ -183,6 +183,7 @@ Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
   Err err = dataset_need_rows(set, "batches", fault);
   if (err) return err;
   int64_t n = set->n, size = options->batch_size;
+  must(n > 0);
   if (options->drop_last && n < size)
     return fault_set(fault, ERR_DATA,
                      "data set is empty: %s has %lld rows, less than one batch of "
@@ -343,4 +344,15 @@ void batch_deinit(Batch *batch) {
   tensor_release(batch->weight);
   tensor_release(batch->mask);
   *batch = (Batch){0};
+}
+
+Err batch_of_all(Batch *out, Dataset *set, const char *what, Fault *fault) {
+  Batches batches = {0};
+  bool more;
+  Err err = dataset_need_rows(set, what, fault);
+  BatchOptions options = {.batch_size = err ? 0 : set->n, .shuffle = SHUFFLE_NONE};
+  if (!err) err = batches_open(&batches, set, &options, fault);
+  if (!err) err = batches_next(&batches, out, &more, fault);
+  batches_close(&batches);
+  return err;
 }

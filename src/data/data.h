@@ -135,6 +135,8 @@ Shape dataset_input(const Dataset *set, int i); /* of tensor i of a row, from 0 
 bool dataset_has_labels(const Dataset *set);
 int64_t dataset_classes(const Dataset *set);                       /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label); /* or NULL */
+/* The label of the class of that name; 0: a fault that says the nearest. */
+int64_t dataset_class_of(const Dataset *set, const char *name, Fault *fault);
 const char *dataset_feature_name(const Dataset *set,
                                  int64_t feature);  /* from 1; or NULL */
 Vocabulary *dataset_vocabulary(const Dataset *set); /* of x; borrowed, or NULL */
@@ -311,6 +313,9 @@ void batch_deinit(Batch *batch);
  * refers to and whose shape fits are filled again, others are released and replaced.
  * `*more` is false at the end of the epoch (the tensors stay). */
 Err batches_next(Batches *batches, Batch *batch, bool *more, Fault *fault) WARN_UNUSED;
+/* All rows as one batch, in the set's order; where it has none, the fault names
+ * `what`. Of a fault `out` is the caller's too. */
+Err batch_of_all(Batch *out, Dataset *set, const char *what, Fault *fault) WARN_UNUSED;
 
 /* As dataset_gather of one set, of which `all` is one batch of all rows, with another x
  * in place of its only one, and, unless that is NULL, other targets; whole numbers, one

@@ -239,6 +239,22 @@ const char *dataset_class_name(const Dataset *set, int64_t label) {
   return names->v[label - 1];
 }
 
+int64_t dataset_class_of(const Dataset *set, const char *name, Fault *fault) {
+  enum { NAMES = 256 };
+  const char *names[NAMES], *class;
+  int n = 0;
+  for (int64_t label = 1; (class = dataset_class_name(set, label)); label++) {
+    if (strcmp(class, name) == 0) return label;
+    if (n < NAMES) names[n++] = class;
+  }
+  const char *nearest = text_nearest(name, names, n);
+  fault_set(fault, ERR_VALUE,
+            "%s has no class \"%s\"%s%s%s; allowed: names or labels of its classes",
+            dataset_name(set), name, nearest ? " (did you mean \"" : "",
+            nearest ? nearest : "", nearest ? "\"?)" : "");
+  return 0;
+}
+
 const char *dataset_feature_name(const Dataset *set, int64_t feature) {
   must(set->rows);
   const Names *names = &set->rows->feature_names;

@@ -30,14 +30,7 @@ Err dataset_settled(Dataset *set, Fault *fault) {
 static Err portion_read(Portion *p, Fault *fault) {
   Err err = dataset_need_rows(p->set, "concat", fault);
   if (!err) err = dataset_settled(p->set, fault);
-  if (err) return err;
-  BatchOptions options = {.batch_size = p->set->n, .shuffle = SHUFFLE_NONE};
-  Batches batches;
-  bool more;
-  err = batches_open(&batches, p->set, &options, fault);
-  if (!err) err = batches_next(&batches, &p->batch, &more, fault);
-  batches_close(&batches);
-  return err;
+  return err ? err : batch_of_all(&p->batch, p->set, "concat", fault);
 }
 
 /* -- do they fit? ------------------------------------------------------------------ */

@@ -162,7 +162,7 @@ static void write_text(const DocWriter *self, const Doc *doc, int width, Text *o
   }
 }
 
-const DocWriter doc_writer_text = {"text", write_text, NULL};
+const DocWriter doc_writer_text = {"text", write_text, .page = true};
 
 void doc_left_out(const Doc *doc, int width, Text *out) {
   for (const DocBlock *block = doc->first; block; block = block->next)

@@ -77,6 +77,8 @@ struct DocWriter {
   /* Adds the blocks of the document that are not empty to `out`: see doc_write. */
   void (*write)(const DocWriter *self, const Doc *doc, int width, Text *out);
   const void *own; /* what else the function goes by; NULL: nothing */
+  bool page;       /* for people, on a page that has no room for all there is */
+  bool raw;        /* what is JSON already is written as it is, and no document made */
 };
 
 extern const DocWriter *const doc_writers[]; /* of writers.def; ends with NULL */

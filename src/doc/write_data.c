@@ -39,7 +39,7 @@ static void write_csv(const DocWriter *self, const Doc *doc, int width, Text *ou
   }
 }
 
-const DocWriter doc_writer_csv = {"csv", write_csv, NULL};
+const DocWriter doc_writer_csv = {.name = "csv", .write = write_csv};
 
 static void push_cell(Json *row, TableKind kind, const char *cell) {
   char *end;
@@ -103,4 +103,4 @@ static void write_json(const DocWriter *self, const Doc *doc, int width, Text *o
   json_free(list);
 }
 
-const DocWriter doc_writer_json = {"json", write_json, NULL};
+const DocWriter doc_writer_json = {"json", write_json, .raw = true};

@@ -175,7 +175,7 @@ static const Markup md = {
     .end_titles = {"|", "---|", "---:|", "\n"},
     .row = {"| ", " |\n"}, .between = " | ",
     .escapes = md_escapes, .cell_escapes = md_cell_escapes};
-const DocWriter doc_writer_md = {"md", write_markup, &md};
+const DocWriter doc_writer_md = {"md", write_markup, &md, .page = true};
 
 /* -- HTML -------------------------------------------------------------------------- */
 
@@ -209,7 +209,7 @@ static const Markup html = {
     .number = {"<td style=\"text-align:right\">", "</td>"},
     .begin_table = {.begin = "<table>\n"}, .end_table = "</table>\n",
     .escapes = html_escapes, .add_interval = html_interval};
-const DocWriter doc_writer_html = {"html", write_markup, &html};
+const DocWriter doc_writer_html = {"html", write_markup, &html, .page = true};
 
 /* -- LaTeX ------------------------------------------------------------------------- */
 
@@ -229,4 +229,4 @@ static const Markup latex = {
     .end_titles = {.begin = "\\hline\n"}, .end_table = "\\hline\n\\end{tabular}\n",
     .row = {"", " \\\\\n"}, .between = " & ",
     .escapes = latex_escapes, .no_break = "~"};
-const DocWriter doc_writer_latex = {"latex", write_markup, &latex};
+const DocWriter doc_writer_latex = {"latex", write_markup, &latex, .page = true};

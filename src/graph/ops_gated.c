@@ -64,21 +64,25 @@ static double tanh_shrink(double x) {
 
 /* -- gradients --------------------------------------------------------------------- */
 
-/* As of x * sigmoid(x), whose bits these are. Beyond 1000 the second term is 0: x is
- * cut off there, for infinity times 0 is not. */
+/* Of x times a gate whose derivative is `slope`. Beyond 1000 that is 0: x is cut off
+ * there, for infinity times 0 is not. */
+static Node *gate_gradient(Graph *g, Node *x, Node *gy, Node *gate, Node *slope) {
+  Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
+  return op_add(g, op_chain_mul(g, gy, gate), op_chain_mul(g, by_gate, slope));
+}
+
+static Node *one_less(Graph *g, Node *x) { return op_sub(g, graph_scalar(g, 1), x); }
+
+/* As of x * sigmoid(x), whose bits these are. */
 static Node *silu_gradient(Graph *g, Node *x, Node *gy) {
   Node *s = op_sigmoid(g, x);
-  Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
-  Node *slope = op_mul(g, s, op_sub(g, graph_scalar(g, 1), s));
-  return op_add(g, op_chain_mul(g, gy, s), op_chain_mul(g, by_gate, slope));
+  return gate_gradient(g, x, gy, s, op_mul(g, s, one_less(g, s)));
 }
 
 static Node *mish_gradient(Graph *g, Node *x, Node *gy) {
   Node *t = op_tanh(g, op_softplus(g, x));
-  Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
-  Node *slope = op_mul(g, op_sub(g, graph_scalar(g, 1), op_square(g, t)),
-                       op_sigmoid(g, x));
-  return op_add(g, op_chain_mul(g, gy, t), op_chain_mul(g, by_gate, slope));
+  Node *slope = op_mul(g, one_less(g, op_square(g, t)), op_sigmoid(g, x));
+  return gate_gradient(g, x, gy, t, slope);
 }
 
 /* p(x) (x^3 - 4 x), which is 0 beyond 40. */

@@ -133,10 +133,13 @@ Json *plan_file_read(const char *directory, Fault *fault) {
 
 /* -- its trials -------------------------------------------------------------------- */
 
-Json *plan_file_config(const Json *plan, const Json *cell) {
+Err plan_file_config(const Json *plan, const Json *cell, Json **config, char hash[17],
+                     Fault *fault) {
   Json *args = json_find(plan, "args");
-  return json_mapf("factors %p args %p", json_share((Json *)cell),
-                   args ? json_share(args) : json_map());
+  *config = json_mapf("factors %p args %p", json_share((Json *)cell),
+                      args ? json_share(args) : json_map());
+  return *config ? store_config_hash(*config, hash, fault)
+                 : fault_memory(fault, sizeof(void *));
 }
 
 static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *fault) {
@@ -144,8 +147,8 @@ static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *
   for (int64_t c = 0; c < n_cells; c++) {
     char hash[17];
     const Json *cell = json_item(cells, c);
-    Json *config = plan_file_config(out->experiment, cell);
-    Err err = store_config_hash(config, hash, fault);
+    Json *config;
+    Err err = plan_file_config(out->experiment, cell, &config, hash, fault);
     json_free(config);
     for (int64_t s = 0; !err && s < n_seeds; s++) {
       PlannedTrial *trial = &out->v[s * n_cells + c];

@@ -26,10 +26,10 @@ typedef struct Planned {
   bool tuning; /* under way: the cells are not known yet */
 } Planned;
 
-/* New: the config of a cell of the plan, which is what the identity of its trials is
- * made of (store_config_hash). NULL, or a fault at store_config_hash, on lack of
- * memory. */
-Json *plan_file_config(const Json *plan, const Json *cell);
+/* The config of a cell of the plan, new, and its hash, which is what the identity of
+ * its trials is made of (store_trial_id). */
+Err plan_file_config(const Json *plan, const Json *cell, Json **config, char hash[17],
+                     Fault *fault) WARN_UNUSED;
 
 /* `directory` is the experiment's. Without the file nothing is planned. */
 Err plan_file_open(Planned *out, const char *directory, Fault *fault) WARN_UNUSED;

@@ -19,7 +19,7 @@ typedef struct Ask {
   Index *index;
   const Query *query;
   Fault *fault;     /* of the first that fails: nothing is asked after it */
-  Json *names;      /* of all fields, as query_names gives them */
+  Json *names;      /* of all fields, as QUERY_NAMES gives them */
   sqlite3_str *sql; /* the statement in the making; NULL: none is begun */
   double number[FILTER_TERMS * FILTER_VALUES]; /* in place of its "?" */
   int n_numbers;
@@ -501,14 +501,19 @@ static Json *answer_misses(Ask *ask) {
 
 /* -- asking ------------------------------------------------------------------------ */
 
-/* The answer, new. Where the index turns out to be of no use, that of the one built
- * instead: half an answer is none. */
-static Err answer(Index *index, const Query *query, Json *(*make)(Ask *), Json **out,
-                  int64_t *n_all, Fault *fault) {
+static Json *(*const answers[])(Ask *ask) = {
+    [QUERY_ENTRIES] = answer_entries, [QUERY_TRIALS] = answer_trials,
+    [QUERY_CELLS] = answer_cells, [QUERY_NAMES] = answer_names,
+    [QUERY_MISSES] = answer_misses};
+
+/* Where the index turns out to be of no use, that of the one built instead: half an
+ * answer is none. */
+Err query_ask(Index *index, QueryAnswer what, const Query *query, Json **out,
+              int64_t *n_all, Fault *fault) {
   do {
     Ask ask = {.index = index, .query = query, .fault = fault};
     ask.names = names_of(&ask);
-    *out = make(&ask);
+    *out = answers[what](&ask);
     if (n_all) *n_all = ask.n_all;
     json_free(ask.names);
     sqlite3_finalize(ask.fields);
@@ -517,27 +522,4 @@ static Err answer(Index *index, const Query *query, Json *(*make)(Ask *), Json *
     *out = NULL;
   } while (!index_renew(index, NULL, fault));
   return fault->code;
-}
-
-Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
-  return answer(index, query, answer_entries, out, NULL, fault);
-}
-
-Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
-                 Fault *fault) {
-  return answer(index, query, answer_trials, out, n_all, fault);
-}
-
-Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
-                Fault *fault) {
-  return answer(index, query, answer_cells, out, n_all, fault);
-}
-
-Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
-  return answer(index, &(Query){.experiment = experiment}, answer_names, out, NULL,
-                fault);
-}
-
-Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) {
-  return answer(index, query, answer_misses, out, NULL, fault);
 }

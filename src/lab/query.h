@@ -11,43 +11,40 @@ typedef struct Query {
   const char *start;      /* of the id; NULL: any */
   Filter filter;
   bool all;           /* those that no longer belong to their experiment, too */
-  bool whole;         /* query_trials: also rows and data of the record, as maps */
+  bool whole;         /* QUERY_TRIALS: also rows and data of the record, as maps */
   const char *sort;   /* key, with "-" before it: largest first; NULL: as planned */
   long limit;         /* 0: none */
-  const char *metric; /* query_cells: the value that is averaged; NULL: none */
+  const char *metric; /* QUERY_CELLS: the value that is averaged; NULL: none */
 } Query;
 
-/* A list, sorted by name, of { experiment, kind: "study" or "runs", trials, <state>:
- * count of each state that occurs, others: count of those that no longer belong, last:
- * the time of the last start }. */
-Err query_entries(Index *index, const Query *query, Json **out,
-                  Fault *fault) WARN_UNUSED;
+/* What is asked for: a list of maps, in which what is not there is left out. */
+typedef enum QueryAnswer {
+  /* { experiment, kind: "study" or "runs", trials, <state>: count of each state that
+   * occurs, others: count of those that no longer belong, last: the time of the last
+   * start }, by name. */
+  QUERY_ENTRIES,
+  /* { experiment, id, path, seed, state, attempts, seconds, started, digest,
+   * fingerprint, message, purpose, belongs, factors, args, values }. Trials of a study
+   * have the purpose "report", or "tuning" if they only choose parameters. An unknown
+   * key in filter or sort is ERR_USAGE with the nearest. */
+  QUERY_TRIALS,
+  /* { experiment, cell, purpose, factors, args, trials, <state>: count, n, mean, sd }:
+   * over the seeds of each cell that fit the filter, those of tuning apart; mean and sd
+   * (n - 1) of the metric over the n of them that are complete and have it. A metric
+   * that no trial has among its values is ERR_USAGE with the nearest. */
+  QUERY_CELLS,
+  /* { kind, key } of all fields of an experiment's trials, kinds in the order factors,
+   * args, values; factors as declared, the others by name. Filters do not count. */
+  QUERY_NAMES,
+  /* Sentences, not maps, on those terms of the filter that no trial fits, whatever the
+   * others say: of a factor or an argument the levels that there are, and what was
+   * perhaps meant; of a value the least and the greatest. */
+  QUERY_MISSES
+} QueryAnswer;
 
-/* A list of { experiment, id, path, seed, state, attempts, seconds, started, digest,
- * fingerprint, message, purpose, belongs, factors, args, values }; what is not there is
- * left out. Trials of a study have the purpose "report", or "tuning" if they only
- * choose parameters. *n_all is how many there are without the limit. An unknown key in
- * filter or sort is ERR_USAGE with the nearest. */
-Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
-                 Fault *fault) WARN_UNUSED;
-
-/* A list of { experiment, cell, purpose, factors, args, trials, <state>: count, n,
- * mean, sd }: over the seeds of each cell that fit the filter, those of tuning apart;
- * mean and sd (n - 1) of the metric over the n of them that are complete and have it. A
- * metric that no trial has among its values is ERR_USAGE with the nearest. */
-Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
-                Fault *fault) WARN_UNUSED;
-
-/* A list of { kind, key } of all fields of an experiment's trials, kinds in the order
- * factors, args, values; factors as declared, the others by name. */
-Err query_names(Index *index, const char *experiment, Json **out,
-                Fault *fault) WARN_UNUSED;
-
-/* A list of sentences on those terms of the filter that no trial fits, whatever the
- * others say: of a factor or an argument the levels that there are, and what was
- * perhaps meant; of a value the least and the greatest. */
-Err query_misses(Index *index, const Query *query, Json **out,
-                 Fault *fault) WARN_UNUSED;
+/* *n_all (NULL: not wanted) is how many trials or cells there are without the limit. */
+Err query_ask(Index *index, QueryAnswer what, const Query *query, Json **out,
+              int64_t *n_all, Fault *fault) WARN_UNUSED;
 
 /* Does the key mean a fact of the trial, in filters, whatever else has that
  * name? */

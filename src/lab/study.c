@@ -24,9 +24,8 @@ static Err open_cell(Study *s, int number, const Json *seeds, Fault *fault) {
   char hash[17];
   StudyCell *cell = &s->cells[number];
   cell->levels = json_item(json_find(s->plan, "cells"), number);
-  cell->config = plan_file_config(s->plan, cell->levels);
-  if (!cell->config) return fault_memory(fault, sizeof(void *));
-  if (store_config_hash(cell->config, hash, fault)) return fault->code;
+  if (plan_file_config(s->plan, cell->levels, &cell->config, hash, fault))
+    return fault->code;
   if (json_count(fingerprints) == s->n_cells &&
       json_get_text(json_item(fingerprints, number), &text))
     snprintf(cell->fingerprint, HASH_TEXT, "%s", text);
@@ -198,7 +197,7 @@ Err study_look_up(Study *study, Index *index, Fault *fault) {
   Query query = {.experiment = study->name, .all = true, .whole = true};
   Json *rows = NULL, *by_id = json_map();
   int64_t n = 0;
-  Err err = query_trials(index, &query, &rows, &n, fault);
+  Err err = query_ask(index, QUERY_TRIALS, &query, &rows, &n, fault);
   for (int64_t i = 0; i < json_count(rows); i++)
     json_put_shared(by_id, json_text(json_item(rows, i), "id"), json_item(rows, i));
   for (int64_t i = 0; !err && i < study->n_trials; i++) {
@@ -417,6 +416,14 @@ void study_put_back(Study *study, int64_t trial, bool again) {
   set_state(study, t, TRIAL_INTERRUPTED);
   t->ours = !again;
   if (again && trial < study->next) study->next = trial;
+}
+
+Err study_look_again(Study *study, int64_t trial, bool ended, Fault *fault) {
+  StudyTrial *t = &study->trials[trial];
+  if (study_look_at(study, trial, fault)) return fault->code;
+  t->ours = study_is_published(t) || (ended && t->info.damaged);
+  if (study_is_open(t) && !t->ours) study_put_back(study, trial, true);
+  return ERR_OK;
 }
 
 Err study_look_at_others(Study *study, int64_t *n, Fault *fault) {

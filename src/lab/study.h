@@ -83,6 +83,10 @@ Err study_look_up(Study *study, Index *index, Fault *fault) WARN_UNUSED;
 /* The same of one trial, off its directory. ERR_USAGE when another process published
  * it with other code since study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
+/* The same of one that none of ours runs any more: another process runs it, or it has a
+ * result, or it is to be run again, since another one left it or rm removed it since.
+ * But a result of ours (`ended`) that is damaged already would be so again. */
+Err study_look_again(Study *study, int64_t trial, bool ended, Fault *fault) WARN_UNUSED;
 /* Has it a result? One that is complete or diverged? Such a one, made by other code?
  * And one that was not said to be kept? */
 bool study_is_published(const StudyTrial *trial);

@@ -31,8 +31,8 @@ static bool same_seeds(const Json *a, const Json *b) {
 }
 
 static Err args_hash(const Json *plan, char out[17], Fault *fault) {
-  Json *none = json_map(), *config = plan_file_config(plan, none);
-  Err err = store_config_hash(config, out, fault);
+  Json *none = json_map(), *config;
+  Err err = plan_file_config(plan, none, &config, out, fault);
   json_free(config);
   json_free(none);
   return err;

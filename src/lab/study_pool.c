@@ -238,26 +238,20 @@ static Err after_look(Pool *pool, const Fault *found) {
   return pool->fault->code;
 }
 
-/* Looks at a trial that none of our workers runs any more: another process runs it, or
- * it has a result, or it is to be run again, since another one left it or rm removed it
- * since. But a result of ours (`ended`) that is damaged already would be so again. */
-static Err look_at(Pool *pool, int64_t trial, bool ended) {
-  StudyTrial *t = &pool->study->trials[trial];
+static Err look_again(Pool *pool, int64_t trial, bool ended) {
   Fault found = {0};
-  (void)!study_look_at(pool->study, trial, &found);
+  (void)!study_look_again(pool->study, trial, ended, &found);
   if (after_look(pool, &found)) return pool->fault->code;
-  t->ours = study_is_published(t) || (ended && t->info.damaged);
-  if (t->info.state == TRIAL_RUNNING) {
+  if (pool->study->trials[trial].info.state == TRIAL_RUNNING) {
     pool->n_others++;
     pool->others_s = clock_s();
   }
-  if (study_is_open(t) && !t->ours) study_put_back(pool->study, trial, true);
   return ERR_OK;
 }
 
 static Err on_ended(Pool *pool, int64_t trial) {
   Study *s = pool->study;
-  if (look_at(pool, trial, true)) return pool->fault->code;
+  if (look_again(pool, trial, true)) return pool->fault->code;
   study_progress_trial(&pool->progress, s, trial);
   if (pool->options->fail_fast && s->trials[trial].info.state == TRIAL_FAILED &&
       !pool->stopping) {
@@ -309,7 +303,7 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   w->trial = -1;
   switch (job_outcome_parse(outcome)) {
   case JOB_ENDED: return on_ended(pool, trial);
-  case JOB_TAKEN: return look_at(pool, trial, false);
+  case JOB_TAKEN: return look_again(pool, trial, false);
   case JOB_STORAGE: /* unless its directory was removed while it ran */
     return file_is_directory(store->trials, pool->study->trials[trial].info.id)
                ? on_refused(pool, trial, ERR_STORAGE, message)

@@ -71,7 +71,7 @@ typedef struct TrialInfo {
 
 void trial_info_deinit(TrialInfo *info);
 
-/* Of a row that query_trials gave with `whole`; NULL: pending, and all empty. Without
+/* Of a row that QUERY_TRIALS gave with `whole`; NULL: pending, and all empty. Without
  * the configuration. */
 void trial_info_of_row(const Json *row, TrialInfo *out);
 

@@ -130,8 +130,8 @@ static bool preset_bool(OpArgs *a, const OpAttr *spec) {
 static int axis_at(const OpArgs *a, const OpAttr *spec, int arg) {
   int rank = rank_of(a);
   double v = lua_type(a->L, arg) == LUA_TNUMBER ? lua_tonumber(a->L, arg) : 0;
-  if (v == floor(v) && v >= 1 && v <= rank) return (int)v - 1;
-  if (v == floor(v) && v <= -1 && v >= -rank) return rank + (int)v;
+  bool whole = v == floor(v) && v != 0 && fabs(v) <= rank;
+  if (whole) return (int)shape_axis(rank, (int64_t)v);
   char allowed[96];
   if (rank == 0) return refuse(a, spec, "none: a scalar tensor has no axes", arg);
   snprintf(allowed, sizeof allowed, "an axis from 1 to %d, or -1 for the last%s", rank,
@@ -146,8 +146,7 @@ static void read_axis(OpArgs *a, const OpAttr *spec, int arg) {
 
 static bool preset_axis(OpArgs *a, const OpAttr *spec) {
   if (!spec->value) return false;
-  int64_t axis = strtoll(spec->value, NULL, 10);
-  add_words(a, 1)->i = axis < 0 ? rank_of(a) + axis : axis - 1;
+  add_words(a, 1)->i = shape_axis(rank_of(a), strtoll(spec->value, NULL, 10));
   return true;
 }
 

@@ -4,7 +4,6 @@
 #include "lua/sources.h"
 #include "train/train.h"
 #include <math.h>
-#include <string.h>
 
 /* The number at the top, popped. */
 static double pop_weight(lua_State *L) {
@@ -19,29 +18,14 @@ static double pop_weight(lua_State *L) {
   return w;
 }
 
-/* Raises: no class of that name, with the nearest. */
-static void no_class(lua_State *L, const Dataset *set, const char *name) {
-  enum { NAMES = 256 };
-  const char *names[NAMES];
-  int n = 0;
-  for (int64_t c = 1; n < NAMES && dataset_class_name(set, c); c++)
-    names[n++] = dataset_class_name(set, c);
-  const char *nearest = text_nearest(name, names, n);
-  luaL_error(L,
-             "train.fit: option \"class_weight\": %s has no class \"%s\"%s%s%s; "
-             "allowed: names or labels of its classes",
-             dataset_name(set), name, nearest ? " (did you mean \"" : "",
-             nearest ? nearest : "", nearest ? "\"?)" : "");
-}
-
 /* The label that the key below the top is or names. */
 static int64_t label_of(lua_State *L, const Dataset *set) {
   int64_t n = dataset_classes(set);
   if (lua_type(L, -2) == LUA_TSTRING) {
-    const char *name = lua_tostring(L, -2);
-    for (int64_t c = 1; c <= n && dataset_class_name(set, c); c++)
-      if (strcmp(dataset_class_name(set, c), name) == 0) return c;
-    no_class(L, set, name);
+    Fault fault = {0};
+    int64_t class = dataset_class_of(set, lua_tostring(L, -2), &fault);
+    if (class) return class;
+    luaL_error(L, "train.fit: option \"class_weight\": %s", fault.text);
   }
   int whole;
   lua_Integer label = lua_tointegerx(L, -2, &whole);

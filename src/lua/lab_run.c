@@ -225,15 +225,6 @@ static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, Trial *claim,
   return study_outcome(study, i, &end, clock_s() - begin_s, fault);
 }
 
-/* One that another process runs, or ended or gave back a moment ago. */
-static Err look_at_other(Study *study, int64_t i, Fault *fault) {
-  StudyTrial *t = &study->trials[i];
-  Err err = study_look_at(study, i, fault);
-  t->ours = study_is_published(t);
-  if (!err && study_is_open(t)) study_put_back(study, i, true);
-  return err;
-}
-
 /* One trial in this Lua state. */
 static Err run_here(lua_State *L, StudyBox *box, int64_t i, ShownLines *shown,
                     Fault *fault) {
@@ -246,7 +237,7 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, ShownLines *shown,
   if (store_claim(&study->store, t->info.id, study->cells[t->cell].config, t->info.seed,
                   &claim, &claimed, fault))
     return fault->code;
-  if (!claimed) return look_at_other(study, i, fault);
+  if (!claimed) return study_look_again(study, i, false, fault);
   Path directory = path_of("%s", claim.directory);
   log_reader_follow(&reader, directory.s);
   Err err = run_claimed(L, box, i, &claim, fault);

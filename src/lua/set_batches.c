@@ -102,14 +102,10 @@ static int set_tensors(lua_State *L) {
   Dataset *set = bind_check_dataset(L, 1);
   int scope = bind_enter_call(L);
   Fault fault = {0};
-  if (dataset_need_rows(set, "tensors", &fault)) return bind_raise_fault(L, &fault);
-  BatchOptions options = {.batch_size = dataset_n(set), .shuffle = SHUFFLE_NONE};
   BatchBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (BatchBox){0};
   luaL_setmetatable(L, BATCHES_META);
-  bool more;
-  if (batches_open(&box->batches, set, &options, &fault) ||
-      batches_next(&box->batches, &box->last, &more, &fault))
+  if (batch_of_all(&box->last, set, "tensors", &fault))
     return bind_raise_fault(L, &fault);
   int n = push_batch(L, &box->last);
   graph_scope_end(session_graph(L), scope);

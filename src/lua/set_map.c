@@ -10,13 +10,11 @@
 
 /* All rows of the set at 1 and what is made of them. */
 typedef struct Mapping {
-  Batches batches;
   Batch all, made;
 } Mapping;
 
 static int mapping_gc(lua_State *L) {
   Mapping *m = lua_touserdata(L, 1);
-  batches_close(&m->batches);
   batch_deinit(&m->all);
   batch_deinit(&m->made);
   return 0;
@@ -26,12 +24,7 @@ static int mapping_gc(lua_State *L) {
 static Mapping *push_rows(lua_State *L, Dataset *set, const char *what) {
   Mapping *m = bind_push_box(L, sizeof *m, "runner.mapping", mapping_gc);
   Fault fault = {0};
-  if (dataset_need_rows(set, what, &fault)) bind_raise_fault(L, &fault);
-  BatchOptions options = {.batch_size = dataset_n(set), .shuffle = SHUFFLE_NONE};
-  bool more;
-  if (batches_open(&m->batches, set, &options, &fault) ||
-      batches_next(&m->batches, &m->all, &more, &fault))
-    bind_raise_fault(L, &fault);
+  if (batch_of_all(&m->all, set, what, &fault)) bind_raise_fault(L, &fault);
   return m;
 }
 

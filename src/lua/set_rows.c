@@ -107,24 +107,6 @@ static int set_subset(lua_State *L) {
 
 /* -- by classes -------------------------------------------------------------------- */
 
-/* The label of a class by its name; raises for one that there is not, with the
- * nearest. */
-static int64_t label_named(lua_State *L, const Dataset *set, const char *name) {
-  enum { NAMES = 256 };
-  const char *names[NAMES];
-  int n = 0;
-  for (int64_t c = 1; dataset_class_name(set, c); c++) {
-    if (strcmp(dataset_class_name(set, c), name) == 0) return c;
-    if (n < NAMES) names[n++] = dataset_class_name(set, c);
-  }
-  const char *nearest = text_nearest(name, names, n);
-  return luaL_error(L,
-                    "set.only: %s has no class \"%s\"%s%s%s; allowed: names or labels "
-                    "of its classes",
-                    dataset_name(set), name, nearest ? " (did you mean \"" : "",
-                    nearest ? nearest : "", nearest ? "\"?)" : "");
-}
-
 static int set_only(lua_State *L) {
   Dataset *set = bind_check_dataset(L, 1);
   const OnlyCall *call = set_arguments(L, &only_method);
@@ -135,8 +117,9 @@ static int set_only(lua_State *L) {
   for (int i = 0; i < n; i++) {
     const char *text = call->classes.v[i];
     char *end = NULL;
-    if (!call->classes.number[i]) labels[i] = label_named(L, set, text);
-    else labels[i] = strtoll(text, &end, 10);
+    if (call->classes.number[i]) labels[i] = strtoll(text, &end, 10);
+    else if (!(labels[i] = dataset_class_of(set, text, &fault)))
+      return luaL_error(L, "set.only: %s", fault.text);
     if (end && *end)
       return luaL_error(L, "set.only: got class %s; allowed: whole numbers and names",
                         text);

@@ -149,7 +149,7 @@ static Parts parts_of(Graph *graph, Layer *layer, const Ports *in) {
 static Ports concat_ports(Graph *graph, Layer *layer, const Ports *in) {
   Container *c = (Container *)layer;
   Node *x = in->v[0].x;
-  int64_t axis = c->axis < 0 ? x->shape.rank + c->axis : c->axis - 1;
+  int64_t axis = shape_axis(x->shape.rank, c->axis);
   if (axis < 0 || axis >= x->shape.rank)
     return layer_ports_of(layer_refuse(graph, layer, "an input that has the axis",
                                        &x->shape),

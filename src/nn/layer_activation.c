@@ -16,7 +16,7 @@ static Node *sloped(Graph *g, Node *x, Node *slope) {
 /* Axis number `axis` (from 1, -1 is the last) of x, from 0; the batch axis is refused,
  * in graph->fault, with -1. */
 static int example_axis(Graph *graph, Layer *layer, int64_t axis, const Shape *x) {
-  int64_t at = axis < 0 ? x->rank + axis : axis - 1;
+  int64_t at = shape_axis(x->rank, axis);
   if (at > 0 && at < x->rank) return (int)at;
   char expects[64];
   snprintf(expects, sizeof expects, "an axis %lld behind the batch axis",

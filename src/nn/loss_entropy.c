@@ -246,17 +246,23 @@ static Node *cross_entropy(Graph *graph, Node *terms) {
   return op_neg(graph, op_sum(graph, terms, 1u << (terms->shape.rank - 1), false));
 }
 
+/* Targets that are distributions over the classes, smoothed; `refusal` says what others
+ * belong to. */
+static Node *class_shares(Graph *graph, const Loss *loss, Node *output, Node *target,
+                          const char *refusal) {
+  if (output->shape.rank < 2 || !shape_equal(&output->shape, &target->shape))
+    return loss_refuse(graph, refusal, output, target);
+  if (loss_one_class(graph, output)) return NULL;
+  double n_classes = (double)output->shape.dim[output->shape.rank - 1];
+  return smoothed(graph, loss, loss_shares(graph, loss, target), n_classes);
+}
+
 static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
                                 Node *target) {
   Node *z, *p;
-  if (output->shape.rank < 2 || !shape_equal(&output->shape, &target->shape))
-    return loss_refuse(graph,
-                       "output and target must have the same shape [N, C]; for labels "
-                       "use sparse_categorical_crossentropy",
-                       output, target);
-  if (loss_one_class(graph, output)) return NULL;
-  double n_classes = (double)output->shape.dim[output->shape.rank - 1];
-  Node *t = smoothed(graph, loss, loss_shares(graph, loss, target), n_classes);
+  Node *t = class_shares(graph, loss, output, target,
+                         "output and target must have the same shape [N, C]; for "
+                         "labels use sparse_categorical_crossentropy");
   if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
   if (p) return cross_entropy(graph, op_mul(graph, t, op_log(graph, p)));
   Node *terms = op_mul(graph, t, op_log_softmax(graph, z, z->shape.rank - 1));
@@ -288,14 +294,9 @@ static Node *focal_rows(Graph *graph, const Loss *loss, Node *output, Node *t) {
 
 static Node *categorical_focal_values(Graph *graph, const Loss *loss, Node *output,
                                       Node *target) {
-  if (output->shape.rank < 2 || !shape_equal(&output->shape, &target->shape))
-    return loss_refuse(graph,
-                       "output and target must have the same shape [N, C]; for labels "
-                       "use sparse_categorical_focal",
-                       output, target);
-  if (loss_one_class(graph, output)) return NULL;
-  double n_classes = (double)output->shape.dim[output->shape.rank - 1];
-  Node *t = smoothed(graph, loss, loss_shares(graph, loss, target), n_classes);
+  Node *t = class_shares(graph, loss, output, target,
+                         "output and target must have the same shape [N, C]; for "
+                         "labels use sparse_categorical_focal");
   return focal_rows(graph, loss, output, t);
 }
 

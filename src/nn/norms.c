@@ -80,8 +80,7 @@ static Err batch_norm_check(Object *object, Fault *fault) {
 
 /* The axis of the channels, from 0; below 1: x has none. */
 static int channel_axis(const Layer *layer, const Shape *x) {
-  int64_t axis = ((const BatchNorm *)layer)->axis;
-  axis = axis < 0 ? x->rank + axis : axis - 1;
+  int64_t axis = shape_axis(x->rank, ((const BatchNorm *)layer)->axis);
   return axis < x->rank ? (int)axis : 0;
 }
 

@@ -34,6 +34,11 @@ bool shape_differ_by_one(const Shape *a, const Shape *b);
 bool shape_begins(const Shape *of, const Shape *shape);
 /* Elements per step of `axis` (product of the dims after it). */
 int64_t shape_stride(const Shape *shape, int axis);
+/* An axis as users count, from 1, where -1 is the last of `rank`, from 0: one that is
+ * below 0 or not below the rank is none. */
+static inline int64_t shape_axis(int rank, int64_t axis) {
+  return axis < 0 ? rank + axis : axis - 1;
+}
 /* NumPy broadcasting; false when they do not fit. `out` may be one of them. */
 bool shape_broadcast(Shape *out, const Shape *a, const Shape *b);
 /* "3x4", "scalar"; writes to and returns `buffer` (at least SHAPE_TEXT bytes). */

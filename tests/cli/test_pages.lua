@@ -59,9 +59,13 @@ function tests.test_records_are_pages_too()
   local id = runner("ls", "acts", "--limit=1", "--json", "--runs=p"):match '"id": "([^"]+)"'
   has(runner("show", id, "--format=json", "--runs=p"), '"heading": "configuration"')
   has(runner("export", "acts", "--cells", "--format=html", "--runs=p"), "<td>0.2", " ± ")
-  local _, err, status = check.runner { "ls", "--format=mad", "--runs=p" }
-  check.equal(status, 2)
-  has(err, '--format mad: allowed: text, md, html, latex, csv, json; did you mean "md"?')
+  has(runner("export", "acts", "--cells", "--format=text", "--runs=p"), " ± ")
+  for _, command in ipairs { { "ls" }, { "export", "acts" } } do
+    for _, word in ipairs { "--format=mad", "--runs=p" } do table.insert(command, word) end
+    local _, err, status = check.runner(command)
+    check.equal(status, 2)
+    has(err, '--format mad: allowed: text, md, html, latex, csv, json; did you mean "md"?')
+  end
 end
 
 local function whole_study(name, ends)

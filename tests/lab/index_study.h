@@ -119,7 +119,7 @@ static inline int64_t count(Index *index, const char *words, Fault *fault) {
   snprintf(copy, sizeof copy, "%s", words);
   for (char *word = strtok(copy, " "); !err && word; word = strtok(NULL, " "))
     err = filter_add(&query.filter, word, fault);
-  if (!err) err = query_trials(index, &query, &rows, &n, fault);
+  if (!err) err = query_ask(index, QUERY_TRIALS, &query, &rows, &n, fault);
   if (!err) assert_int_equal(json_count(rows), n);
   json_free(rows);
   filter_deinit(&query.filter);
@@ -142,7 +142,8 @@ static inline Json *cells_of(Index *index, const char *word, bool all,
   Json *rows = NULL;
   int64_t n = 0;
   if (*word) assert_int_equal(filter_add(&query.filter, word, &fault), ERR_OK);
-  if (query_cells(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+  if (query_ask(index, QUERY_CELLS, &query, &rows, &n, &fault))
+    fail_msg("%s", fault.text);
   assert_int_equal(json_count(rows), n);
   filter_deinit(&query.filter);
   return rows;

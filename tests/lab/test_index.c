@@ -74,7 +74,8 @@ TEST(filters_may_be_full) {
   for (int i = 1; i < FILTER_VALUES; i++) text_addf(&word, ",%d", 1000 + i);
   for (int i = 0; i < FILTER_TERMS; i++)
     assert_int_equal(filter_add(&query.filter, word.data, &fault), ERR_OK);
-  if (query_trials(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+  if (query_ask(index, QUERY_TRIALS, &query, &rows, &n, &fault))
+    fail_msg("%s", fault.text);
   assert_int_equal(n, 2);
   assert_int_equal(filter_add(&query.filter, word.data, &fault), ERR_USAGE);
   json_free(rows);
@@ -103,7 +104,7 @@ TEST(rows_hold_what_the_files_say) {
   int64_t n, depth = 0;
   double lr = 0, accuracy = 0;
   const char *text;
-  assert_int_equal(query_trials(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(query_ask(index, QUERY_TRIALS, &query, &rows, &n, &fault), ERR_OK);
   assert_int_equal(n, 6);
   assert_int_equal(json_count(rows), 2);
   const Json *row = json_item(rows, 1); /* after the infinite one */
@@ -116,7 +117,7 @@ TEST(rows_hold_what_the_files_say) {
   json_free(rows);
 
   query = (Query){.experiment = "exp", .metric = "accuracy", .sort = "-mean"};
-  assert_int_equal(query_cells(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(query_ask(index, QUERY_CELLS, &query, &rows, &n, &fault), ERR_OK);
   assert_int_equal(json_count(rows), 3);
   double mean = 0, sd = 0;
   int64_t complete = 0;
@@ -182,7 +183,8 @@ TEST(a_metric_is_a_value) {
     Query query = {.experiment = "exp", .metric = cases[i].metric};
     Fault fault = {0};
     int64_t n;
-    assert_int_equal(query_cells(index, &query, &none, &n, &fault), ERR_USAGE);
+    assert_int_equal(query_ask(index, QUERY_CELLS, &query, &none, &n, &fault),
+                     ERR_USAGE);
     if (!strstr(fault.text, cases[i].says)) fail_msg("%s", fault.text);
     json_free(none);
   }
@@ -226,7 +228,7 @@ TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
   Query query = {.experiment = "exp", .metric = "accuracy", .sort = "-mean"};
   Json *rows = NULL;
   int64_t n = 0;
-  assert_int_equal(query_cells(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(query_ask(index, QUERY_CELLS, &query, &rows, &n, &fault), ERR_OK);
   assert_int_equal(json_count(rows), 3);
   double mean = 0;
   const char *purpose = "";
@@ -239,7 +241,7 @@ TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
   }
   json_free(rows);
   query.limit = 1;
-  assert_int_equal(query_cells(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(query_ask(index, QUERY_CELLS, &query, &rows, &n, &fault), ERR_OK);
   assert_int_equal(n, 3);
   json_free(rows);
   check_count(index, "purpose=tuning", 2);
@@ -296,7 +298,7 @@ TEST(the_index_follows) {
   Query query = {.experiment = "exp", .all = true};
   Json *rows;
   int64_t n;
-  assert_int_equal(query_trials(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(query_ask(index, QUERY_TRIALS, &query, &rows, &n, &fault), ERR_OK);
   assert_int_equal(n, 5);
   json_free(rows);
   plan(&store, N_ACTIVATIONS);

@@ -144,7 +144,8 @@ TEST(damage_found_while_asking_is_repaired) {
     Json *rows;
     int64_t n = 0, n_values = 0;
     if (round == 0) {
-      if (query_trials(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+      if (query_ask(index, QUERY_TRIALS, &query, &rows, &n, &fault))
+        fail_msg("%s", fault.text);
       for (int i = 0; i < N_LEVELS; i++)
         n_values += json_count(json_find(json_item(rows, i), "values"));
       assert_int_equal(n_values, N_LEVELS * N_MANY);
