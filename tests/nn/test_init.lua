@@ -1,4 +1,4 @@
--- Initializers: moments against their formulas, the rule that a summary shows, "auto", LSUV.
+-- Initializers: moments against their formulas, the rule that a summary shows, "auto".
 
 local check = dofile "tests/check.lua"
 local tests = {}
@@ -29,13 +29,13 @@ function tests.test_every_initializer_has_the_moments_of_its_formula()
   for name, f in pairs(init) do names[name] = tostring(f) == "function init." .. name or nil end
   for _, other in ipairs { "gain", "lsuv", "auto", "identity" } do names[other] = nil end
   for name, law in pairs(laws) do
-    local w, std, mean = drawn(name), law[1], law[2] or 0
+    local net = nn.Sequential { nn.Dense(COLUMNS, { init = name, bias = false }) }:build { ROWS }
+    local w, std, mean = net[1].weight, law[1], law[2] or 0
     check.yes(math.abs(w:mean():item() - mean) <= 4 * std / N ^ .5 + 1e-9, name)
     local off = math.abs(w:var():item() ^ .5 - std)
     local allowed = 4 * std * ((name == "sparse" and 29 or 2) / (4 * N)) ^ .5 + 1e-9
     check.yes(off <= allowed, ("%s: off by %g, allowed: %g"):format(name, off, allowed))
-    local said = nn.Sequential { nn.Dense(COLUMNS, { init = name, bias = false }) }:build { ROWS }
-      :summary { init = true }:match "dense_1.weight[^\n]*"
+    local said = net:summary { init = true }:match "dense_1.weight[^\n]*"
     check.yes(said:find(name, 1, true) ~= nil, said)
     local rule = tonumber(said:match "(%S+) +%S+$")
     check.near(rule, std, 1e-3, name)
@@ -146,45 +146,6 @@ function tests.test_records_keep_the_rules()
   check.yes(meta:find('"fit2.init": [ ' .. rule, 1, true) ~= nil, meta)
   check.yes(meta:find('"variable": "dense_2.weight", "rule": "glorot_uniform"', 1, true) ~= nil)
   check.equal(meta:find "dense_1.bias", nil)
-end
-
--- Depth 20, narrow and wide, with any activation: variances 1 within the tolerance.
-function tests.test_lsuv()
-  local x = tensor.randn(200, 30) * 5 + 1
-  local net = nn.Sequential {}
-  for i = 1, 20 do
-    net:add(nn.Dense(i % 2 == 0 and 25 or 40, { activation = i % 3 == 0 and "relu" or "tanh" }))
-  end
-  net:add(nn.Dense(8, { activation = "glu" })):add(nn.WeightNorm(nn.Dense(6)))
-  check.equal(init.lsuv(net, x, { tolerance = 0.01 }), net)
-  local h = x
-  for i = 1, #net do
-    local layer = net[i]
-    local weight = i == #net and layer[1].weight or layer.weight
-    if i < #net then
-      check.near(h:matmul(weight):var():item(), 1, 0.011)
-    else
-      check.near(layer(h):var():item(), 1, 0.011)
-    end
-    h = layer(h):eval()
-  end
-  local flat = nn.Sequential { nn.Dense(10, { bias = false }) }
-  init.lsuv(flat, x)
-  local w = flat[1].weight
-  local square = w:transpose():matmul(w)
-  local scale = square:max():item()
-  check.near(square / scale, tensor.eye(10), 1e-4)
-  flat:freeze "dense_1"
-  local trained = flat[1].weight:totable()
-  check.equal(init.lsuv(flat, x)[1].weight:totable(), trained, "frozen weights stay")
-  flat:unfreeze "dense_1"
-  check.fails(function() init.lsuv(flat, tensor.zeros(3, 30)) end, "dense_1", "variance 0")
-  for _, v in ipairs { 0 / 0, 1 / 0 } do
-    check.fails(function() init.lsuv(flat, tensor.ones(3, 30) * v) end, "dense_1", "variance nan")
-  end
-  check.fails(function() init.lsuv(flat, { 1 }) end, "argument 2 is a table")
-  check.fails(function() init.lsuv(flat, x, { trails = 3 }) end, 'did you mean "trials"')
-  check.fails(function() init.lsuv(flat, tensor.ones(3, 4)) end, "expects [N, 30]")
 end
 
 check.run(tests)
