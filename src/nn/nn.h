@@ -212,7 +212,8 @@ static inline Variable *layer_var(const Layer *layer, int i) {
 #define LAYER_REGULAR(name_, field, family_, alias_, text)                             \
   {.name = name_, .kind = OPT_OBJECT, .offset = offsetof(Layer, regular.field),        \
    .family = family_, .value = "none", .alias = alias_, .quiet = true, .doc = text}
-#define IN_THE_LOSS "part of the loss of train.step and train.fit"
+#define IN_THE_LOSS                                                                    \
+  "part of the loss of train.step and train.fit, not of val_loss and net:evaluate"
 
 /* The activation that layer `maker` does, by the name `word`: a layer may have
  * variables and draw, and change the shape. As an activation it is an object with that

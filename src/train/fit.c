@@ -48,7 +48,10 @@ const RefType class_weight_ref_type = {
 
 static const Option fit_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, AT(loss), .family = &loss_family,
-     .doc = "what is minimized"},
+     .doc = "what is minimized. The column loss is the mean over the epoch, while the "
+            "weights change, with the penalties of regularizers, as in Keras. val_loss "
+            "and test_loss are of the loss alone, in inference, as in PyTorch (Keras "
+            "adds the penalties); metrics are without penalties everywhere"},
     {.name = "optimizer", .kind = OPT_OBJECT, AT(optimizer), .family = &optim_family,
      .value = "SGD",
      .doc = "how the loss is minimized; an optimizer that has trained goes on from "
