@@ -120,6 +120,8 @@ struct Graph {
   uint64_t seed;
   bool training;     /* mode of layers: see train/step */
   bool dropout;      /* in inference, too, dropouts draw: Monte-Carlo dropout */
+  bool statistics;   /* in inference normalizations take their batch, whose statistics
+                        become the running ones: train/refresh.h */
   Node *penalty;     /* what layers add to the loss of the step under way, retained; or
                         NULL: graph_penalize */
   const char *layer; /* label for nodes being made */

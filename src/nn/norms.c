@@ -135,6 +135,7 @@ static Err settle_statistics(Graph *graph, const Layer *layer, Node *y, Node *me
 
 static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
   const Norm *norm = (const Norm *)layer;
+  double momentum = graph->statistics ? 1 : norm->momentum;
   double n = (double)shape_count(&x->shape) / (double)x->shape.dim[1];
   if (!(n > 1)) {
     char got[SHAPE_TEXT];
@@ -147,9 +148,9 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
   Node *y = op_batch_norm(graph, x, layer_read(graph, layer, WEIGHT),
                           layer_read(graph, layer, BIAS), norm->eps);
   Node *mean = moved_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
-                             norm->momentum, 1);
+                             momentum, 1);
   Node *var = moved_towards(graph, layer->var[RUNNING_VAR], graph_pick(graph, y, 2),
-                            norm->momentum, n / (n - 1));
+                            momentum, n / (n - 1));
   y = graph_pick(graph, y, 0);
   if (graph->fault.code || settle_statistics(graph, layer, y, mean, var) ||
       variable_assign(graph, layer->var[RUNNING_MEAN], mean) ||
@@ -200,7 +201,7 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   const Shape shape = x->shape;
   x = channels_moved(graph, op_cast(graph, x, DT_REAL), axis, NULL);
   if (!x) return NULL;
-  bool train = graph->training && batch_norm_live(layer);
+  bool train = (graph->training || graph->statistics) && batch_norm_live(layer);
   Node *y = (train ? batch_norm_train : batch_norm_infer)(graph, layer, x);
   return channels_moved(graph, y, axis, &shape);
 }

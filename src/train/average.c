@@ -6,22 +6,29 @@
  *        └──────────────── EPOCH_BEGIN: weights back ◄────────────────────┘
  *
  * So early stopping, checkpoints and callbacks see the weights that were measured. All
- * real values of the net are averaged, running statistics too. */
+ * real values of the net are averaged, running statistics too; or these are found anew
+ * for the average whenever it comes in. */
 #include "graph/ops.h"
 #include "train/held.h"
+#include "train/refresh.h"
 #include "train/train.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { AVERAGED, RECOMPUTED };
+static const char *const statistics_names[] = {"averaged", "recomputed", NULL};
 
 typedef struct Average {
   Callback callback;
   double decay;         /* of ema */
   int64_t start, every; /* epoch of swa's first; steps of ema */
   bool restore;
+  int statistics; /* AVERAGED or RECOMPUTED */
   /* private */
   int64_t n;                  /* values averaged so far */
   int64_t n_steps;            /* since the last of them */
+  int64_t last_epoch;         /* of swa: whose weights are averaged already */
   HeldState average, weights; /* weights: while the net has the average */
 } Average;
 
@@ -33,7 +40,7 @@ static void average_deinit(Object *object) {
 
 static void forget(Average *a) {
   average_deinit(&a->callback.object);
-  a->n = a->n_steps = 0;
+  a->n = a->n_steps = a->last_epoch = 0;
 }
 
 /* Two would take each other's average for the weights. */
@@ -93,18 +100,30 @@ static Err add(Average *a, FitRun *run, double share, Fault *fault) {
 
 /* -- in and out -------------------------------------------------------------------- */
 
-/* Once an epoch, also where a fit goes on from a checkpoint of its validation. */
-static Err swap_in(void *self, FitRun *run, Fault *fault) {
-  Average *a = self;
-  if (a->n == 0 || a->weights.v) return ERR_OK;
-  Err err = held_take(&a->weights, run->net, fault);
-  return err ? err : held_put_back(&a->average, run->graph, fault);
+static Err refresh(FitRun *run, Fault *fault) {
+  const BatchOptions options = {.batch_size = run->fit->batch_size,
+                                .shuffle = SHUFFLE_NONE,
+                                .drop_last = run->fit->drop_last};
+  return refresh_statistics(run->graph, run->net, run->train, &options, fault);
 }
 
 static Err swap_out(void *self, FitRun *run, Fault *fault) {
   Average *a = self;
   Err err = a->weights.v ? held_put_back(&a->weights, run->graph, fault) : ERR_OK;
   held_drop(&a->weights);
+  return err;
+}
+
+/* Once an epoch, also where a fit goes on from a checkpoint of its validation. All or
+ * nothing: interrupted while statistics are found, it is done again by a fit that goes
+ * on. */
+static Err swap_in(void *self, FitRun *run, Fault *fault) {
+  Average *a = self;
+  if (a->n == 0 || a->weights.v) return ERR_OK;
+  Err err = held_take(&a->weights, run->net, fault);
+  if (!err) err = held_put_back(&a->average, run->graph, fault);
+  if (!err && a->statistics == RECOMPUTED) err = refresh(run, fault);
+  if (err) (void)!swap_out(a, run, &(Fault){0});
   return err;
 }
 
@@ -127,7 +146,9 @@ static Err ema_step(void *self, FitRun *run, Fault *fault) {
 static Err swa_epoch(void *self, FitRun *run, Fault *fault) {
   Average *a = self;
   if (run->epoch < a->start || a->weights.v) return ERR_OK;
-  Err err = add(a, run, 1 / (double)(a->n + 1), fault);
+  bool done = a->last_epoch == run->epoch;
+  Err err = done ? ERR_OK : add(a, run, 1 / (double)(a->n + 1), fault);
+  if (!err) a->last_epoch = run->epoch;
   return err ? err : swap_in(a, run, fault);
 }
 
@@ -147,6 +168,7 @@ static Err average_save(void *self, const FitRun *run, Checkpoint *c, const char
   Json *map = json_map();
   json_put_int(map, "values", a->n);
   json_put_int(map, "steps", a->n_steps);
+  json_put_int(map, "epoch", a->last_epoch);
   json_put_bool(map, "in", a->weights.v != NULL);
   json_put(c->state, part, map);
   Err err = a->n ? held_save(&a->average, run, c, part, fault) : ERR_OK;
@@ -163,6 +185,7 @@ static Err average_load(void *self, FitRun *run, const Checkpoint *c, const char
   if (!json_find_int(map, "values", &a->n) ||
       !json_find_int(map, "steps", &a->n_steps) || !json_find_bool(map, "in", &in))
     return fault_set(fault, ERR_DATA, "the average of the weights is missing");
+  (void)json_find_int(map, "epoch", &a->last_epoch); /* older files: before this one */
   Err err = a->n ? held_load(&a->average, run, c, part, "average of", fault) : ERR_OK;
   if (err || !in) return err;
   return held_load(&a->weights, run, c, weights_part(own, part), "weights of", fault);
@@ -173,7 +196,15 @@ static Err average_load(void *self, FitRun *run, const Checkpoint *c, const char
 #define RESTORE                                                                        \
   {.name = "restore", .kind = OPT_BOOL, .offset = offsetof(Average, restore),          \
    .value = "false",                                                                   \
-   .doc = "the net ends with its own weights instead of their average"}
+   .doc = "the net ends with its own weights instead of their average"},               \
+  {.name = "statistics", .kind = OPT_CHOICE, .offset = offsetof(Average, statistics),  \
+   .value = "averaged", .choices = statistics_names, .alias = "update_bn",             \
+   .yes = "recomputed", .no = "averaged",                                              \
+   .doc = "running statistics of BatchNorm that go with the average: the average of "  \
+          "those of the weights, or recomputed, by a pass over the training rows at "  \
+          "the end of each epoch, as the mean over its batches (PyTorch: update_bn), " \
+          "which is right for any average and takes about a third of an epoch more; "  \
+          "in that pass dropouts and random transforms draw nothing"}
 
 static const Option ema_options[] = {
     {.name = "decay", .kind = OPT_REAL, .offset = offsetof(Average, decay),
@@ -193,7 +224,8 @@ static const Option swa_options[] = {
 
 #define SEEN                                                                           \
   "Validation, early stopping, checkpoints and callbacks see the net with the "        \
-  "average, steps see its own weights. Running statistics are averaged likewise."
+  "average, steps see its own weights. Running statistics are averaged likewise; "     \
+  "statistics = \"recomputed\" finds those of the average."
 
 const CallbackKind callback_ema = {
     .kind = {.name = "ema", .alias = "SwapEMAWeights", .family = &callback_family,

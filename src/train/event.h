@@ -47,6 +47,7 @@ typedef struct FitRun {
   Graph *graph;
   Layer *net;
   Fit *fit;
+  struct Dataset *train;         /* the rows that are trained on */
   History *history;              /* at EPOCH_END: the row just made is n_rows - 1 */
   int64_t number;                /* of the fit in this run, from 1 */
   int64_t epoch;                 /* from 1 */

@@ -204,6 +204,7 @@ static Err open_batches(Work *w) {
                      "row, which %s cannot normalize; use drop_last = true or another "
                      "batch_size",
                      (long long)n, (long long)fit->batch_size, norm->object.kind->name);
+  w->run.train = w->train;
   w->run.n_batches = w->batches.n_batches;
   w->run.n_train = n;
   w->run.n_validation = w->validation ? dataset_n(w->validation) : 0;

@@ -63,6 +63,20 @@ static const char averaged[] =
     "end\n"
     "show_draws()\n";
 
+/* Running statistics of the average, by a pass at the end of each epoch, which may be
+ * interrupted, too. */
+static const char recomputed[] =
+    "for _, average in ipairs { train.ema { decay = 0.6, update_bn = true },\n"
+    "  train.swa { statistics = 'recomputed', restore = true } } do\n"
+    "  local ask = nn.Lambda(function(x) step_done() return x end)\n"
+    "  local net = nn.Sequential { ask, nn.Dense(6), nn.BatchNorm(), nn.Dropout(0.2),\n"
+    "    nn.Dense(3) }\n"
+    "  local h = train.fit(net, set, { loss = SCE, epochs = 3, batch_size = 25,\n"
+    "    optimizer = 'adam', validation = 0.2, verbose = false, run = run,\n"
+    "    callbacks = { average } })\n"
+    "  show_net(net); show_history(h)\n"
+    "end\n";
+
 /* Steps of several evaluations each. */
 static const char searching[] =
     "local net = nn.Sequential { nn.Dense(6), nn.BatchNorm(), nn.activation('tanh'),\n"

@@ -78,6 +78,64 @@ function tests.test_with_early_stopping_and_norms()
   check.fails(function() train.swa(0) end, "start")
 end
 
+-- Of the average's own activities, by hand: the mean over the batches of their means and unbiased
+-- variances. Weights and steps are those of a fit that averages statistics, too.
+function tests.test_recomputed_statistics()
+  local function run(callback, options)
+    local net = net_of "batch"
+    options = options or {}
+    options.callbacks, options.validation_data = { callback }, set
+    return net, fit(net, options)
+  end
+  for _, make in ipairs { train.ema, train.swa } do
+    local net, h = run(make { statistics = "recomputed" })
+    local other, plain = run(make {})
+    check.equal(h.loss, plain.loss)
+    local mean, var, n = tensor.zeros(5), tensor.zeros(5), 0
+    for a in set:batches(5, { shuffle = false }) do
+      local y = net[1](a)
+      n, mean = n + 1, mean + y:mean(1)
+      var = var + ((y - y:mean(1)) ^ 2):sum(1) / 4
+    end
+    check.near(net[2].running_mean, mean / n, 1e-5)
+    check.near(net[2].running_var, var / n, 1e-5)
+    check.yes((net[2].running_var - other[2].running_var):abs():max():item() > 1e-3)
+    check.equal(net[1].weight:totable(), other[1].weight:totable())
+    check.near(h.val_loss[3], net:evaluate(set, { loss = "mse" }).loss, 1e-6)
+    check.yes(h.val_loss[3] ~= plain.val_loss[3])
+    local own, g = run(make { update_bn = true, restore = true })
+    check.equal(g.val_loss, h.val_loss)
+    local none = net_of "batch"
+    fit(none, {})
+    check.equal(values_of(own), values_of(none))
+  end
+end
+
+-- Best weights come with the statistics that were measured; frozen ones stay; a net without any
+-- takes one batch; dropouts draw nothing more.
+function tests.test_recomputed_statistics_in_other_fits()
+  local net = net_of "batch"
+  local h = fit(net, { callbacks = { train.swa { start = 2, update_bn = true },
+    train.early_stopping { monitor = "val_loss", patience = 2 } }, validation_data = set,
+    epochs = 12, optimizer = optim.SGD { lr = 0.05, momentum = 0.95 } })
+  check.near(net:evaluate(set, { loss = "mse" }).loss, math.min(table.unpack(h.val_loss)), 1e-6)
+  local frozen = net_of "batch"
+  frozen:freeze "batch_norm_1"
+  local before = frozen[2].running_mean:totable()
+  fit(frozen, { callbacks = { train.ema { update_bn = true } } })
+  check.equal(frozen[2].running_mean:totable(), before)
+  local function losses(statistics)
+    tensor.seed(3)
+    local drops = nn.Sequential { nn.Dense(6), nn.BatchNorm(), nn.Dropout(0.5), nn.Dense(2) }
+    return fit(drops, { callbacks = { train.ema { decay = 0.5, statistics = statistics } } }).loss
+  end
+  check.equal(losses "recomputed", losses "averaged")
+  local plain, same = net_of(), net_of()
+  fit(plain, { callbacks = { train.ema { update_bn = true } } })
+  fit(same, { callbacks = { train.ema() } })
+  check.equal(values_of(plain), values_of(same))
+end
+
 -- A fit that ends in an error keeps the weights that it had.
 function tests.test_after_an_error()
   local net = net_of()

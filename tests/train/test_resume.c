@@ -276,6 +276,7 @@ TEST(seeds_set_by_a_callback) {
 
 TEST(adam_batch_norm_dropout_early_stopping) { check_script(adam, false); }
 TEST(averages_and_plateaus) { check_script(averaged, false); }
+TEST(statistics_of_an_average) { check_script(recomputed, true); }
 TEST(steps_of_several_evaluations) { check_script(searching, false); }
 TEST(momentum_clipping_schedule_by_step) { check_script(momentum, false); }
 TEST(weights_of_rows_and_classes) { check_script(weighted, false); }
