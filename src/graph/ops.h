@@ -136,6 +136,14 @@ enum { RNN_TANH, RNN_RELU };
 Node *op_recurrent(Graph *g, const Op *cell, Node *const *in, int n_in,
                    const RecurrentForm *form);
 
+/* q [N, Q, H D], k [N, S, H D], v [N, S, H E], `heads` of them; mask [N, S] or [N, Q,
+ * S] and keep [N, H, Q, S] or NULL. A key that the mask leaves out must be finite.
+ * Picks: 0 y [N, Q, H E]; 1 weights [N, H, Q, S]. */
+Node *op_attention(Graph *g, Node *q, Node *k, Node *v, Node *mask, Node *keep,
+                   int64_t heads, bool causal);
+/* x [N, T, H D] turned by its steps, or by positions, int32 [N, T] from 1 (or NULL). */
+Node *op_rotary(Graph *g, Node *x, Node *positions, int64_t heads, double base);
+
 /* (1 - weight) x + weight factor z, for running statistics. */
 Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);
 

@@ -140,6 +140,13 @@ static inline PoolWindow pool_window(const PoolPlane *v, int way, int64_t at) {
 /* Reals of a B [K, N] that is copied for many products, at most: see gemm_pack. */
 #define GEMM_PACKED(N, K) (((K) + 16 * ((K) / 256 + 1)) * (((N) + 15) / 16 * 16))
 
+/* What the rows of a softmax see: row i columns 0 .. causal + i, where the mask, if
+ * any, is above 1/2; that of the next row is `stride` on. */
+typedef struct SoftmaxMask {
+  const real *mask; /* NULL: none */
+  int64_t stride, causal;
+} SoftmaxMask;
+
 typedef struct Kernels {
 #define KERNEL(type, name, args) type(*name) args;
 #include "kernel/kernel.def"

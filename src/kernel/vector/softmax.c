@@ -209,3 +209,71 @@ void KN(cross_entropy_grad_rows)(real *gx, const real *gy, const real *p,
     gx[i * C + label[i]] = g * (p[i * C + label[i]] - 1);
   }
 }
+
+/* -- attention --------------------------------------------------------------------- */
+
+/* y = scale x where the mask is above 1/2, else -inf; is there such an element? */
+static bool take_seen(real *y, const real *x, const real *mask, int64_t n, real scale) {
+  const real none = -(real)INFINITY, half = (real)0.5;
+  int64_t seen = 0;
+#pragma omp simd reduction(+ : seen)
+  for (int64_t c = 0; c < n; c++) {
+    seen += mask[c] > half;
+    y[c] = mask[c] > half ? scale * x[c] : none;
+  }
+  return seen > 0;
+}
+
+static void scale_row(real *y, const real *x, int64_t n, real scale) {
+#pragma omp simd
+  for (int64_t c = 0; c < n; c++) y[c] = scale * x[c];
+}
+
+/* exp(y - max), over its sum; 0 where the mask, if any, is not above 1/2. */
+static void finish_row(real *y, const real *mask, int64_t n) {
+  const real m = row_max(y, n), half = (real)0.5;
+#pragma omp simd
+  for (int64_t c = 0; c < n; c++) y[c] = f_exp(y[c] - m);
+  if (mask) {
+#pragma omp simd
+    for (int64_t c = 0; c < n; c++) y[c] = mask[c] > half ? y[c] : 0;
+  }
+  scale_row(y, y, n, (real)(1 / row_sum(y, n)));
+}
+
+void KN(masked_softmax_rows)(real *y, const real *x, int64_t N, int64_t C, real scale,
+                             const SoftmaxMask *see) {
+  for (int64_t i = 0; i < N; i++, x += C, y += C) {
+    const int64_t n = least(C, see->causal + i + 1);
+    const real *mask = see->mask ? see->mask + i * see->stride : NULL;
+    bool any = n > 0;
+    if (mask) any = take_seen(y, x, mask, n, scale);
+    else scale_row(y, x, n, scale);
+    if (any) finish_row(y, mask, n);
+    memset(y + (any ? n : 0), 0, (size_t)(C - (any ? n : 0)) * sizeof *y);
+  }
+}
+
+static double row_dot(const real *x, const real *y, int64_t C) {
+  double sum = 0;
+  int64_t c = 0;
+  if (C >= LANES) {
+    double s[LANES] = {0};
+    for (; c + LANES <= C; c += LANES)
+      for (int l = 0; l < LANES; l++)
+        s[l] += y[c + l] == 0 ? 0 : (double)x[c + l] * (double)y[c + l];
+    sum = fold(s);
+  }
+  for (; c < C; c++) sum += y[c] == 0 ? 0 : (double)x[c] * (double)y[c];
+  return sum;
+}
+
+void KN(softmax_grad_rows)(real *gx, const real *gp, const real *p, int64_t N,
+                           int64_t C, real scale) {
+  for (int64_t i = 0; i < N; i++, gx += C, gp += C, p += C) {
+    const real along = (real)row_dot(gp, p, C);
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++)
+      gx[c] = p[c] == 0 ? 0 : scale * p[c] * (gp[c] - along);
+  }
+}

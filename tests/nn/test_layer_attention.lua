@@ -1,0 +1,167 @@
+-- Attention: against its equation, masks, padding, positions.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local nan = 0 / 0
+local exact = check.eps < 1e-10
+local near = exact and 1e-12 or 1e-5
+
+-- softmax(q k^T / sqrt(D)) v of one head; allowed [N, Q, S].
+local function plain(q, k, v, allowed)
+  local z = q:matmul(k:transpose { 1, 3, 2 }) / math.sqrt(q.shape[3])
+  return tensor.where(allowed:gt(0), z, -math.huge):softmax(3):matmul(v)
+end
+
+local function by_equation(layer, x, z, allowed)
+  local function part(u, name)
+    return u:matmul(layer["weight_" .. name]) + layer["bias_" .. name]
+  end
+  local q, k, v = part(x, "q"), part(z, "k"), part(z, "v")
+  local heads = {}
+  local D = q.shape[3] / layer.num_heads
+  for h = 1, layer.num_heads do
+    local columns = { (h - 1) * D + 1, h * D }
+    local function of(u) return u:slice({}, {}, columns) end
+    heads[h] = plain(of(q), of(k), of(v), allowed)
+  end
+  return part(tensor.concat(heads, 3), "o")
+end
+
+local function gradients(y, variables)
+  return grad((y * tensor.arange(1, #y:reshape(-1)):reshape(y.shape)):sum(), variables)
+end
+
+function tests.test_the_equation_with_masks()
+  local x, z = tensor.randn(2, 4, 6), tensor.randn(2, 5, 3)
+  local mask = tensor { { 1, 1, 0, 0, 1 }, { 0, 1, 1, 1, 1 } }
+  local layer = nn.MultiHeadAttention(3, { init = "normal", bias_init = "normal" })
+  layer(x, z)
+  local counted = nn.Sequential { { layer = layer, forward = function(self, u, v)
+    return self.layer(u, v) end } }
+  check.near(counted(x, z), by_equation(layer, x, z, tensor.ones(2, 4, 5)), near)
+  local own = nn.MultiHeadAttention(2, { causal = true, bias_init = "normal" })
+  own(x)
+  local lower = tensor.arange(1, 4):reshape(4, 1):ge(tensor.arange(1, 4)):reshape(1, 4, 4)
+  local causal = lower * tensor.ones(2, 1, 1)
+  check.near(own(x), by_equation(own, x, x, causal), near)
+  local steps = tensor { { 1, 1, 1, 0 }, { 1, 0, 1, 1 } }
+  check.near(own(x, { mask = steps }) * steps:reshape(2, 4, 1),
+    by_equation(own, x, x, causal * steps:reshape(2, 1, 4)) * steps:reshape(2, 4, 1), near)
+  local got = gradients(own(x, { mask = steps }) * steps:reshape(2, 4, 1), own:parameters())
+  local want = gradients(by_equation(own, x, x, causal * steps:reshape(2, 1, 4)) *
+    steps:reshape(2, 4, 1), own:parameters())
+  for i, g in ipairs(want) do check.near(got[i], g, 30 * near) end
+  -- of the keys: the mask of a second input
+  local y = x:attention(z:matmul(tensor.ones(3, 6)), z, mask, { heads = 3 })
+  check.equal(y.shape, { 2, 4, 3 })
+end
+
+-- pytorch#41508, keras#14491: what is masked may be NaN, and a query that sees no key gives
+-- zeros; so do the gradients.
+function tests.test_nothing_to_look_at()
+  local q, v = tensor.variable(tensor.randn(2, 3, 4)), tensor.variable(tensor.randn(2, 2, 4))
+  local mask = tensor { { 0, 0 }, { 1, 0 } }
+  local y, p = q:attention(v, v, mask, { heads = 2 })
+  check.equal(y[1]:totable(), tensor.zeros(3, 4):totable())
+  check.equal(p[1]:totable(), tensor.zeros(2, 3, 2):totable())
+  check.equal(p[2]:slice({}, {}, 2):totable(), tensor.zeros(2, 3, 1):totable())
+  local a, b = table.unpack(grad(y:sum(), { q, v }))
+  check.equal(a:totable(), tensor.zeros(2, 3, 4):totable())
+  check.equal({ b[1]:totable(), b[2][2]:totable() }, { tensor.zeros(2, 4):totable(),
+    { 0, 0, 0, 0 } })
+  check.near(b[2][1], tensor.full(3, 4))
+  local hole = tensor.where(tensor { { 0, 0 }, { 1, 0 } }:reshape(2, 2, 1):gt(0), v, nan):eval()
+  check.equal((q:attention(hole, hole, mask, { heads = 2 })):totable(), y:totable())
+  -- a mask for each query and key, and a causal one besides
+  local each = tensor { { { 1, 0 }, { 0, 0 }, { 0, 1 } }, { { 0, 1 }, { 1, 1 }, { 1, 1 } } }
+  local _, w = q:attention(v, v, each, { causal = true })
+  check.equal(w:gt(0):totable(), { { { { 1, 0 }, { 0, 0 }, { 0, 1 } } },
+    { { { 0, 0 }, { 1, 1 }, { 1, 1 } } } })
+end
+
+local function padded(x, side, fill)
+  local gap = tensor.full(fill, x.shape[1], 2, x.shape[3])
+  local on, off = tensor.ones(x.shape[1], x.shape[2]), tensor.zeros(x.shape[1], 2)
+  local left = side == "left"
+  return tensor.concat(left and { gap, x } or { x, gap }, 2):eval(),
+    tensor.concat(left and { off, on } or { on, off }, 2):eval(), left and { 3, 5 } or { 1, 3 }
+end
+
+-- Left or right, whatever the padding holds: outputs, gradients, single sequences.
+function tests.test_padding()
+  for _, options in ipairs { {}, { causal = true }, { rotary = true } } do
+    tensor.seed(3)
+    options.bias_init = "normal"
+    local net = nn.Sequential { nn.SinePositionEncoding(), nn.PositionEmbedding(9),
+      nn.MultiHeadAttention(2, options), nn.LayerNorm() }
+    local x = tensor.randn(3, 3, 4):eval()
+    local y = net(x)
+    local want = gradients(y, net:parameters())
+    for _, side in ipairs { "left", "right" } do
+      for _, fill in ipairs { 0, nan, 1 / 0, -1e30 } do
+        local u, mask, counts = padded(x, side, fill)
+        local got = net(u, { mask = mask }):slice({}, counts)
+        check.near(got, y, near)
+        local g = gradients(got, net:parameters())
+        for i, w in ipairs(want) do check.near(g[i], w, 100 * near) end
+      end
+    end
+    for n = 1, 3 do check.near(net(x:slice({ n, n })), y:slice({ n, n }), near) end
+  end
+end
+
+function tests.test_scores_and_inputs()
+  local layer = nn.MultiHeadAttention(2, { return_attention_scores = true, key_dim = 3 })
+  local x, z, v = tensor.randn(2, 3, 4), tensor.randn(2, 5, 2), tensor.randn(2, 5, 7)
+  local y, p = layer(x, z, v)
+  check.equal({ y.shape, p.shape }, { { 2, 3, 4 }, { 2, 2, 3, 5 } })
+  check.near(p:sum(4), tensor.ones(2, 2, 3))
+  check.equal({ layer.weight_q.shape, layer.weight_k.shape, layer.weight_v.shape,
+    layer.weight_o.shape }, { { 4, 6 }, { 2, 6 }, { 7, 6 }, { 6, 4 } })
+  check.fails(function() layer(x, v, z) end, "multi_head_attention_1", "2 features for weight_k")
+  check.fails(function() layer(x, z, v:slice({}, { 1, 3 })) end, "keys and values of the same T")
+  check.fails(function() layer(x, tensor.ones(3, 5, 2)) end, "the same N")
+  check.fails(function() layer(tensor.ones(2, 4)) end, "[N, T, F]", "got 2x4")
+  check.fails(function() nn.MultiHeadAttention(3)(x) end, "4 features", "3 heads", "key_dim")
+  check.fails(function() nn.MultiHeadAttention(4, { rotary = true })(x) end, "even D")
+  check.fails(function() nn.MultiHeadAttention() end, "num_heads")
+  check.fails(function() nn.MultiHeadAttention(2, { dropout = 1 }) end, "dropout")
+  check.fails(function() x:attention(z, z) end, "q 2x3x4, k 2x5x2")
+  check.fails(function() x:attention(x, x, tensor.ones(2, 4)) end, "mask: got 2x4", "2x3")
+end
+
+function tests.test_dropout_of_weights()
+  local x = tensor.ones(4, 8, 4)
+  local layer = nn.MultiHeadAttention(2, { dropout = 0.5, init = "identity" })
+  check.near(layer(x), x, near)
+  local y = layer(x, { training = true })
+  check.yes((y - x):abs():max():item() > 0.1)
+  check.near(layer(tensor.ones(64, 16, 4), { training = true }):mean(), 1, 0.05)
+end
+
+-- Products of turned vectors depend on the distance of their positions alone.
+function tests.test_rotary()
+  local q, k = tensor.randn(1, 1, 4), tensor.randn(1, 1, 4)
+  local function at(u, p) return u:rotary(tensor({ { p } }, { dtype = "int32" }), { heads = 2 }) end
+  for _, p in ipairs { 1, 10, 3000 } do
+    check.near((at(q, p + 2) * at(k, p)):sum(), (at(q, 3) * at(k, 1)):sum(), 1e-5)
+  end
+  check.near(at(at(q, 7), 1), at(q, 7))
+  check.near(at(q, 9):rotary(tensor({ { 9 } }, { dtype = "int32" }), { heads = 2,
+    inverse = true }), q, near)
+  check.near(tensor { { { 1, 0 }, { 1, 0 } } }:rotary(), { 1, 0, math.cos(1), math.sin(1) }, near)
+end
+
+function tests.test_sines()
+  local y = nn.SinePositionEncoding { base = 100, scale = true }(tensor.ones(1, 3, 4))
+  for t = 0, 2 do
+    check.near(y[1][t + 1], { 2 + math.sin(t), 2 + math.cos(t), 2 + math.sin(t / 10),
+      2 + math.cos(t / 10) }, near)
+  end
+  check.fails(function() nn.PositionEmbedding(2)(tensor.ones(1, 3, 4)) end, "up to 2 steps",
+    "got 1x3x4")
+  check.fails(function() nn.SinePositionEncoding()(tensor.ones(3, 4)) end, "[N, T, F]")
+end
+
+check.run(tests)
