@@ -3,6 +3,7 @@
  * A batch is computed as (x - shift) * scale in real, elementwise, so its bits depend
  * on the row alone. Filling allocates nothing; batches_next allocates only when it
  * cannot reuse what the caller holds. */
+#include "data/buckets.h"
 #include "data/dataset.h"
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,16 @@ void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Arra
 
 /* -- batches ----------------------------------------------------------------------- */
 
+static Err open_buckets(Batches *b, Fault *fault) {
+  const Dataset *set = b->set;
+  if (!set->n_buckets || !b->options.training) return ERR_OK;
+  b->whole = calloc(1, sizeof *b->whole);
+  if (!b->whole) return fault_memory(fault, sizeof *b->whole);
+  b->buckets = buckets_new(&set->rows->mask->a, set->index, set->n, set->n_buckets,
+                           fault);
+  return b->buckets ? ERR_OK : ERR_MEMORY;
+}
+
 Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
                  Fault *fault) {
   *out = (Batches){0};
@@ -201,6 +212,11 @@ Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
                    .n_rows = n,
                    .n_batches = n / size + (n % size != 0 && !options->drop_last),
                    .order = order};
+  err = open_buckets(out, fault);
+  if (err) {
+    batches_close(out);
+    return err;
+  }
   for (int64_t i = 0; i < n; i++) order[i] = i;
   batches_epoch(out, 0);
   return ERR_OK;
@@ -209,16 +225,23 @@ Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
 void batches_close(Batches *batches) {
   dataset_release(batches->set);
   free(batches->order);
+  buckets_free(batches->buckets);
+  if (batches->whole) batch_deinit(batches->whole);
+  free(batches->whole);
   *batches = (Batches){0};
 }
 
 void batches_epoch(Batches *b, int64_t epoch) {
   b->at = 0;
   b->epoch = epoch;
-  if (b->options.shuffle == SHUFFLE_NONE) return;
+  bool drawn = b->options.shuffle != SHUFFLE_NONE;
   Stream stream = b->options.order;
   if (b->options.shuffle == SHUFFLE_EPOCH) stream.draw += (uint64_t)epoch;
-  philox_shuffle(b->order, b->n_rows, stream);
+  if (drawn) philox_shuffle(b->order, b->n_rows, stream);
+  if (!b->buckets) return;
+  Stream of_batches = {philox_key(stream.key, "buckets", NULL), stream.draw};
+  buckets_order(b->buckets, b->order, b->n_rows, b->options.batch_size,
+                drawn ? &of_batches : NULL);
 }
 
 /* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the end.
@@ -309,18 +332,11 @@ static void hide_tokens(const Dataset *set, const int64_t *rows, int64_t n,
                row_stream(augment ? augment : &still, dataset_row(set, rows[i])));
 }
 
-Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
-  const int64_t *rows;
-  int64_t n = next_rows(b, &rows);
-  *more = n > 0;
-  if (n == 0) return ERR_OK;
+static Err fill_batch(Batches *b, const int64_t *rows, int64_t n, Batch *batch,
+                      Fault *fault) {
   const Dataset *set = b->set;
   Err err = own_batch(set, batch, n, fault);
-  if (err) {
-    *more = false;
-    b->at--;
-    return err;
-  }
+  if (err) return err;
   Augment augment = {b->options.augment.key,
                      b->options.augment.draw + (uint64_t)b->epoch};
   dataset_fill(set, rows, n, &batch->x[0]->a, batch->y ? &batch->y->a : NULL,
@@ -336,6 +352,49 @@ Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   for (int i = 0; i < batch->n_x; i++)
     quiet_weightless(&batch->x[i]->a, &batch->weight->a);
   return ERR_OK;
+}
+
+/* `from`, cut to `steps` where it has the steps of the mask, into `*to`; NULL: none. */
+static Err cut_part(const Batches *b, const Tensor *from, int64_t steps, Tensor **to,
+                    Fault *fault) {
+  MemoryCount *memory = b->set->source->memory;
+  if (!from) return own_like(to, memory, NULL, 0, fault);
+  Shape row = row_shape(from);
+  int64_t n = from->a.shape.dim[0];
+  bool cut = row.rank > 0 && row.dim[0] == b->buckets->t;
+  if (cut) row.dim[0] = steps;
+  Err err = own_rows(to, memory, from->a.dtype, &row, n, fault);
+  if (!err && cut) buckets_cut(b->buckets, &from->a, &(*to)->a);
+  if (!err && !cut)
+    memcpy((*to)->a.data, from->a.data,
+           (size_t)tensor_count(from) * dtype_bytes(from->a.dtype));
+  return err;
+}
+
+/* Rows of like lengths, cut to the steps that they need. */
+static Err fill_cut(Batches *b, const int64_t *rows, int64_t n, Batch *batch,
+                    Fault *fault) {
+  Batch *whole = b->whole;
+  int64_t steps = buckets_steps(b->buckets, rows, n);
+  Err err = fill_batch(b, rows, n, whole, fault);
+  batch->n_x = whole->n_x;
+  for (int i = 0; i < whole->n_x && !err; i++)
+    err = cut_part(b, whole->x[i], steps, &batch->x[i], fault);
+  if (!err) err = cut_part(b, whole->y, steps, &batch->y, fault);
+  if (!err) err = cut_part(b, whole->weight, steps, &batch->weight, fault);
+  return err ? err : cut_part(b, whole->mask, steps, &batch->mask, fault);
+}
+
+Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
+  const int64_t *rows;
+  int64_t n = next_rows(b, &rows);
+  *more = n > 0;
+  if (n == 0) return ERR_OK;
+  Err err = (b->buckets ? fill_cut : fill_batch)(b, rows, n, batch, fault);
+  if (!err) return ERR_OK;
+  *more = false;
+  b->at--;
+  return err;
 }
 
 void batch_deinit(Batch *batch) {

@@ -174,6 +174,9 @@ typedef struct SplitOptions {
 Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
                   Dataset **second, Fault *fault) WARN_UNUSED;
 
+/* The same rows; batches for training have rows of like lengths, and as many steps as
+ * they need: at most n different numbers of steps. ERR_VALUE where there is no mask. */
+Dataset *dataset_buckets(Dataset *set, int64_t n, Fault *fault);
 Dataset *dataset_shuffle(Dataset *set, Stream stream, Fault *fault);
 /* The first n rows; n from 1 to the count. */
 Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault);
@@ -283,6 +286,8 @@ typedef struct Batches {
   int64_t epoch;             /* from 0 */
   int64_t at;                /* batches given in this epoch */
   int64_t *order;            /* row numbers, of this epoch */
+  struct Buckets *buckets;   /* of a set that has some, for training; else NULL */
+  struct Batch *whole;       /* a batch before it is cut; with buckets alone */
 } Batches;
 
 /* Loads the set; an empty one, or one with less than a batch under drop_last, is an

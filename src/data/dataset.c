@@ -61,7 +61,9 @@ Source *dataset_source(const Dataset *set) { return set->source; }
 /* All rows as the source gives them, read or not? */
 static bool is_whole(const Dataset *set) {
   const Affine *a = &set->affine;
-  if (set->index || set->means || set->chain || set->mixer || set->masker) return false;
+  if (set->index || set->means || set->chain || set->mixer || set->masker ||
+      set->n_buckets)
+    return false;
   return !a->n || (a->n == 1 && a->shift[0] == 0 && a->scale[0] == set->rows->scale);
 }
 
@@ -93,6 +95,7 @@ uint64_t dataset_view_hash(const Dataset *set) {
   if (n) hash = hash_bytes(hash, set->affine.scale, n * sizeof *set->affine.scale);
   for (int i = 0; set->chain && i < set->chain->n; i++)
     hash = hash_transform(hash, set->chain->stage[i].transform);
+  if (set->n_buckets) hash = hash_word(hash, (uint64_t)set->n_buckets);
   if (set->mixer) hash = hash_transform(hash, set->mixer->transform);
   return set->masker ? hash_masker(hash, set->masker) : hash;
 }
@@ -311,6 +314,23 @@ Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault) {
   if (!index) return NULL;
   for (int64_t i = 0; i < n; i++) index[i] = dataset_row(set, i);
   return dataset_view(set, index, n, NULL, fault);
+}
+
+Dataset *dataset_buckets(Dataset *set, int64_t n, Fault *fault) {
+  if (dataset_need_rows(set, "buckets", fault)) return NULL;
+  if (!set->rows->mask || set->rows->n_more) {
+    fault_set(fault, ERR_VALUE,
+              "buckets: %s has %s; allowed: sequences of several lengths, as "
+              "data.lines "
+              "gives them",
+              set->name, set->rows->mask ? "several inputs" : "no mask");
+    return NULL;
+  }
+  bool ok;
+  int64_t *index = dataset_copy_index(set, &ok, fault);
+  Dataset *out = ok ? dataset_view(set, index, set->n, NULL, fault) : NULL;
+  if (out) out->n_buckets = n;
+  return out;
 }
 
 Dataset *dataset_shuffle(Dataset *set, Stream stream, Fault *fault) {

@@ -75,6 +75,7 @@ struct Dataset {
   real *shift, *scale; /* the same as batches are computed; one allocation */
   Chain *chain;        /* what comes after; NULL: nothing */
   Mixer *mixer;        /* what mixes rows, at the end; NULL: nothing */
+  int64_t n_buckets;   /* that batches for training have at most; 0: none */
   Masker *masker; /* what hides tokens of rows, which have weights; NULL: nothing */
   Shape given;    /* features of a row in a batch: the last stage's */
 };

@@ -61,6 +61,24 @@ const Kind take_method = {
     .name = "take", .family = &dataset_methods, .size = sizeof(TakeCall),
     .options = take_options, .call = "set:take(5)", .doc = "the first n rows"};
 
+static const Option buckets_options[] = {
+    {.name = "n", .kind = OPT_INT, AT(BucketsCall, n), .position = 1, .value = "8",
+     .lo = 1, .hi = 1000,
+     .doc = "number of buckets at most, of about equally many rows: so many shapes of "
+            "batches there are, each with a plan"},
+    {0}};
+
+const Kind buckets_method = {
+    .name = "buckets", .family = &dataset_methods, .size = sizeof(BucketsCall),
+    .options = buckets_options,
+    .example = "local set = data.parity { n = 40, length = 12, shortest = 2 }\n"
+               "for x in set:buckets(3):batches(10) do print(x.shape[2]) end",
+    .doc = "rows in buckets by their lengths: a batch that is trained on has rows of "
+           "one bucket, or of two neighbours, and is cut to the steps that they need; "
+           "batches come in a random order. Nets whose layers take any number of steps "
+           "learn from the same steps in less time. Evaluations get all steps. Targets "
+           "and weights [n, t, ...] are cut, too"};
+
 /* -- by classes -------------------------------------------------------------------- */
 
 #define SEED(type)                                                                     \
@@ -236,7 +254,7 @@ const Kind batches_method = {
 static const Kind *const method_kinds[] = {
     &split_method,   &shuffle_method, &take_method,      &only_method,
     &labels_method,  &balance_method, &k_fold_method,    &normalize_method,
-    &transform_method, &batches_method, &mask_tokens_method, NULL};
+    &transform_method, &batches_method, &mask_tokens_method, &buckets_method, NULL};
 
 const Family dataset_methods = {
     .name = "data set method", .module = "set", .kinds = method_kinds,

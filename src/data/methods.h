@@ -23,6 +23,11 @@ typedef struct TakeCall {
   int64_t n;
 } TakeCall;
 
+typedef struct BucketsCall {
+  Object object;
+  int64_t n;
+} BucketsCall;
+
 typedef struct OnlyCall {
   Object object;
   TextList classes; /* names, and labels as numbers */
@@ -75,7 +80,7 @@ typedef struct BatchesCall {
 
 extern const Kind split_method, shuffle_method, take_method, only_method, labels_method;
 extern const Kind balance_method, k_fold_method, normalize_method, transform_method;
-extern const Kind batches_method, mask_tokens_method;
+extern const Kind batches_method, mask_tokens_method, buckets_method;
 extern const Family dataset_methods; /* all of them; module "set" */
 
 #endif

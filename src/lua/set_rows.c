@@ -65,6 +65,14 @@ static int set_take(lua_State *L) {
   return set_store(L, box, dataset_take(set, call->n, &fault), &fault);
 }
 
+static int set_buckets(lua_State *L) {
+  Dataset *set = bind_check_dataset(L, 1);
+  const BucketsCall *call = set_arguments(L, &buckets_method);
+  Dataset **box = set_new_box(L);
+  Fault fault = {0};
+  return set_store(L, box, dataset_buckets(set, call->n, &fault), &fault);
+}
+
 /* The list of the numbers in a tensor of one axis, in its place. */
 static void push_rows(lua_State *L, int arg) {
   const Array *a = &bind_check_value(L, arg)->a;
@@ -236,6 +244,10 @@ const Function set_rows_methods[] = {
      "A set of the same rows in another order.",
      &shuffle_method},
     {"take", set_take, "set:take(n)", "A set of the first n rows.", &take_method},
+    {"buckets", set_buckets, "set:buckets(n)",
+     "A set of sequences whose batches have rows of like lengths, without the steps "
+     "that none of them needs.",
+     &buckets_method},
     {"subset", set_subset, "set:subset({3, 1, 7})",
      "A set of these rows, a list or a tensor of numbers, counted from 1; negative "
      "ones from the end.",
