@@ -34,6 +34,19 @@ function tests.test_pretraining()
                                "net=relu" })
 end
 
+-- The lists of words are made up here: those of packages need not be there.
+function tests.test_language_of_words()
+  local lists = { ["american-english"] = "ing", french = "eau", italian = "zione", ngerman = "ung",
+                  spanish = "ción" }
+  for name, ending in pairs(lists) do
+    local words = {}
+    for i = 1, 40 do words[i] = ("abcdefgh"):sub(i % 5 + 1, i % 5 + 1 + i % 3) .. ending end
+    check.file(name, table.concat(words, "\n"))
+  end
+  runs("language_of_words.lua", 2, { "words=10", "epochs=4", "from=" .. check.temp, "seeds=1",
+                                     "remedy=none,crossed" })
+end
+
 -- Each is read in one go, and says how it is called.
 function tests.test_they_are_short()
   for path in io.popen("ls experiments/*.lua"):lines() do
