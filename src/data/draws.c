@@ -47,3 +47,21 @@ double words_beta(Words *words, double a, double b) {
   if (x + y > 0) return x / (x + y);
   return next_unit(words) < a / (a + b) ? 1 : 0;
 }
+
+bool words_rectangle(Words *words, const int64_t size[2], double smallest,
+                     double largest, double ratio, int64_t least, Rectangle *out) {
+  enum { TRIES = 10 };
+  double rows = (double)size[0], columns = (double)size[1], turn = log(ratio);
+  for (int i = 0; i < TRIES; i++) {
+    double area = words_uniform(words, smallest, largest) * (rows * columns);
+    double proportion = exp(words_uniform(words, -turn, turn));
+    double h = floor(sqrt(area / proportion) + 0.5);
+    double w = floor(sqrt(area * proportion) + 0.5);
+    double down = words_uniform(words, 0, 1), right = words_uniform(words, 0, 1);
+    if (h < (double)least || w < (double)least || h > rows || w > columns) continue;
+    *out = (Rectangle){(int64_t)(down * (rows - h + 1)),
+                       (int64_t)(right * (columns - w + 1)), (int64_t)h, (int64_t)w};
+    return true;
+  }
+  return false;
+}

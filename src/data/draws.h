@@ -3,6 +3,7 @@
 #define DATA_DRAWS_H
 
 #include "base/philox.h"
+#include <stdbool.h>
 
 /* Two independent N(0, 1) of two words (Box and Muller 1958): the first word in (0,
  * 1]. */
@@ -25,5 +26,16 @@ double words_normal(Words *words);
 double words_gamma(Words *words, double a);
 /* Beta(a, b), of two of these. */
 double words_beta(Words *words, double a, double b);
+
+/* A part of a picture: its first row and column, and how many there are. */
+typedef struct Rectangle {
+  int64_t top, left, rows, columns;
+} Rectangle;
+
+/* By a share of the area, uniform in [smallest, largest), and a proportion, its
+ * logarithm uniform in [-log ratio, log ratio); the place is uniform. Tried ten times:
+ * false where none had `least` rows and columns and fitted into the picture. */
+bool words_rectangle(Words *words, const int64_t size[2], double smallest,
+                     double largest, double ratio, int64_t least, Rectangle *out);
 
 #endif

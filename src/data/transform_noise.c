@@ -60,28 +60,6 @@ typedef struct Erasing {
   double p, smallest, largest, ratio, fill;
 } Erasing;
 
-/* The rectangle that is erased, in all planes. */
-typedef struct Rectangle {
-  int64_t top, left, rows, columns;
-} Rectangle;
-
-static Rectangle drawn_rectangle(const Erasing *self, int64_t rows, int64_t columns,
-                                 Words *words) {
-  enum { TRIES = 10 };
-  for (int i = 0; i < TRIES; i++) {
-    double area = words_uniform(words, self->smallest, self->largest);
-    double turn = log(self->ratio), proportion = exp(words_uniform(words, -turn, turn));
-    double pixels = area * (double)(rows * columns);
-    int64_t h = (int64_t)floor(sqrt(pixels / proportion) + 0.5);
-    int64_t w = (int64_t)floor(sqrt(pixels * proportion) + 0.5);
-    double down = words_uniform(words, 0, 1), right = words_uniform(words, 0, 1);
-    if (h <= rows && w <= columns) /* clang-format off */
-      return (Rectangle){(int64_t)(down * (double)(rows - h + 1)),
-                         (int64_t)(right * (double)(columns - w + 1)), h, w};
-  }
-  return (Rectangle){0};
-}
-
 static void erasing_row(const Transform *t, const real *x, const Shape *in, real *y,
                         const Shape *out, const RowDraw *draw) {
   const Erasing *self = (const Erasing *)t;
@@ -92,7 +70,9 @@ static void erasing_row(const Transform *t, const real *x, const Shape *in, real
   if (!draw) return;
   Words words = {transform_row_stream(draw), 0};
   if (words_uniform(&words, 0, 1) >= self->p) return;
-  Rectangle area = drawn_rectangle(self, rows, columns, &words);
+  Rectangle area = {0};
+  words_rectangle(&words, (int64_t[]){rows, columns}, self->smallest, self->largest,
+                  self->ratio, 0, &area);
   for (int64_t p = 0; p < n_planes; p++)
     for (int64_t r = 0; r < area.rows; r++)
       for (int64_t c = 0; c < area.columns; c++)

@@ -135,23 +135,16 @@ static Part middle_part(int64_t rows, int64_t columns, double ratio) {
   return part;
 }
 
-/* A part by a share of the area and a proportion, both drawn, tried ten times. */
+/* A part by a share of the area and a proportion, both drawn. */
 static Part drawn_part(const Resize *self, int64_t rows, int64_t columns,
                        const RowDraw *draw) {
-  enum { TRIES = 10 };
-  double ratio = self->ratio;
+  double ratio = self->ratio, own = (double)columns / (double)rows;
   Words words = {transform_row_stream(draw), 0};
-  for (int i = 0; i < TRIES; i++) {
-    double area = words_uniform(&words, self->scale, 1) * (double)(rows * columns);
-    double proportion = exp(words_uniform(&words, -log(ratio), log(ratio)));
-    double h = floor(sqrt(area / proportion) + 0.5);
-    double w = floor(sqrt(area * proportion) + 0.5);
-    double down = words_uniform(&words, 0, 1), right = words_uniform(&words, 0, 1);
-    if (h >= 1 && h <= (double)rows && w >= 1 && w <= (double)columns)
-      return (Part){floor(down * ((double)rows - h + 1)),
-                    floor(right * ((double)columns - w + 1)), h, w};
-  }
-  double own = (double)columns / (double)rows;
+  Rectangle part;
+  if (words_rectangle(&words, (int64_t[]){rows, columns}, self->scale, 1, ratio, 1,
+                      &part))
+    return (Part){(double)part.top, (double)part.left, (double)part.rows,
+                  (double)part.columns};
   return middle_part(rows, columns, fmin(fmax(own, 1 / ratio), ratio));
 }
 
