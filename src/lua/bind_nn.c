@@ -1,6 +1,8 @@
 /* bind_nn.c: the globals `nn`, `loss` and `optim`, and the methods of nets. */
 #include "lua/net_private.h"
 #include "lua/reflect.h"
+#include "lua/set_private.h"
+#include "nn/trained.h"
 #include "graph/ops.h"
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +256,11 @@ static int net_save(lua_State *L) {
   return 1;
 }
 
+/* nil where it was trained on no texts. */
+static int net_vocabulary(lua_State *L) {
+  return set_push_vocabulary_text(L, layer_vocabulary(check_layer(L, 1)));
+}
+
 static int set_frozen(lua_State *L, bool frozen) {
   Fault fault = {0};
   const char *pattern = luaL_optstring(L, 2, "*");
@@ -394,6 +401,10 @@ static const Function layer_methods[] = {
     {"load", net_load, "net:load(state)",
      "Takes over tensors by name, from a table or a .safetensors file. Returns the "
      "net.",
+     NULL},
+    {"vocabulary", net_vocabulary, "net:vocabulary()",
+     "The numbers of the tokens of the texts that train.fit has trained the net on, "
+     "which are saved with it; nil where there were none.",
      NULL},
     {"save", net_save, "net:save(path)",
      "Writes the state to a .safetensors file. Returns the net.",

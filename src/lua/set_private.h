@@ -29,6 +29,8 @@ extern const Function set_rows_methods[], set_map_methods[], set_transforms_meth
 int set_count(lua_State *L); /* #set */
 /* The handle of a vocabulary; nil of NULL. */
 void set_push_vocabulary(lua_State *L, Vocabulary *v);
+/* That of vocabulary_text; nil of NULL. Gives 1. */
+int set_push_vocabulary_text(lua_State *L, const char *text);
 /* Raises: no such field, with the nearest of the n names. */
 int set_no_field(lua_State *L, const char *what, const char *name,
                  const char *const *names, int n);

@@ -36,6 +36,16 @@ void set_push_vocabulary(lua_State *L, Vocabulary *v) {
   else lua_pushnil(L);
 }
 
+int set_push_vocabulary_text(lua_State *L, const char *text) {
+  Fault fault = {0};
+  if (!text) {
+    lua_pushnil(L);
+    return 1;
+  }
+  Vocabulary **box = new_box(L);
+  return store(L, box, vocabulary_from_text(text, strlen(text), &fault), &fault);
+}
+
 static bool is_utf8(const char *at, size_t n_bytes) {
   const char *end = at + n_bytes;
   uint32_t code;

@@ -9,6 +9,7 @@ typedef struct Trained {
   Object object;
   Loss *loss;
   ObjectList metrics;
+  char *vocabulary;
 } Trained;
 
 static const Option trained_options[] = {
@@ -17,7 +18,11 @@ static const Option trained_options[] = {
     {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Trained, metrics),
      .family = &metric_family, .value = "none",
      .doc = "what is measured beside the loss"},
+    {.name = "vocabulary", .kind = OPT_TEXT, .offset = offsetof(Trained, vocabulary),
+     .value = "none", .doc = "of the texts that it was trained on"},
     {0}};
+
+enum { OPTION_LOSS, OPTION_METRICS, OPTION_VOCABULARY };
 
 static const Family trained_family;
 static const Kind trained_kind = {.name = "trained", .family = &trained_family,
@@ -38,14 +43,20 @@ static void replace(Layer *net, Object *trained) {
   net->trained = trained;
 }
 
-Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics, Fault *fault) {
+Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics,
+                   const char *vocabulary, Fault *fault) {
   Object *trained = object_new(&trained_kind, fault);
   if (!trained) return fault->code;
-  Err err = loss ? option_set_object(trained, &trained_options[0], &loss->object, fault)
-                 : ERR_OK;
+  const Option *options = trained_options;
+  if (!vocabulary) vocabulary = layer_vocabulary(net);
+  Err err = ERR_OK;
+  if (loss)
+    err = option_set_object(trained, &options[OPTION_LOSS], &loss->object, fault);
   if (!err)
-    err = option_set_objects(trained, &trained_options[1], metrics->v, metrics->n,
+    err = option_set_objects(trained, &options[OPTION_METRICS], metrics->v, metrics->n,
                              fault);
+  if (!err && vocabulary)
+    err = option_set_text(trained, &options[OPTION_VOCABULARY], vocabulary, fault);
   if (err) object_release(trained);
   else replace(net, trained);
   return err;
@@ -58,6 +69,10 @@ Loss *layer_loss(const Layer *net) {
 const ObjectList *layer_metrics(const Layer *net) {
   static const ObjectList none;
   return net->trained ? &trained_of(net)->metrics : &none;
+}
+
+const char *layer_vocabulary(const Layer *net) {
+  return net->trained ? trained_of(net)->vocabulary : NULL;
 }
 
 Reading layer_reading(const Layer *net, const Node *output) {
@@ -84,6 +99,7 @@ Json *layer_trained_json(const Layer *net) {
   if (trained->loss && !object_has_call(&trained->loss->object))
     json_put(map, "loss", object_values(&trained->loss->object, NULL));
   json_put(map, "metrics", list);
+  if (trained->vocabulary) json_put_text(map, "vocabulary", trained->vocabulary);
   return map;
 }
 
@@ -120,7 +136,8 @@ Err layer_trained_from_json(Layer *net, const Json *json, Fault *fault) {
     if (metric) metrics.v[metrics.n++] = metric;
     else err = ERR_DATA;
   }
-  if (!err) err = layer_remember(net, (Loss *)loss, &metrics, fault);
+  const char *vocabulary = json_text_or(json, "vocabulary", NULL);
+  if (!err) err = layer_remember(net, (Loss *)loss, &metrics, vocabulary, fault);
   for (int i = 0; i < metrics.n; i++) object_release(metrics.v[i]);
   free(metrics.v);
   object_release(loss);

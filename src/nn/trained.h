@@ -7,14 +7,18 @@
 #include "base/json.h"
 #include "nn/nn.h"
 
-/* Retains both. */
+/* Retains both. `vocabulary`: of the texts that the net is trained on, in a form that
+ * its reader knows; NULL: they have none, and that of earlier ones stays. */
 Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics,
-                   Fault *fault) WARN_UNUSED;
+                   const char *vocabulary, Fault *fault) WARN_UNUSED;
 
 /* Borrowed; NULL: it was not trained by a fit. */
 Loss *layer_loss(const Layer *net);
 /* Borrowed; empty: none. */
 const ObjectList *layer_metrics(const Layer *net);
+
+/* Borrowed; NULL: none. */
+const char *layer_vocabulary(const Layer *net);
 
 /* How `output`, made by the net, says classes: as the loss and the options of an
  * accuracy among the metrics have it; where neither decides, the largest of

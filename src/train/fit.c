@@ -414,7 +414,14 @@ static Err weigh_batch(Work *w) {
 
 Err fit_remember(Work *w) {
   w->remembered = true;
-  return layer_remember(w->run.net, w->run.fit->loss, &w->run.fit->metrics, w->fault);
+  const Vocabulary *vocabulary = dataset_vocabulary(w->train);
+  Text text = {0};
+  Err err = vocabulary ? vocabulary_text(vocabulary, &text, w->fault) : ERR_OK;
+  if (!err)
+    err = layer_remember(w->run.net, w->run.fit->loss, &w->run.fit->metrics, text.data,
+                         w->fault);
+  text_deinit(&text);
+  return err;
 }
 
 /* From batch number run.batch on: 0, or where a checkpoint was taken. */

@@ -105,4 +105,27 @@ function tests.test_a_second_text_has_the_numbers_of_the_first()
   check.equal(data.moons().vocabulary, nil)
 end
 
+function tests.test_a_net_remembers_that_of_its_texts()
+  local set = data.lines(check.file("r.txt", "abba\nbé"), { predict = "each" })
+  local function made()
+    return nn.Sequential { nn.Embedding(set.classes, 4, { mask_zero = true }),
+      nn.LSTM(4, { return_sequences = true }), nn.Dense(set.classes) }
+  end
+  local net = made()
+  check.equal(net:vocabulary(), nil)
+  train.fit(net, set, { loss = "cross_entropy", epochs = 1, verbose = false })
+  check.equal(net:vocabulary():tokens(), set.vocabulary:tokens())
+  local path = check.temp .. "/net.safetensors"
+  net:save(path)
+  local again = made():build { 5 }
+  again:load(path)
+  check.equal(again:vocabulary():decode(set.vocabulary:encode "éa"), "éa")
+  check.equal(net:clone():vocabulary():tokens(), set.vocabulary:tokens())
+  -- Rows without a vocabulary take none away; what is no vocabulary is an error where it is asked.
+  local x, y, _, mask = set:tensors()
+  train.fit(net, data.set(x, y, { mask = mask, classes = set.classes }),
+    { loss = "cross_entropy", epochs = 1, verbose = false })
+  check.equal(#net:vocabulary(), #set.vocabulary)
+end
+
 check.run(tests)
