@@ -109,6 +109,18 @@ function tests.test_it_refuses()
   check.fails(function() return data.lines(paths).vocabulry end, 'did you mean "vocabulary"')
 end
 
+-- What a function makes of a text may be shorter: the mask follows, and both sets are one.
+function tests.test_made_texts()
+  local set = data.lines(check.file("made.txt", "ab cd\nef"), { by = "words", padding = "left" })
+  local v = set.vocabulary
+  local made = set:map(function(x)
+    return (v:encode(v:decode(x):match "%S+", { length = #x, padding = "left" }))
+  end)
+  local x, _, _, mask = set:concat(made):tensors()
+  check.equal(v:decode(x), { "ab cd", "ef", "ab", "ef" })
+  check.near(mask, { 1, 1, 0, 1, 0, 1, 0, 1 })
+end
+
 -- Sets of one path with other vocabularies are not one in the cache of a study.
 function tests.test_each_vocabulary_is_its_own_in_a_study()
   local script = check.file("study.lua", [[
