@@ -71,142 +71,200 @@ static Shared shared_of(const ConvPlan *p, void *scratch) {
 
 /* -- the first phase: weights, lists ----------------------------------------------- */
 
-/* Of a grid, the weights of M results from number `first`, of a group; to one panel. */
-static bool pack_listed(const ConvPlan *p, const ConvGrid *g, real *b, const real *w,
-                        int64_t M, int64_t lanes) {
+/* Pixels of a slab, run by run. Where a slab is a band of rows, these come one after
+ * the other in any case. */
+static void list_runs(const ConvPlan *p, const ConvGrid *g, int32_t *pixel) {
+  ConvRun run[CONV_RUNS];
+  int n = conv_runs(p, g, 0, least(p->slab_rows, g->size[0]), run);
+  for (int i = 0; i < n; i++)
+    pixel = conv_list_pixels(p, g, p->slab_images, run[i].row, run[i].n_rows, pixel);
+}
+
+/* Packs the weights of M results, w the first one's, for the taps of a grid; to one
+ * panel. Are all finite? */
+static bool pack(const ConvPlan *p, const ConvGrid *g, real *b, const real *w,
+                 int64_t M, int64_t lanes) {
   const Conv *v = &p->v;
   int64_t area = v->R * v->S, unused;
-  real zero = 0;
-  for (int64_t plane = 0; plane < p->planes; plane++)
-    for (int64_t r = 0; r < v->R; r++) {
-      if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &unused)) continue;
-      for (int64_t s = 0; s < v->S; s++) {
+  int64_t plane_step = p->to_x ? v->c * area : area;
+  int64_t result_step = p->to_x ? area : v->c * area;
+  bool finite = true;
+  for (int64_t r = 0; r < v->R; r++) {
+    if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &unused)) continue;
+    for (int64_t plane = 0; plane < p->planes; plane++) {
+      const real *row = w + plane * plane_step + r * v->S;
+      int64_t n = p->n_grids == 1 ? v->S : 1; /* all of the row, or one by one */
+      for (int64_t s = 0; s < v->S; s += n) {
         if (!conv_offset(p, CONV_COLUMNS, g->phase[1], s, &unused)) continue;
-        const real *from = w + plane * v->c * area + r * v->S + s;
-        for (int64_t m = 0; m < lanes; m++) b[m] = m < M ? from[m * area] : 0;
-        for (int64_t m = 0; m < M; m++) zero += b[m] * 0;
-        b += lanes;
+        finite = kernels()->conv_take(b, row + s, result_step, lanes, n, M) && finite;
+        b += n * lanes;
       }
     }
-  return zero == 0;
-}
-
-static bool pack_planes(const ConvPlan *p, real *b, const real *w, int64_t M,
-                        int64_t lanes) {
-  int64_t area = p->v.R * p->v.S;
-  bool finite = true;
-  for (int64_t plane = 0; plane < p->planes; plane++)
-    finite = kernels()->conv_take(b + plane * area * lanes, w + plane * p->v.c * area,
-                                  area, lanes, area, M) &&
-             finite;
+  }
   return finite;
-}
-
-static bool pack(const ConvPlan *p, const ConvGrid *g, real *b, const real *w,
-                 int64_t first, int64_t M, int64_t lanes) {
-  int64_t area = p->v.R * p->v.S;
-  if (!p->to_x)
-    return kernels()->conv_take(b, w + first * p->taps, p->taps, lanes, p->taps, M);
-  if (p->n_grids == 1) return pack_planes(p, b, w + first * area, M, lanes);
-  return pack_listed(p, g, b, w + first * area, M, lanes);
 }
 
 static void prepare(const ConvPlan *p, const Shared *shared, int64_t block,
                     const real *w) {
   int64_t group = block / n_panels(p), panel = block % n_panels(p);
-  int64_t lane = kernels()->conv_lane(p->M, panel);
+  int64_t area = p->v.R * p->v.S, lane = kernels()->conv_lane(p->M, panel);
   int64_t lanes = kernels()->conv_lane(p->M, panel + 1) - lane;
+  w += group * p->v.f * p->v.c * area + lane * (p->to_x ? 1 : p->planes) * area;
   bool finite = true;
   for (int64_t i = 0; i < p->n_grids; i++) {
     ConvGrid g = conv_grid(p, i);
     if (block == 0) {
       conv_list_taps(p, &g, shared->tap + g.at_tap);
-      conv_list_pixels(p, &g, shared->pixel + g.at_pixel);
+      list_runs(p, &g, shared->pixel + g.at_pixel);
     }
     real *b = shared->packed + group * packed_reals(p) + g.at_packed +
               lane * (g.n_taps + CONV_SLACK);
-    if (g.n_taps == 0) continue;
-    finite = pack(p, &g, b, w + group * p->v.f * p->v.c * p->v.R * p->v.S, lane,
-                  least(lanes, p->M - lane), lanes) &&
-             finite;
+    finite = pack(p, &g, b, w, least(lanes, p->M - lane), lanes) && finite;
   }
   shared->finite[block] = finite;
 }
 
 /* -- the second phase -------------------------------------------------------------- */
 
-/* The results of a grid that a slab has. */
+/* The results of a grid that a slab has; rows of its runs count from those of the
+ * grid. */
 typedef struct Piece {
   const ConvPlan *p;
   const ConvSlab *slab;
   const ConvGrid *grid;
-  int64_t n_rows;
+  int n_runs;
+  ConvRun run[CONV_RUNS];
 } Piece;
 
-/* Pixel (0, 0) of the piece, of result m of an image. */
-static real *result_at(const Piece *piece, real *out, int64_t image, int64_t m) {
+/* The first pixel of a run in the list of pixels; in the sums. */
+static int64_t listed_at(const Piece *piece, const ConvRun *run) {
+  return piece->p->slab_images * (run->row - piece->slab->row) * piece->grid->size[1];
+}
+static int64_t summed_at(const Piece *piece, const ConvRun *run) {
+  return piece->slab->n_images * (run->row - piece->slab->row) * piece->grid->size[1];
+}
+
+/* The first pixel of a row of the grid, of result m of an image. */
+static real *result_at(const Piece *piece, real *out, int64_t image, int64_t m,
+                       int64_t row) {
   const ConvPlan *p = piece->p;
   int64_t plane = ((piece->slab->image + image) * p->v.G + piece->slab->group) * p->M;
-  int64_t row = piece->grid->phase[0] + piece->slab->row * p->step[0];
+  row = piece->grid->phase[0] + row * p->step[0];
   return out + ((plane + m) * p->out_size[0] + row) * p->out_size[1] +
          piece->grid->phase[1];
 }
 
-static void put_apart(const Piece *piece, real *out, int64_t image, int64_t m,
-                      const real *c, int64_t lanes) {
+static void put_apart(const Piece *piece, const ConvRun *run, real *row, const real *c,
+                      int64_t lanes) {
   const ConvPlan *p = piece->p;
-  real *row = result_at(piece, out, image, m);
-  for (int64_t i = 0; i < piece->n_rows; i++, row += p->step[0] * p->out_size[1])
+  for (int64_t i = 0; i < run->n_rows; i++, row += p->step[0] * p->out_size[1])
     for (int64_t j = 0; j < piece->grid->size[1]; j++, c += lanes)
       row[j * p->step[1]] = *c;
 }
 
 /* Sums [pixels][lanes] of M results to where they belong. */
-static void put(const Piece *piece, real *out, const real *c, int64_t first, int64_t M,
-                int64_t lanes) {
+static void put_run(const Piece *piece, const ConvRun *run, real *out, const real *c,
+                    int64_t first, int64_t M, int64_t lanes) {
   const ConvPlan *p = piece->p;
-  int64_t n = piece->n_rows * piece->grid->size[1];
+  int64_t n = run->n_rows * piece->grid->size[1];
+  c += summed_at(piece, run) * lanes;
   for (int64_t image = 0; image < piece->slab->n_images; image++, c += n * lanes) {
     if (p->n_grids == 1)
-      kernels()->conv_put(result_at(piece, out, image, first),
+      kernels()->conv_put(result_at(piece, out, image, first, run->row),
                           p->out_size[0] * p->out_size[1], c, lanes, n, M);
     else
       for (int64_t m = 0; m < M; m++)
-        put_apart(piece, out, image, first + m, c + m, lanes);
+        put_apart(piece, run, result_at(piece, out, image, first + m, run->row), c + m,
+                  lanes);
   }
 }
 
-static void sum_panel(const Piece *piece, const Shared *shared, const real *window,
-                      real *c, int64_t lane, int64_t lanes) {
+/* Adds taps k to `end`, those that a run sees, to its sums. */
+static void sum_run(const Piece *piece, const ConvRun *run, const Shared *shared,
+                    const real *x, real *c, const real *b, int64_t lanes, int64_t k,
+                    int64_t end) {
   const ConvPlan *p = piece->p;
   const ConvGrid *g = piece->grid;
-  int64_t n = piece->slab->n_images * piece->n_rows * g->size[1];
+  int64_t row = p->planes * conv_offsets(p, CONV_COLUMNS, g->phase[1]);
+  int64_t first = run->lo * row, last = run->hi * row;
+  bool begins = k <= first;
+  int64_t n = piece->slab->n_images * run->n_rows * g->size[1];
+  c += summed_at(piece, run) * lanes;
+  k = most(k, first);
+  end = least(end, last);
+  if (k < end)
+    kernels()->conv_sums(c, x, shared->pixel + g->at_pixel + listed_at(piece, run), n,
+                         shared->tap + g->at_tap + k, end - k, b + k * lanes, lanes,
+                         !begins);
+  else if (first == last) memset(c, 0, (size_t)(n * lanes) * sizeof *c);
+}
+
+/* The sums of M results, with vectors of pixels, where they belong. Rows of a run that
+ * follow each other without a gap are one stretch. */
+static void sum_along(const Piece *piece, const ConvRun *run, const Shared *shared,
+                      const real *x, real *out, const real *b, int64_t first, int64_t M,
+                      int64_t lanes) {
+  const ConvPlan *p = piece->p;
+  const ConvGrid *g = piece->grid;
+  int64_t taps = p->planes * p->v.S, columns = g->size[1],
+          plane = p->out_size[0] * columns;
+  bool flat = p->pitch == columns && p->walk[0] == 1;
+  int64_t n = flat ? run->n_rows * columns : columns, n_rows = flat ? 1 : run->n_rows;
+  int64_t k = run->lo * taps, end = run->hi * taps, n_pieces = conv_pieces(end - k);
+  x += (run->row - piece->slab->row) * p->walk[0] * p->pitch;
+  for (int64_t image = 0; image < piece->slab->n_images; image++)
+    for (int64_t i = 0; i < n_rows; i++) {
+      real *y = result_at(piece, out, image, first, run->row + i);
+      const real *from = x + image * p->image + i * p->walk[0] * p->pitch;
+      for (int64_t m = 0; n_pieces == 0 && m < M; m++)
+        memset(y + m * plane, 0, (size_t)n * sizeof *y);
+      for (int64_t t = 0; t < n_pieces; t++) {
+        int64_t at = k + (end - k) * t / n_pieces;
+        int64_t stop = k + (end - k) * (t + 1) / n_pieces;
+        kernels()->conv_along(y, plane, from, shared->tap + at, stop - at,
+                              b + at * lanes, lanes, M, n, t > 0);
+      }
+    }
+}
+
+static void sum_panel(const Piece *piece, const Shared *shared, const real *x, real *c,
+                      const real *b, int64_t lanes) {
+  const ConvGrid *g = piece->grid;
+  int64_t n_pieces = most(conv_pieces(g->n_taps), 1);
+  for (int64_t i = 0; i < n_pieces; i++)
+    for (int r = 0; r < piece->n_runs; r++)
+      sum_run(piece, &piece->run[r], shared, x, c, b, lanes, g->n_taps * i / n_pieces,
+              g->n_taps * (i + 1) / n_pieces);
+}
+
+/* One panel of a piece; c: room for its sums. */
+static void run_panel(const Piece *piece, int64_t panel, const Shared *shared,
+                      const real *x, real *c, real *out) {
+  const ConvPlan *p = piece->p;
+  const ConvGrid *g = piece->grid;
+  int64_t lane = kernels()->conv_lane(p->M, panel);
+  int64_t lanes = kernels()->conv_lane(p->M, panel + 1) - lane;
+  int64_t M = least(lanes, p->M - lane);
   const real *b = shared->packed + piece->slab->group * packed_reals(p) + g->at_packed +
                   lane * (g->n_taps + CONV_SLACK);
-  if (g->n_taps == 0) memset(c, 0, (size_t)(n * lanes) * sizeof *c);
-  for (int64_t i = 0, n_pieces = conv_pieces(g->n_taps); i < n_pieces; i++) {
-    int64_t k = conv_piece(g->n_taps, i), end = conv_piece(g->n_taps, i + 1);
-    kernels()->conv_sums(c, window, shared->pixel + g->at_pixel, n,
-                         shared->tap + g->at_tap + k, end - k, b + k * lanes, lanes,
-                         i > 0);
+  if (!p->along) sum_panel(piece, shared, x, c, b, lanes);
+  for (int r = 0; r < piece->n_runs; r++) {
+    if (p->along) sum_along(piece, &piece->run[r], shared, x, out, b, lane, M, lanes);
+    else put_run(piece, &piece->run[r], out, c, lane, M, lanes);
   }
 }
 
 static void run_slab(const ConvPlan *p, const ConvSlab *slab, const Shared *shared,
                      real *part, real *out, const real *sources) {
-  const Kernels *k = kernels();
-  real *window = part, *c = part + conv_aligned(conv_window_reals(p));
-  conv_fill_window(p, slab, sources, window);
+  const real *x = conv_fill_window(p, slab, sources, part);
+  real *c = part + conv_aligned(conv_window_reals(p));
   for (int64_t i = 0; i < p->n_grids; i++) {
     ConvGrid g = conv_grid(p, i);
-    Piece piece = {p, slab, &g, least(slab->n_rows, g.size[0] - slab->row)};
-    if (piece.n_rows <= 0) continue;
-    for (int64_t panel = 0; panel < n_panels(p); panel++) {
-      int64_t lane = k->conv_lane(p->M, panel);
-      int64_t lanes = k->conv_lane(p->M, panel + 1) - lane;
-      sum_panel(&piece, shared, window, c, lane, lanes);
-      put(&piece, out, c, lane, least(lanes, p->M - lane), lanes);
-    }
+    Piece piece = {.p = p, .slab = slab, .grid = &g};
+    piece.n_runs = conv_runs(p, &g, slab->row,
+                             least(slab->row + slab->n_rows, g.size[0]), piece.run);
+    for (int64_t panel = 0; panel < n_panels(p); panel++)
+      run_panel(&piece, panel, shared, x, c, out);
   }
 }
 
@@ -267,6 +325,7 @@ static void run_part(const ConvPlan *p, int64_t part, real *out,
   Shared shared = {0};
   if (!p->plain) shared = shared_of(p, scratch);
   real *own = p->plain ? NULL : shared.parts + part * part_reals(p);
+  if (own) conv_clear_window(p, own);
   int64_t end = p->n_slabs * (part + 1) / p->n_parts;
   for (int64_t i = p->n_slabs * part / p->n_parts; i < end; i++) {
     ConvSlab slab = conv_slab(p, i);

@@ -13,6 +13,9 @@ enum {
 /* Elements of windows beyond which they are mostly zeros, per element of the sources
  * and the results. */
 static const double MAX_ZEROS = 64;
+/* Of sums with vectors of results: taps that turning them takes; what tiles of one
+ * vector reach. */
+static const double TURN_TAPS = 10, ONE_VECTOR = 0.8;
 
 /* -- taps -------------------------------------------------------------------------- */
 
@@ -87,18 +90,35 @@ static bool reaches_out(const ConvPlan *p, int axis) {
   return p->first[axis] < 0 || p->first[axis] + p->room[axis] > p->size[axis];
 }
 
+/* Are vectors of pixels better than vectors of results? Those are filled as far as a
+ * stretch of pixels fills them; these as far as results do, and the sums must be turned
+ * to images, which takes as long as some ten taps. */
+static bool pixels_win(const ConvPlan *p) {
+  const Kernels *k = kernels();
+  if (p->walk[CONV_COLUMNS] != 1 || p->n_grids != 1 || p->M == 0) return false;
+  int64_t n = p->pitch == p->out_size[1] ? p->out_size[0] * p->out_size[1]
+                                         : p->out_size[1];
+  double along = (double)n / (double)k->conv_lane(n, k->conv_panels(n));
+  double taps = (double)(p->planes * p->v.R * p->v.S);
+  double across = (double)p->M / (double)p->lanes * taps / (taps + TURN_TAPS);
+  if (k->conv_panels(p->M) == 1 && p->lanes == k->conv_lane(1, 1)) across *= ONE_VECTOR;
+  return along > across;
+}
+
 static void set_window(ConvPlan *p) {
   span_axis(p, CONV_COLUMNS, INT64_MAX);
   span_axis(p, CONV_ROWS, INT64_MAX);
   p->padded = reaches_out(p, CONV_ROWS) || reaches_out(p, CONV_COLUMNS);
   span_axis(p, CONV_ROWS, p->slab_rows);
-  p->lane = divide_up(p->room[CONV_COLUMNS], p->walk[CONV_COLUMNS]);
-  p->pitch = p->lane * p->walk[CONV_COLUMNS];
-  p->plane = p->pitch * p->room[CONV_ROWS];
-  p->image = p->plane * p->planes;
+  p->pitch = p->padded ? p->room[CONV_COLUMNS] : p->size[CONV_COLUMNS];
+  p->plane = p->pitch * (p->padded ? p->room[CONV_ROWS] : p->size[CONV_ROWS]);
+  p->image = p->plane * p->planes * (p->padded ? 1 : p->v.G);
+  p->along = pixels_win(p);
 }
 
-int64_t conv_window_reals(const ConvPlan *p) { return p->image * p->slab_images; }
+int64_t conv_window_reals(const ConvPlan *p) {
+  return p->padded ? p->image * p->slab_images : 0;
+}
 
 /* Would the window be too large, or nearly all of it zeros? Asked before it is sized in
  * whole numbers, which might not hold it. */
@@ -138,6 +158,7 @@ ConvSlab conv_slab(const ConvPlan *p, int64_t number) {
 ConvPlan conv_plan(const Conv *v, bool to_x) {
   ConvPlan p = {.v = *v, .to_x = to_x, .M = to_x ? v->c : v->f,
                 .planes = to_x ? v->f : v->c};
+  p.lanes = kernels()->conv_lane(p.M, kernels()->conv_panels(p.M));
   int64_t x[2] = {v->H, v->W}, y[2] = {v->P, v->Q};
   for (int axis = 0; axis < 2; axis++) {
     p.size[axis] = to_x ? y[axis] : x[axis];
@@ -150,76 +171,101 @@ ConvPlan conv_plan(const Conv *v, bool to_x) {
   p.plain = p.n_grids > MAX_GRIDS || window_is_waste(&p);
   if (p.plain) return p;
   set_window(&p);
-  p.plain = conv_window_reals(&p) > MAX_WINDOW;
-  p.lanes = kernels()->conv_lane(p.M, kernels()->conv_panels(p.M));
+  p.plain = p.image * p.slab_images > MAX_WINDOW;
   p.taps = p.planes * v->R * v->S;
   p.pixels = p.slab_images * p.slab_rows * p.out_size[1] * p.grids[0];
   return p;
 }
 
+/* -- runs -------------------------------------------------------------------------- */
+
+static ConvRun run_of_row(const ConvPlan *p, const ConvGrid *g, int64_t i) {
+  ConvRun run = {.row = i, .n_rows = 1};
+  int64_t number = 0, row;
+  for (int64_t r = 0; r < p->v.R; r++) {
+    if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &row)) continue;
+    row += i * p->walk[0];
+    if (row >= 0 && row < p->size[0]) {
+      if (run.hi == 0) run.lo = number;
+      run.hi = number + 1;
+    }
+    number++;
+  }
+  return run;
+}
+
+int conv_runs(const ConvPlan *p, const ConvGrid *g, int64_t row, int64_t end,
+              ConvRun *run) {
+  int n = 0;
+  for (; row < end && n < CONV_RUNS - 1; row++) {
+    ConvRun next = run_of_row(p, g, row);
+    if (n > 0 && next.lo == run[n - 1].lo && next.hi == run[n - 1].hi)
+      run[n - 1].n_rows++;
+    else run[n++] = next;
+  }
+  if (row < end)
+    run[n++] = (ConvRun){row, end - row, 0, conv_offsets(p, CONV_ROWS, g->phase[0])};
+  return n;
+}
+
 /* -- lists ------------------------------------------------------------------------- */
 
 void conv_list_taps(const ConvPlan *p, const ConvGrid *g, int32_t *tap) {
-  int64_t walk = p->walk[CONV_COLUMNS], row, column;
-  for (int64_t plane = 0; plane < p->planes; plane++)
-    for (int64_t r = 0; r < p->v.R; r++) {
-      if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &row)) continue;
+  int64_t row, column;
+  for (int64_t r = 0; r < p->v.R; r++) {
+    if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &row)) continue;
+    for (int64_t plane = 0; plane < p->planes; plane++) {
       int64_t from = plane * p->plane + (row - p->first[0]) * p->pitch;
-      for (int64_t s = 0; s < p->v.S; s++) {
-        if (!conv_offset(p, CONV_COLUMNS, g->phase[1], s, &column)) continue;
-        column -= p->first[1];
-        *tap++ = (int32_t)(from + column % walk * p->lane + column / walk);
-      }
+      for (int64_t s = 0; s < p->v.S; s++)
+        if (conv_offset(p, CONV_COLUMNS, g->phase[1], s, &column))
+          *tap++ = (int32_t)(from + column - p->first[1]);
     }
-}
-
-void conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int32_t *pixel) {
-  for (int64_t image = 0; image < p->slab_images; image++)
-    for (int64_t i = 0; i < least(p->slab_rows, g->size[0]); i++)
-      for (int64_t j = 0; j < g->size[1]; j++)
-        *pixel++ = (int32_t)(image * p->image + i * p->walk[0] * p->pitch + j);
-}
-
-/* One plane whose columns lie apart by remainder: element by element. */
-static void fill_apart(const ConvPlan *p, real *to, const real *row) {
-  int64_t walk = p->walk[CONV_COLUMNS], first = p->first[CONV_COLUMNS];
-  for (int64_t k = 0; k < walk; k++)
-    for (int64_t j = 0; j < p->lane; j++) {
-      int64_t column = first + j * walk + k;
-      *to++ = column >= 0 && column < p->size[1] ? row[column] : 0;
-    }
-}
-
-static void fill_rows(const ConvPlan *p, const real *row, int64_t n, real *to) {
-  int64_t first = p->first[1], before = least(most(-first, 0), p->pitch);
-  int64_t end = least(p->size[1] - first, p->pitch), inside = most(end - before, 0);
-  if (p->walk[1] == 1 && inside > 0) {
-    kernels()->conv_window(to, p->pitch, row + first + before, p->size[1], n, inside,
-                           before, p->pitch - before - inside);
-    return;
   }
-  for (int64_t i = 0; i < n; i++, row += p->size[1], to += p->pitch)
-    fill_apart(p, to, row);
 }
 
+int32_t *conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int64_t n_images,
+                          int64_t row, int64_t n_rows, int32_t *pixel) {
+  for (int64_t image = 0; image < n_images; image++)
+    for (int64_t i = row; i < row + n_rows; i++)
+      for (int64_t j = 0; j < g->size[1]; j++)
+        *pixel++ = (int32_t)(image * p->image + i * p->walk[0] * p->pitch +
+                             j * p->walk[1]);
+  return pixel;
+}
+
+/* -- windows, filled --------------------------------------------------------------- */
+
+void conv_clear_window(const ConvPlan *p, real *window) {
+  memset(window, 0, (size_t)conv_window_reals(p) * sizeof *window);
+}
+
+/* Columns around the image stay zeros, and so do rows where every slab has the same. */
 static void fill_plane(const ConvPlan *p, const ConvSlab *s, const real *source,
                        real *to) {
-  int64_t first = p->first[0] + s->row * p->walk[0], room = p->room[0];
-  int64_t before = least(most(-first, 0), room);
-  int64_t end = most(least(p->size[0] - first, room), before);
-  memset(to, 0, (size_t)(before * p->pitch) * sizeof *to);
-  if (end > before)
-    fill_rows(p, source + (first + before) * p->size[1], end - before,
-              to + before * p->pitch);
-  memset(to + end * p->pitch, 0, (size_t)((room - end) * p->pitch) * sizeof *to);
+  int64_t row = p->first[0] + s->row * p->walk[0], room = p->room[0];
+  int64_t before = least(most(-row, 0), room), column = p->first[1];
+  int64_t end = most(least(p->size[0] - row, room), before);
+  int64_t left = least(most(-column, 0), p->pitch);
+  int64_t n = least(p->size[1] - column, p->pitch) - left;
+  if (p->n_bands > 1) {
+    memset(to, 0, (size_t)(before * p->pitch) * sizeof *to);
+    memset(to + end * p->pitch, 0, (size_t)((room - end) * p->pitch) * sizeof *to);
+  }
+  if (end > before && n > 0)
+    kernels()->conv_copy(to + before * p->pitch + left, p->pitch,
+                         source + (row + before) * p->size[1] + column + left,
+                         p->size[1], end - before, n);
 }
 
-void conv_fill_window(const ConvPlan *p, const ConvSlab *s, const real *sources,
-                      real *window) {
+const real *conv_fill_window(const ConvPlan *p, const ConvSlab *s, const real *sources,
+                             real *window) {
   int64_t n = p->size[0] * p->size[1];
-  for (int64_t i = 0; i < s->n_images; i++) {
-    const real *from = sources + ((s->image + i) * p->v.G + s->group) * p->planes * n;
+  sources += (s->image * p->v.G + s->group) * p->planes * n;
+  if (!p->padded)
+    return sources + (p->first[0] + s->row * p->walk[0]) * p->size[1] + p->first[1];
+  for (int64_t i = 0; i < s->n_images; i++)
     for (int64_t plane = 0; plane < p->planes; plane++)
-      fill_plane(p, s, from + plane * n, window + i * p->image + plane * p->plane);
-  }
+      fill_plane(p, s, sources + (i * p->v.G * p->planes + plane) * n,
+                 window + i * p->image + plane * p->plane);
+  return window;
 }

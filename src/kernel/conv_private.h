@@ -9,12 +9,13 @@
  *   pixel (i, j) of a grid   at first + (i, j) times step of the result
  *   its tap                  at (i, j) times walk + offset of the sources
  *
- * Window. Sources are copied, a slab at a time, with the zeros around them, so that
- * every tap of every pixel lies in it: a pixel and a tap are one number each, and their
- * sum is where the source lies. Where the walk along a row is longer than 1, columns of
- * equal remainder lie together:
+ * Window. Where taps reach beyond the sources, these are copied, a slab at a time, with
+ * zeros around them, so that every tap of every pixel lies in the window; else they are
+ * read where they lie. A pixel and a tap are one number each, and their sum is where
+ * the source lies.
  *
- *   row of the window:  [remainder 0: columns 0, walk, 2 walk, ...][remainder 1: ...]
+ * Runs. Rows of the kernel that see nothing but zeros are left out: taps are ordered by
+ * r, then plane, then s, so those of neighbouring r are one stretch of the list.
  *
  * Slab. Some images, or some rows of the grids of one, for one group; a part is a range
  * of slabs that one thread takes, with a window of its own. */
@@ -26,23 +27,21 @@
 
 typedef struct ConvPlan {
   Conv v;
-  bool to_x;                         /* the result is the gradient of x */
-  int64_t M, planes;                 /* results and sources of a group */
-  int64_t size[2], out_size[2];      /* rows, columns of a source and a result */
-  int64_t walk[2], step[2];          /* from pixel to pixel, of sources and result */
-  int64_t n_grids;                   /* step[0] step[1], but no empty ones */
-  int64_t grids[2];                  /* along rows, columns */
-  int64_t first[2];                  /* of sources: where the window of pixel (0, 0)
-                                        begins */
-  int64_t room[2];                   /* rows, columns of a window */
-  int64_t lane, pitch, plane, image; /* elements: of a remainder, row, plane, image */
-  bool padded;                       /* does a window reach beyond the image? */
-  bool plain;                        /* sums are taken one by one: windows would be too
-                                        large */
+  bool to_x;                    /* the result is the gradient of x */
+  int64_t M, planes;            /* results and sources of a group */
+  int64_t lanes;                /* of all panels of a group */
+  int64_t size[2], out_size[2]; /* rows, columns of a source and a result */
+  int64_t walk[2], step[2];     /* from pixel to pixel, of sources and result */
+  int64_t grids[2], n_grids;    /* along rows and columns; in all */
+  int64_t first[2];            /* of sources: where the window of pixel (0, 0) begins */
+  int64_t room[2];             /* rows, columns of a window */
+  int64_t plane, pitch, image; /* elements: from plane to plane, row to row ... */
+  bool padded;                 /* do taps reach beyond the sources? */
+  bool along;                  /* vectors are pixels, not results */
+  bool plain; /* sums are taken one by one: windows would be too large */
   int64_t slab_images, slab_rows;    /* of grids */
   int64_t n_bands, n_slabs, n_parts; /* of rows; of all groups; of slabs */
   int64_t taps, pixels;              /* room for the lists of all grids */
-  int64_t lanes;                     /* of all panels of a group */
 } ConvPlan;
 
 typedef struct ConvGrid {
@@ -56,6 +55,13 @@ typedef struct ConvSlab {
   int64_t group, image, n_images, row, n_rows;
 } ConvSlab;
 
+/* Rows of a grid in a slab whose pixels see the same rows of the kernel: of those that
+ * meet pixels of the grid, numbers lo to hi. */
+typedef struct ConvRun {
+  int64_t row, n_rows, lo, hi;
+} ConvRun;
+enum { CONV_RUNS = 32 };
+
 ConvPlan conv_plan(const Conv *v, bool to_x);
 ConvGrid conv_grid(const ConvPlan *p, int64_t number);
 ConvSlab conv_slab(const ConvPlan *p, int64_t number);
@@ -65,14 +71,23 @@ bool conv_offset(const ConvPlan *p, int axis, int64_t phase, int64_t in_kernel,
                  int64_t *offset);
 /* How many elements of the kernel, along an axis, meet pixels of a phase. */
 int64_t conv_offsets(const ConvPlan *p, int axis, int64_t phase);
-/* The lists of taps and pixels of a grid, pixels of whole slabs. */
+/* Rows `row` to `end` of a grid as runs; how many. */
+int conv_runs(const ConvPlan *p, const ConvGrid *g, int64_t row, int64_t end,
+              ConvRun *run);
+/* The list of taps of a grid. */
 void conv_list_taps(const ConvPlan *p, const ConvGrid *g, int32_t *tap);
-void conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int32_t *pixel);
-/* Copies what a slab needs of the sources. */
-void conv_fill_window(const ConvPlan *p, const ConvSlab *s, const real *sources,
-                      real *window);
-/* Elements of a window. */
+/* Of rows of a slab, image by image: where its pixels are. Returns the end of the list.
+ */
+int32_t *conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int64_t n_images,
+                          int64_t row, int64_t n_rows, int32_t *pixel);
+/* Elements of a window; 0: there is none. */
 int64_t conv_window_reals(const ConvPlan *p);
+/* To be done once with the memory of a window; then it is filled for any slab. */
+void conv_clear_window(const ConvPlan *p, real *window);
+/* What taps and pixels of a slab are counted from: the filled window, or the sources.
+ */
+const real *conv_fill_window(const ConvPlan *p, const ConvSlab *s, const real *sources,
+                             real *window);
 /* Rounded up, so that what follows begins at 64 bytes. */
 static inline int64_t conv_aligned(int64_t n) { return (n + 15) / 16 * 16; }
 

@@ -17,7 +17,9 @@
 
 enum {
   BLOCKS = 16,         /* about, of the first phase */
-  PARTS_REALS = 1 << 20 /* of the sums of all parts, unless one has more */
+  PARTS_REALS = 1 << 20, /* of the sums of all parts, unless one has more */
+  ROW_TAPS = 12, /* that are worth a call */
+  FEW = 4 /* lanes per result of which vectors of results make too little */
 };
 
 typedef struct Cut {
@@ -27,6 +29,7 @@ typedef struct Cut {
   int64_t n_parts, n_splits; /* of slabs, of panels */
   int64_t sums;              /* reals of all panels of a part */
   int64_t window, turned;    /* reals of a block: x, y's gradient */
+  bool dots;                 /* results are too few for vectors of them */
   size_t own_bytes;          /* of a block: these two, taps, pixels */
 } Cut;
 
@@ -78,6 +81,7 @@ static Cut cut_of(const Conv *v) {
   c.n_parts = most(1, least(c.n_slabs, most_parts));
   int64_t splits = divide_up(BLOCKS, v->G * c.n_parts);
   c.n_splits = most(1, least(c.n_panels, splits));
+  c.dots = c.p.walk[CONV_COLUMNS] == 1 && v->f * FEW <= c.p.lanes;
   size_memory(&c);
   return c;
 }
@@ -103,24 +107,26 @@ static const real *gradient_at(const ConvPlan *p, const ConvSlab *s, const real 
   return gy + (plane * p->v.P + s->row) * p->v.Q;
 }
 
-/* Are all its elements finite? */
+/* Rows of all images, row by row. Are all its elements finite? */
 static bool turn(const ConvPlan *p, const ConvSlab *s, const Panel *panel) {
-  int64_t n = s->n_rows * p->v.Q;
   bool finite = true;
-  for (int64_t i = 0; i < s->n_images; i++)
-    finite = kernels()->conv_take(panel->turned + i * n * panel->lanes,
-                                  gradient_at(p, s, panel->gy, i, panel->first),
-                                  p->v.P * p->v.Q, panel->lanes, n, panel->M) &&
-             finite;
+  real *to = panel->turned;
+  for (int64_t row = 0; row < s->n_rows; row++)
+    for (int64_t i = 0; i < s->n_images; i++, to += p->v.Q * panel->lanes)
+      finite = kernels()->conv_take(to,
+                                    gradient_at(p, s, panel->gy, i, panel->first) +
+                                        row * p->v.Q,
+                                    p->v.P * p->v.Q, panel->lanes, p->v.Q, panel->M) &&
+               finite;
   return finite;
 }
 
-/* The sum of one weight over a slab, term by term. */
+/* The sum of one weight over a slab, term by term; k: the number of its tap. */
 static double plain_sum(const ConvPlan *p, const ConvSlab *s, const real *gy,
                         const real *x, int64_t m, int64_t k) {
   const Conv *v = &p->v;
-  int64_t plane = k / (v->R * v->S), row, column, r_offset, s_offset;
-  conv_offset(p, CONV_ROWS, 0, k / v->S % v->R, &r_offset);
+  int64_t plane = k / v->S % v->c, row, column, r_offset, s_offset;
+  conv_offset(p, CONV_ROWS, 0, k / (v->S * v->c), &r_offset);
   conv_offset(p, CONV_COLUMNS, 0, k % v->S, &s_offset);
   double sum = 0;
   for (int64_t image = 0; image < s->n_images; image++) {
@@ -148,21 +154,78 @@ static void plain_panel(const Cut *c, const ConvSlab *s, const Panel *panel,
                                                            panel->first + m, k);
 }
 
+/* Rows of a slab whose pixels see something with row r of the kernel. */
+static void rows_seen(const ConvPlan *p, const ConvSlab *s, int64_t r, int64_t *from,
+                      int64_t *end) {
+  int64_t offset;
+  conv_offset(p, CONV_ROWS, 0, r, &offset);
+  *from = 0;
+  *end = s->n_rows;
+  while (*from < *end && (s->row + *from) * p->walk[0] + offset < 0) ++*from;
+  while (*from < *end && (s->row + *end - 1) * p->walk[0] + offset >= p->size[0])
+    --*end;
+}
+
+/* The sums of a slab with vectors of pixels, each row of the kernel over the pixels
+ * that it sees. */
+static void add_dots(const Cut *c, const ConvSlab *s, const Panel *panel,
+                     const Own *own, const real *window) {
+  const ConvPlan *p = &c->p;
+  int64_t taps = c->K / p->v.R, x_row = p->walk[0] * p->pitch, from, end;
+  for (int64_t r = 0; r < p->v.R; r++) {
+    rows_seen(p, s, r, &from, &end);
+    for (int64_t i = 0; from < end && i < s->n_images; i++)
+      for (int64_t m = 0; m < panel->M; m++)
+        kernels()->conv_dots(panel->sums + r * taps * panel->lanes + m, panel->lanes,
+                             gradient_at(p, s, panel->gy, i, panel->first + m) +
+                                 from * p->v.Q,
+                             p->v.Q, window + i * p->image + from * x_row, x_row,
+                             own->tap + r * taps, taps, end - from, p->v.Q);
+  }
+}
+
+static bool gradient_finite(const ConvPlan *p, const ConvSlab *s, const Panel *panel) {
+  bool finite = true;
+  for (int64_t i = 0; i < s->n_images; i++)
+    for (int64_t m = 0; m < panel->M; m++)
+      finite = kernels()->conv_finite(gradient_at(p, s, panel->gy, i, panel->first + m),
+                                      s->n_rows * p->v.Q) &&
+               finite;
+  return finite;
+}
+
+/* Taps of one row of the kernel are summed over the pixels that it sees; those of all
+ * rows together where one has too few for whole tiles. */
 static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
-                     const Own *own, const real *x) {
-  if (!turn(&c->p, s, panel) && c->p.padded) {
+                     const Own *own, const real *window, const real *x) {
+  const ConvPlan *p = &c->p;
+  bool finite = c->dots ? !p->padded || gradient_finite(p, s, panel)
+                        : turn(p, s, panel);
+  if (!finite && p->padded) {
     plain_panel(c, s, panel, x);
     return;
   }
-  int64_t n = s->n_images * s->n_rows * c->p.v.Q;
-  kernels()->conv_sums(panel->sums, own->window, own->tap, c->K, own->pixel, n,
-                       panel->turned, panel->lanes, true);
+  if (c->dots) {
+    add_dots(c, s, panel, own, window);
+    return;
+  }
+  int64_t lanes = panel->lanes, pixels = s->n_images * p->v.Q;
+  int64_t taps = c->K / p->v.R, n = p->padded && taps >= ROW_TAPS ? p->v.R : 1;
+  for (int64_t r = 0; r < n; r++) {
+    int64_t from = 0, end = s->n_rows, at = c->K * r / n;
+    if (n > 1) rows_seen(p, s, r, &from, &end);
+    if (from < end)
+      kernels()->conv_sums(panel->sums + at * lanes, window, own->tap + at, c->K / n,
+                           own->pixel + from * pixels, (end - from) * pixels,
+                           panel->turned + from * pixels * lanes, lanes, true);
+  }
 }
 
-static void list_all(const Cut *c, const Own *own) {
+static void list_pixels(const Cut *c, const ConvSlab *s, const Own *own) {
   ConvGrid grid = conv_grid(&c->p, 0);
-  conv_list_taps(&c->p, &grid, own->tap);
-  conv_list_pixels(&c->p, &grid, own->pixel);
+  int32_t *pixel = own->pixel;
+  for (int64_t row = 0; row < s->n_rows; row++)
+    pixel = conv_list_pixels(&c->p, &grid, s->n_images, row, 1, pixel);
 }
 
 static Panel panel_of(const Cut *c, int64_t number, real *sums, const Own *own,
@@ -187,17 +250,20 @@ static void sum_part(const Cut *c, int64_t block, const real *const in[2],
   int64_t last_slab = c->n_slabs * (part + 1) / c->n_parts;
   real *sums = sums_of(c, scratch, group, part);
   Own own = own_of(c, scratch, block);
-  list_all(c, &own);
+  ConvGrid grid = conv_grid(&c->p, 0);
+  conv_list_taps(&c->p, &grid, own.tap);
+  conv_clear_window(&c->p, own.window);
   for (int64_t k = first; k < end; k++) {
     Panel panel = panel_of(c, k, sums, &own, in[0]);
     memset(panel.sums, 0, (size_t)(c->K * panel.lanes) * sizeof(real));
   }
   for (int64_t i = c->n_slabs * part / c->n_parts; i < last_slab; i++) {
     ConvSlab slab = slab_of(c, group, i);
-    conv_fill_window(&c->p, &slab, in[1], own.window);
+    const real *window = conv_fill_window(&c->p, &slab, in[1], own.window);
+    list_pixels(c, &slab, &own);
     for (int64_t k = first; k < end; k++) {
       Panel panel = panel_of(c, k, sums, &own, in[0]);
-      add_slab(c, &slab, &panel, &own, in[1]);
+      add_slab(c, &slab, &panel, &own, window, in[1]);
     }
   }
 }
@@ -205,13 +271,17 @@ static void sum_part(const Cut *c, int64_t block, const real *const in[2],
 /* -- the second phase: the sum of all parts, one panel ------------------------- */
 
 static void add_parts(const Cut *c, int64_t block, real *w, void *scratch) {
+  const Conv *v = &c->p.v;
   int64_t group = block / c->n_panels, lane, part[BLOCKS];
   int64_t lanes = lanes_of(c, block % c->n_panels, &lane);
   real *sums = sums_of(c, scratch, group, 0) + lane * (c->K + CONV_SLACK);
   for (int64_t i = 0; i < c->n_parts; i++) part[i] = i;
   kernels()->sum_of_rows(sums, sums, part, c->n_parts, c->sums, c->K * lanes);
-  kernels()->conv_put(w + (group * c->p.M + lane) * c->K, c->K, sums, lanes, c->K,
-                      least(lanes, c->p.M - lane));
+  w += (group * c->p.M + lane) * c->K;
+  for (int64_t r = 0; r < v->R; r++)
+    for (int64_t plane = 0; plane < v->c; plane++, sums += v->S * lanes)
+      kernels()->conv_put(w + (plane * v->R + r) * v->S, c->K, sums, lanes, v->S,
+                          least(lanes, c->p.M - lane));
 }
 
 /* Filter number `block` alone. */
@@ -219,8 +289,11 @@ static void plain_filter(const ConvPlan *p, int64_t block, real *w,
                          const real *const in[2]) {
   int64_t K = p->planes * p->v.R * p->v.S;
   ConvSlab all = {.group = block / p->M, .n_images = p->v.N, .n_rows = p->v.P};
-  for (int64_t k = 0; k < K; k++)
-    w[block * K + k] = (real)plain_sum(p, &all, in[0], in[1], block % p->M, k);
+  for (int64_t k = 0; k < K; k++) {
+    int64_t plane = k / p->v.S % p->planes, r = k / (p->v.S * p->planes);
+    w[block * K + (plane * p->v.R + r) * p->v.S + k % p->v.S] = (real)
+        plain_sum(p, &all, in[0], in[1], block % p->M, k);
+  }
 }
 
 /* -- blocks ------------------------------------------------------------------------ */

@@ -79,9 +79,31 @@ INLINE Vector load_part(const real *p, int n) {
 INLINE Vector muladd(real s, Vector b, Vector c) { return s * b + c; }
 INLINE Vector load_part(const real *p, int n) {
   Vector v = {0};
-  memcpy(&v, p, (size_t)n * sizeof *p);
+  for (int i = 0; i < WIDTH; i++)
+    if (i < n) v[i] = p[i];
   return v;
 }
+#endif
+
+/* a * b + c likewise, lane by lane. */
+#if defined SIMD_avx512 && defined REAL_DOUBLE
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined SIMD_avx512
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#elif defined SIMD_avx2 && defined REAL_DOUBLE
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#elif defined SIMD_avx2
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#else
+INLINE Vector add_product(Vector a, Vector b, Vector c) { return a * b + c; }
 #endif
 
 /* low(a, b) = a[0] b[0] a[1] b[1] ... of the first halves, high(a, b) of the second. */
