@@ -79,6 +79,13 @@ Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *pref
                          Graph *graph, Optimizer *opt, const StateList *variables,
                          Fault *fault) WARN_UNUSED;
 
+/* All that steps change of a net: the parts "net" and "optimizer", with the slots of
+ * its parameters. */
+Err checkpoint_add_training(Checkpoint *c, Graph *graph, Layer *net,
+                            const Optimizer *opt, Fault *fault) WARN_UNUSED;
+Err checkpoint_get_training(const Checkpoint *c, Graph *graph, Layer *net,
+                            Optimizer *opt, Fault *fault) WARN_UNUSED;
+
 /* The values of some variables, and assigned to them again. */
 Err checkpoint_add_values(Checkpoint *c, const char *part, Graph *graph,
                           const StateList *variables, Fault *fault) WARN_UNUSED;

@@ -336,6 +336,31 @@ Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *pref
   return err;
 }
 
+/* -- a net and its optimizer ------------------------------------------------------- */
+
+Err checkpoint_add_training(Checkpoint *c, Graph *graph, Layer *net,
+                            const Optimizer *opt, Fault *fault) {
+  StateList params = {0};
+  Err err = checkpoint_add_net(c, "net", graph, net, fault);
+  if (!err) err = checkpoint_add_optimizer(c, "optimizer", opt, fault);
+  if (!err) err = layer_parameters(net, &params, fault);
+  if (!err)
+    err = checkpoint_add_slots(c, "optimizer", "", graph, opt, &params, NULL, fault);
+  state_deinit(&params);
+  return err;
+}
+
+Err checkpoint_get_training(const Checkpoint *c, Graph *graph, Layer *net,
+                            Optimizer *opt, Fault *fault) {
+  StateList params = {0};
+  Err err = checkpoint_get_net(c, "net", graph, net, fault);
+  if (!err) err = checkpoint_get_optimizer(c, "optimizer", opt, fault);
+  if (!err) err = layer_parameters(net, &params, fault);
+  if (!err) err = checkpoint_get_slots(c, "optimizer", "", graph, opt, &params, fault);
+  state_deinit(&params);
+  return err;
+}
+
 /* -- streams ----------------------------------------------------------------------- */
 
 Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {

@@ -128,7 +128,6 @@ static Err run_rising(Graph *graph, const FindLr *f, Layer *net, Dataset *set,
 
 typedef struct Before {
   Checkpoint checkpoint;
-  StateList params;
   OptimMark mark;
   Object *trained; /* what the net remembers of its training; retained; NULL: nothing */
 } Before;
@@ -138,12 +137,7 @@ static Err note_before(Before *out, Graph *graph, Layer *net, Optimizer *opt,
   Checkpoint *c = &out->checkpoint;
   *out = (Before){.mark = optimizer_mark(opt), .trained = object_retain(net->trained)};
   Err err = checkpoint_init(c, fault);
-  if (!err) err = checkpoint_add_net(c, "net", graph, net, fault);
-  if (!err) err = checkpoint_add_optimizer(c, "optimizer", opt, fault);
-  if (!err) err = layer_parameters(net, &out->params, fault);
-  if (!err)
-    err = checkpoint_add_slots(c, "optimizer", "", graph, opt, &out->params, NULL,
-                               fault);
+  if (!err) err = checkpoint_add_training(c, graph, net, opt, fault);
   return err ? err : checkpoint_add_streams(c, graph, fault);
 }
 
@@ -153,12 +147,9 @@ static Err put_back(const Before *before, Graph *graph, Layer *net, Optimizer *o
                     Fault *fault) {
   const Checkpoint *c = &before->checkpoint;
   optimizer_rollback(opt, &before->mark);
-  Err err = checkpoint_get_net(c, "net", graph, net, fault);
+  Err err = checkpoint_get_training(c, graph, net, opt, fault);
   object_release(net->trained);
   net->trained = object_retain(before->trained);
-  if (!err) err = checkpoint_get_optimizer(c, "optimizer", opt, fault);
-  if (!err)
-    err = checkpoint_get_slots(c, "optimizer", "", graph, opt, &before->params, fault);
   return err ? err : checkpoint_get_streams(c, graph, fault);
 }
 
@@ -218,7 +209,6 @@ Err find_lr(Graph *graph, const FindLr *asked, Layer *net, Dataset *set, LrCurve
       err = fault->code;
   }
   look_at(out);
-  state_deinit(&before.params);
   checkpoint_deinit(&before.checkpoint);
   object_release(before.trained);
   return err;

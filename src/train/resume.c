@@ -184,34 +184,18 @@ static Err load_history(Work *w, const Checkpoint *c) {
 /* -- net and optimizer, listeners -------------------------------------------------- */
 
 static Err save_training(const Work *w, Checkpoint *c, Fault *fault) {
-  Graph *graph = w->run.graph;
-  const Optimizer *opt = w->run.fit->optimizer;
-  StateList params = {0};
-  Err err = checkpoint_add_net(c, "net", graph, w->run.net, fault);
-  if (!err) err = checkpoint_add_optimizer(c, "optimizer", opt, fault);
-  if (!err) err = layer_parameters(w->run.net, &params, fault);
-  if (!err)
-    err = checkpoint_add_slots(c, "optimizer", "", graph, opt, &params, NULL, fault);
-  state_deinit(&params);
-  return err;
+  return checkpoint_add_training(c, w->run.graph, w->run.net, w->run.fit->optimizer,
+                                 fault);
 }
 
 /* The options of loss, metrics and callbacks too: a callback may have changed them. */
 static Err load_training(Work *w, const Checkpoint *c) {
-  Graph *graph = w->run.graph;
   Fit *fit = w->run.fit;
-  StateList params = {0};
-  Err err = checkpoint_get_net(c, "net", graph, w->run.net, w->fault);
-  if (!err)
-    err = object_set_values(&fit->object, checkpoint_part(c, "options"), NULL,
-                            w->fault);
-  if (!err) err = checkpoint_get_optimizer(c, "optimizer", fit->optimizer, w->fault);
-  if (!err) err = layer_parameters(w->run.net, &params, w->fault);
-  if (!err)
-    err = checkpoint_get_slots(c, "optimizer", "", graph, fit->optimizer, &params,
-                               w->fault);
-  state_deinit(&params);
-  return err;
+  Err err = object_set_values(&fit->object, checkpoint_part(c, "options"), NULL,
+                              w->fault);
+  return err ? err
+             : checkpoint_get_training(c, w->run.graph, w->run.net, fit->optimizer,
+                                       w->fault);
 }
 
 static Err save_listeners(const Work *w, Checkpoint *c, Fault *fault) {
