@@ -349,53 +349,51 @@ void layer_deinit(Object *object) {
 
 /* -- what follows a layer ---------------------------------------------------------- */
 
-typedef enum Follows { FOLLOWS_UNKNOWN, FOLLOWS_NOTHING, FOLLOWS_ACTIVATION } Follows;
+static bool follows_in(const ObjectList *list, int from, const ActivationKind **out,
+                       bool *passes);
 
-static Follows follows_in(const ObjectList *list, int from, const ActivationKind **out,
-                          bool *passes);
-
-/* What comes of results that go into the layer. *passes: they go through it as they
- * are, as far as an initializer is concerned. */
-static Follows follows_into(Layer *layer, const ActivationKind **out, bool *passes) {
+/* What comes of results that go into the layer: *out is the activation, NULL where it
+ * is none. False: not known. *passes: they go through it as they are, as far as an
+ * initializer is concerned. */
+static bool follows_into(Layer *layer, const ActivationKind **out, bool *passes) {
   const LayerKind *kind = layer_kind(layer);
   const Activation *activation = own_activation(layer);
   *passes = false;
   if (kind->growing) return follows_in(kind->growing(layer), 0, out, passes);
   *out = kind->as_activation;
   if (!*out && activation && !layer->n_vars) *out = activation_kind(activation);
-  if (*out) return FOLLOWS_ACTIVATION;
-  if (!layer->n_vars && object_has_call(&layer->object)) return FOLLOWS_UNKNOWN;
+  if (*out) return true;
+  if (!layer->n_vars && object_has_call(&layer->object)) return false;
   *passes = kind->norm || (!layer->n_vars && !kind->children);
-  return FOLLOWS_NOTHING;
+  return true;
 }
 
 /* The same of the layers of a list from number `from` on. */
-static Follows follows_in(const ObjectList *list, int from, const ActivationKind **out,
-                          bool *passes) {
-  Follows found = FOLLOWS_NOTHING;
+static bool follows_in(const ObjectList *list, int from, const ActivationKind **out,
+                       bool *passes) {
+  bool known = true;
   *passes = true;
   for (int i = from; *passes && i < list->n; i++)
-    found = follows_into((Layer *)list->v[i], out, passes);
-  return found;
+    known = follows_into((Layer *)list->v[i], out, passes);
+  return known;
 }
 
 /* Its own activation, or the next of its Sequential, or of the one around that. */
-static Follows follows(const Layer *layer, const ActivationKind **out) {
+static bool follows(const Layer *layer, const ActivationKind **out) {
   const Activation *activation = own_activation(layer);
   Layer *owner = layer->owner;
   *out = activation ? activation_kind(activation) : NULL;
-  if (*out) return FOLLOWS_ACTIVATION;
-  if (!owner) return FOLLOWS_UNKNOWN;
+  if (*out) return true;
+  if (!owner) return false;
   if (layer_kind(owner)->weight) return follows(owner, out);
-  if (!layer_kind(owner)->growing) return FOLLOWS_UNKNOWN;
+  if (!layer_kind(owner)->growing) return false;
   const ObjectList *list = layer_kind(owner)->growing(owner);
   bool passes = true;
   int i = 0;
   while (i < list->n && list->v[i] != &layer->object) i++;
-  if (i == list->n) return FOLLOWS_UNKNOWN;
-  Follows found = follows_in(list, i + 1, out, &passes);
-  return passes && follows(owner, out) == FOLLOWS_ACTIVATION ? FOLLOWS_ACTIVATION
-                                                             : found;
+  if (i == list->n) return false;
+  bool known = follows_in(list, i + 1, out, &passes);
+  return (passes && follows(owner, out) && *out) || known;
 }
 
 static double deviation(const Array *a) {
@@ -448,7 +446,7 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
   if (!layer_stream(graph, layer, stream)) return graph_ok(graph, fault);
   snprintf(stream + strlen(stream), 64, ".%.60s", layer->var_name[i]);
   InitCall call = {shape, fan_in, fan_out, stream, false, NULL};
-  call.placed = follows(layer, &call.follows) != FOLLOWS_UNKNOWN;
+  call.placed = follows(layer, &call.follows);
   Node *value = init_make(graph, init, &call);
   if (!value || note_init(graph, layer, i, init, &call, value) ||
       variable_assign(graph, v, value))
