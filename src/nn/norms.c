@@ -89,11 +89,17 @@ static const char *channels_expected(const Layer *layer) {
                                                : "[N, ...] with the axis of channels";
 }
 
+/* Where there is a mask. */
+#define MASKED_INPUT "[N, T, ..., C] with its mask of steps, and axis = -1"
+
 static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
   int axis = channel_axis(layer, in);
-  if (axis < 1) return refuse_input(layer, channels_expected(layer), in, fault);
+  bool masked = ports->v[0].mask;
+  if (axis < (masked ? 2 : 1))
+    return refuse_input(layer, masked ? MASKED_INPUT : channels_expected(layer), in,
+                        fault);
   return give_all(graph, layer, in->dim[axis], fault);
 }
 
@@ -206,6 +212,80 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   return channels_moved(graph, y, axis, &shape);
 }
 
+/* -- the same of sequences with a mask --------------------------------------------- */
+
+/* x - mean where the mask counts, else 0; *mean, *var (with n and with n - 1 below it)
+ * of what counts, [C]. Of fewer than two counted values the last is no number, and the
+ * batch is refused. */
+typedef struct Counted {
+  Node *centred, *mean, *var, *unbiased;
+} Counted;
+
+static Counted count_steps(Graph *graph, Node *x, Node *mask, int axis) {
+  const Shape shape = x->shape, channels = SHAPE_OF(shape.dim[axis]);
+  Shape steps = {.rank = shape.rank, .dim = {shape.dim[0], shape.dim[1], 1, 1, 1, 1}};
+  unsigned others = ((1u << shape.rank) - 1) & ~(1u << axis);
+  double each = 1;
+  for (int i = 2; i < shape.rank; i++) each *= i == axis ? 1 : (double)shape.dim[i];
+  Node *counts = op_reshape(graph, mask, &steps), *zero = graph_scalar(graph, 0);
+  Node *n = op_scale(graph, op_sum(graph, mask, ALL_AXES, false), each);
+  Node *sum = op_sum(graph, op_where(graph, counts, x, zero), others, true);
+  Node *mean = op_div(graph, sum, n);
+  Counted c = {.centred = op_where(graph, counts, op_sub(graph, x, mean), zero)};
+  Node *squares = op_sum(graph, op_square(graph, c.centred), others, true);
+  Node *less = op_sub(graph, n, graph_scalar(graph, 1));
+  c.mean = op_reshape(graph, mean, &channels);
+  c.var = op_div(graph, squares, n);
+  c.unbiased = op_reshape(graph, op_div(graph, squares, less), &channels);
+  return c;
+}
+
+/* v [C] along an axis of what has `rank` of them. */
+static Node *along(Graph *graph, Node *v, int rank, int axis) {
+  Shape shape = {.rank = rank, .dim = {1, 1, 1, 1, 1, 1}};
+  shape.dim[axis] = -1;
+  return v ? op_reshape(graph, v, &shape) : NULL;
+}
+
+static Node *batch_norm_counted(Graph *graph, Layer *layer, Node *x, Node *mask,
+                                int axis) {
+  const Norm *norm = (const Norm *)layer;
+  Counted c = count_steps(graph, x, mask, axis);
+  Node *mean = moved_towards(graph, layer->var[RUNNING_MEAN], c.mean, norm->momentum,
+                             1);
+  Node *var = moved_towards(graph, layer->var[RUNNING_VAR], c.unbiased, norm->momentum,
+                            1);
+  Node *y = op_div(graph, c.centred,
+                   op_sqrt(graph,
+                           op_add(graph, c.var, graph_scalar(graph, norm->eps))));
+  if (norm->affine) {
+    y = op_mul(graph, y,
+               along(graph, layer_read(graph, layer, WEIGHT), x->shape.rank, axis));
+    y = op_add(graph, y,
+               along(graph, layer_read(graph, layer, BIAS), x->shape.rank, axis));
+  }
+  if (graph->fault.code || settle_statistics(graph, layer, y, mean, var) ||
+      variable_assign(graph, layer->var[RUNNING_MEAN], mean) ||
+      variable_assign(graph, layer->var[RUNNING_VAR], var))
+    return NULL;
+  return y;
+}
+
+/* Steps that the mask leaves out are no part of the statistics. */
+static Ports batch_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
+  Node *x = in->v[0].x, *mask = in->v[0].mask;
+  if (!layer_takes(graph, layer, in, 1, 1)) return (Ports){0};
+  int axis = channel_axis(layer, &x->shape);
+  if (mask && axis < 2)
+    return layer_ports_of(layer_refuse(graph, layer, MASKED_INPUT, &x->shape), NULL);
+  bool counted = mask && graph->training && batch_norm_live(layer);
+  if (counted && x->shape.dim[axis] == layer->var[RUNNING_MEAN]->current->shape.dim[0])
+    return layer_ports_of(batch_norm_counted(graph, layer, op_cast(graph, x, DT_REAL),
+                                             mask, axis),
+                          mask);
+  return layer_ports_of(batch_norm_forward(graph, layer, x), mask);
+}
+
 #define AT(field) .offset = offsetof(Norm, field)
 /* Penalties and bounds as Keras calls them. */
 #define OF_WEIGHT                                                                      \
@@ -242,10 +322,12 @@ const LayerKind layer_batch_norm = {
              .check = batch_norm_check, .deinit = layer_deinit,
              .doc = "Normalizes each channel over the batch. In inference, or "
                     "when frozen, it uses running statistics. The variance is biased "
-                    "in the batch, unbiased in the running statistics.",
+                    "in the batch, unbiased in the running statistics. Of sequences "
+                    "with a mask (axis = -1) only the steps that count do.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
     .prefix = "batch_norm", .norm = "batch", .uses_batch = batch_norm_live,
+    .knows_masks = true,
     .vars = batch_vars,
     .samples = (const LayerSample[]){
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
@@ -255,7 +337,7 @@ const LayerKind layer_batch_norm = {
         {{{"axis", "3"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
         LAYER_SAMPLES_END},
     .build = batch_norm_build,
-    .forward = batch_norm_forward};
+    .ports = batch_norm_ports};
 
 /* -- noisy batch normalization ----------------------------------------------------- */
 

@@ -68,6 +68,46 @@ function tests.test_time_distributed()
   check.equal({ p:totable()[1][3], q:totable()[1][3] }, { { 3, 3 }, { 6, 6 } })
 end
 
+-- The steps that count, as rows, give the same; so does padding on either side.
+function tests.test_batch_norm_of_steps_that_count()
+  tensor.seed(7)
+  local near = check.eps < 1e-10 and 1e-12 or 1e-5
+  local rows = tensor.randn(4, 2):eval()
+  local gap = tensor.full(nan, 1, 2)
+  local function normalized(x, shape, mask)
+    local layer = nn.BatchNorm { axis = -1 }
+    layer:build(shape)
+    layer.weight:assign(tensor { 2, 3 })
+    layer.bias:assign(tensor { 1, -1 })
+    return layer, layer(x, { training = true, mask = mask })
+  end
+  local plain, want = normalized(rows, { 2 })
+  local c = tensor { { 1, 2 }, { -1, 3 }, { 4, 1 }, { 2, -2 } }
+  local gradients = grad((want * c):sum(), plain:parameters())
+  local first, last = rows:slice({ 1, 3 }), rows:slice({ 4, 4 })
+  for _, side in ipairs { { { first, last, gap, gap }, { 1, 2, 3, 4 } },
+    { { first, gap, gap, last }, { 1, 2, 3, 6 } } } do
+    local x = tensor.concat(side[1], 1):reshape(2, 3, 2):eval()
+    local mask = x:slice({}, {}, { 1, 1 }):eq(x:slice({}, {}, { 1, 1 })):reshape(2, 3)
+    local layer, y = normalized(x, { 3, 2 }, mask)
+    local counted = y:reshape(6, 2):gather(tensor(side[2], { dtype = "int32" }))
+    check.near(counted, want, near)
+    check.near(layer.running_mean, plain.running_mean, near)
+    check.near(layer.running_var, plain.running_var, near)
+    for i, g in ipairs(grad((counted * c):sum(), layer:parameters())) do
+      check.near(g, gradients[i], near)
+    end
+    check.equal(layer(x, { mask = mask }).shape, { 2, 3, 2 })
+  end
+  local layer = nn.BatchNorm { axis = -1 }
+  check.fails(function()
+    layer(tensor.ones(2, 3, 2), { training = true, mask = tensor { { 0, 1, 0 }, { 0, 0, 0 } } })
+  end, "batch_norm_1", "is refused")
+  check.fails(function()
+    nn.BatchNorm()(tensor.ones(2, 3, 2), { mask = tensor.ones(2, 3) })
+  end, "batch_norm_1: expects [N, T, ..., C] with its mask", "axis = -1")
+end
+
 function tests.test_what_time_distributed_refuses()
   local mask = tensor.ones(2, 3)
   local x = tensor.randn(2, 3, 4)
