@@ -6,7 +6,8 @@
 --   scale ID FACTOR         the loss, and so every gradient, is from now on times FACTOR
 --   drop ID
 --
--- The keys are those of Row in compare.py; static=true asks for a step that is traced once.
+-- The keys are those of Row in compare.py, or of Net in networks.py: net=NAME is one of `nets`.
+-- static=true asks for a step that is traced once.
 
 local steps = {}        -- ID -> { call = function, factor = tensor }
 
@@ -27,7 +28,31 @@ end
 
 local functions = { lua_swish = function(x) return x * x:sigmoid() end }
 
+local nets = {
+  lenet = { { 1, 28, 28 }, function()
+    return nn.Sequential { nn.Conv2D(32, 5, { padding = "same", activation = "relu" }),
+      nn.MaxPool2D(2), nn.Conv2D(64, 5, { padding = "same", activation = "relu" }),
+      nn.MaxPool2D(2), nn.Flatten(), nn.Dense(1024, { activation = "relu" }), nn.Dense(10) }
+  end },
+  lenet5 = { { 1, 28, 28 }, function()
+    return nn.Sequential { nn.Conv2D(6, 5, { padding = 2, activation = "relu" }),
+      nn.MaxPool2D(2), nn.Conv2D(16, 5, { activation = "relu" }), nn.MaxPool2D(2),
+      nn.Flatten(), nn.Dense(120, { activation = "relu" }),
+      nn.Dense(84, { activation = "relu" }), nn.Dense(10) }
+  end },
+  lstm = { { 28, 28 }, function() return nn.Sequential { nn.LSTM(128), nn.Dense(10) } end },
+  transformer = { { 32, 64 }, function()
+    return nn.Sequential { nn.TransformerEncoder(4, 128, { layers = 2 }), nn.Flatten(),
+      nn.Dense(10) }
+  end },
+}
+
+-- The net and the shape of one example.
 local function make_net(spec)
+  if spec.net then
+    local shape, make = table.unpack(nets[spec.net])
+    return make():build(shape), shape
+  end
   local net = nn.Sequential {}
   local plain = spec.norm == "none"
   for units in spec.hidden:gmatch "%d+" do
@@ -36,8 +61,8 @@ local function make_net(spec)
     net:add(nn.activation(functions[spec.activation] or spec.activation))
   end
   net:add(nn.Dense(tonumber(spec.classes)))
-  net:build { tonumber(spec.inputs) }
-  return net
+  local shape = { tonumber(spec.inputs) }
+  return net:build(shape), shape
 end
 
 local function scalar(value) return tensor.full(value):eval() end
@@ -45,13 +70,14 @@ local function scalar(value) return tensor.full(value):eval() end
 local optimizers = {
   sgd = function(lr) return optim.SGD { lr = lr } end,
   adam = function(lr) return optim.Adam { lr = lr } end,
+  momentum = function(lr) return optim.SGD { lr = lr, momentum = 0.9 } end,
 }
 
 local function make(words)
   local spec = parse(words, 3)
-  local batch, inputs = tonumber(spec.batch), tonumber(spec.inputs)
-  local net = make_net(spec)
-  local x = tensor.randn(batch, inputs):eval()
+  local batch = tonumber(spec.batch)
+  local net, shape = make_net(spec)
+  local x = tensor.randn(batch, table.unpack(shape)):eval()
   local y = tensor.randint(1, tonumber(spec.classes), batch):eval()
   local function error_of(a, b) return loss.sparse_categorical_crossentropy(net(a), b) end
   local function scaled_error_of(a, b, factor) return factor * error_of(a, b) end

@@ -10,6 +10,7 @@ tensor, for all tensors) the one that is faster for this net.
 """
 
 import ctypes
+import functools
 import json
 import re
 import sys
@@ -21,7 +22,45 @@ from torch.nn import functional
 
 NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "swish": nn.SiLU}
-OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam,
+              "momentum": functools.partial(torch.optim.SGD, momentum=0.9)}
+
+
+class Last(nn.Module):
+    """What a recurrent layer gives at its last step."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0][:, -1]
+
+
+def lenet():
+    return nn.Sequential(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Flatten(), nn.Linear(3136, 1024), nn.ReLU(), nn.Linear(1024, 10))
+
+
+def lenet5():
+    return nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                         nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+                         nn.Linear(84, 10))
+
+
+def lstm():
+    return nn.Sequential(Last(nn.LSTM(28, 128, batch_first=True)), nn.Linear(128, 10))
+
+
+def transformer():
+    block = nn.TransformerEncoderLayer(64, 4, 128, 0.0, batch_first=True)
+    return nn.Sequential(nn.TransformerEncoder(block, 2), nn.Flatten(), nn.Linear(2048, 10))
+
+
+NETS = {"lenet": (lenet, (1, 28, 28)), "lenet5": (lenet5, (1, 28, 28)),
+        "lstm": (lstm, (28, 28)), "transformer": (transformer, (32, 64))}
 
 
 def mapped_libraries():
@@ -56,6 +95,10 @@ def describe():
 
 
 def make_net(spec):
+    """The net and the shape of one example."""
+    if "net" in spec:
+        make, shape = NETS[spec["net"]]
+        return make(), shape
     layers = []
     width = int(spec["inputs"])
     plain = spec["norm"] == "none"
@@ -66,7 +109,7 @@ def make_net(spec):
         layers.append(ACTIVATIONS[spec["activation"]]())
         width = units
     layers.append(nn.Linear(width, int(spec["classes"])))
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers), (int(spec["inputs"]),)
 
 
 class Step:
@@ -75,12 +118,12 @@ class Step:
     def __init__(self, spec, foreach):
         torch.manual_seed(1)
         batch, classes = int(spec["batch"]), int(spec["classes"])
-        self.net = make_net(spec)
+        self.net, shape = make_net(spec)
         self.net.train()
         kind = OPTIMIZERS[spec["optimizer"]]
         self.optimizer = kind(self.net.parameters(), lr=float(spec["lr"]),
                               foreach=foreach)
-        self.x = torch.randn(batch, int(spec["inputs"]))
+        self.x = torch.randn(batch, *shape)
         self.y = torch.randint(0, classes, (batch,))
         self.loss = None
 
