@@ -114,7 +114,7 @@ static bool alike(Graph *graph, Layer *layer, const Ports *in) {
  * count with the others what the mask leaves out. */
 static Err check_inside(Graph *graph, const Layer *layer, Layer *inner,
                         const Ports *out, const Node *mask) {
-  const Layer *batch = mask ? layer_needs_batches(inner) : NULL;
+  const Layer *batch = mask && graph->training ? layer_needs_batches(inner) : NULL;
   if (batch)
     return fault_set(&graph->fault, ERR_VALUE,
                      "%s: %s would count the steps that the mask leaves out in the "
