@@ -122,6 +122,8 @@ Node *op_conv2d_data(Graph *g, Node *y, Node *w, const ConvSteps *steps,
  * from x. */
 Node *op_max_pool(Graph *g, Node *x, const PoolPlane *v);
 Node *op_mean_pool(Graph *g, Node *x, const PoolPlane *v);
+/* Images of other rows and columns; aligned: by the corners, of linear. */
+Node *op_resample(Graph *g, Node *x, const int64_t size[2], bool linear, bool aligned);
 
 /* A recurrent cell over a sequence (recurrent.h): in is x [N, T, F], the flat weight,
  * the state [N, S H], the mask [N, T] and, if n_in is 5, drop [N, H]. Picks: 0 h of all

@@ -147,6 +147,12 @@ typedef struct SoftmaxMask {
   int64_t stride, causal;
 } SoftmaxMask;
 
+/* A pixel between two others: `part` of high, the rest of low. */
+typedef struct ResampleTap {
+  int32_t low, high;
+  real part;
+} ResampleTap;
+
 typedef struct Kernels {
 #define KERNEL(type, name, args) type(*name) args;
 #include "kernel/kernel.def"

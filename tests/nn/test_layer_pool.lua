@@ -1,4 +1,5 @@
--- Pooling of images: PyTorch's values, Keras's rules of padding, ties, NaN, and what is refused.
+-- Pooling of images and steps, and images of another size: PyTorch's values, Keras's rules of
+-- padding, ties, NaN, masks, and what is refused.
 
 local check = dofile "tests/check.lua"
 local reference = dofile "tests/nn/reference.lua"
@@ -27,6 +28,93 @@ function tests.test_values_and_gradients()
     global_average = { nn.GlobalAveragePooling2D(), { IMAGE } },
     global_max = { nn.GlobalMaxPooling2D(), { IMAGE } },
   }
+end
+
+local SEQUENCE = { 2, 9, 4 }
+
+function tests.test_steps()
+  local counted = { stride = 2, padding = 1, ceil_mode = true, count_include_pad = true }
+  reference.open "images".layers {
+    max_steps = { nn.MaxPool1D(3, 2, { padding = 1, dilation = 2, ceil_mode = true }),
+      { SEQUENCE } },
+    average_steps = { nn.AveragePooling1D(3, counted), { SEQUENCE } },
+    average_steps_alone = { nn.AvgPool1D(4, 2, { padding = 2, ceil_mode = true }), { SEQUENCE } },
+    lp_steps = { nn.LpPool1D(2, 2, 3, { ceil_mode = true }), { SEQUENCE } },
+    adaptive_average_steps = { nn.AdaptiveAvgPool1D(4), { SEQUENCE } },
+    adaptive_max_steps = { nn.AdaptiveMaxPool1D(4), { SEQUENCE } },
+    global_average_steps = { nn.GlobalAveragePooling1D(), { SEQUENCE } },
+    global_max_steps = { nn.GlobalMaxPooling1D(), { SEQUENCE } },
+  }
+end
+
+function tests.test_other_sizes()
+  local function bilinear(o) o.mode = "bilinear" return { nn.UpSample(o), { IMAGE } } end
+  reference.open "images".layers {
+    nearest = { nn.UpSampling2D { 2, 3 }, { IMAGE } },
+    nearest_size = { nn.Upsample { output_size = { 5, 8 } }, { IMAGE } },
+    bilinear = { nn.UpSampling2D(2, { interpolation = "bilinear" }), { IMAGE } },
+    bilinear_size = bilinear { output_size = { 5, 13 } },
+    bilinear_aligned = bilinear { output_size = { 5, 13 }, align_corners = true },
+  }
+  local x = tensor { { { { 1, 1 / 0, 3 }, { 4, 5, 6 } } } }
+  check.equal(nn.UpSample(2)(x):totable()[1][1][2], { 1, 1, 1 / 0, 1 / 0, 3, 3 })
+  check.equal(nn.UpSample { output_size = { 2, 3 }, mode = "bilinear" }(x):totable(), x:totable())
+  check.fails(function() nn.UpSample { align_corners = true } end, "nearest", "bilinear")
+  check.fails(function() nn.UpSample(0.5) end, "scale_factor")
+  check.fails(function() nn.UpSample(2)(tensor.ones(2, 3)) end, "[N, C, H, W]")
+  check.fails(function() nn.UpSample(2)(tensor.ones(1, 1, 0, 3)) end, "a row")
+end
+
+-- Steps that a mask leaves out, be they NaN, change nothing: a batch of lengths is its single
+-- sequences.
+function tests.test_masks()
+  local T, lengths, rows = 7, { 7, 3, 1, 0 }, {}
+  local full, width = tensor.randn(#lengths, T, 2), 2
+  local x = full:totable()
+  for n, length in ipairs(lengths) do
+    for t = length + 1, T do for f = 1, width do x[n][t][f] = -9 end end
+    rows[n] = length
+  end
+  local pools = { nn.MaxPool1D(3, 2, { padding = 1 }), nn.AveragePooling1D(3, 2, { padding = 1 }),
+    nn.LpPool1D(2, 3, 1), nn.AveragePooling1D(1) }
+  local all = { nn.GlobalMaxPooling1D(), nn.GlobalAveragePooling1D() }
+  for _, pool in ipairs(pools) do
+    local y = nn.Sequential { nn.Masking(-9), pool, nn.Unmask() }(tensor(x))
+    for n, length in ipairs(lengths) do
+      if length >= 3 then
+        local alone = pool(full:slice { { n, n }, { 1, length } })
+        local same = y:slice { { n, n }, { 1, alone.shape[2] } }
+        check.near(same, alone, 1e-6)
+      end
+    end
+    check.equal(y:slice { { #lengths, #lengths } }:abs():sum():item(), 0)
+  end
+  for _, pool in ipairs(all) do
+    local net = nn.Sequential { nn.Masking(-9), pool }
+    local v = tensor.variable(tensor(x))
+    local y = net(v)
+    for n, length in ipairs(lengths) do
+      local alone = length > 0 and pool(full:slice { { n, n }, { 1, length } }) or { { 0, 0 } }
+      check.near(y:slice { { n, n } }, alone, 1e-6)
+    end
+    local g = grad(y:sum(), { v })[1]:totable()
+    for n, length in ipairs(lengths) do
+      for t = length + 1, T do check.equal(g[n][t], { 0, 0 }) end
+    end
+  end
+  local counted = nn.AveragePooling1D(2, { count_include_pad = true })
+  check.fails(function() nn.Sequential { nn.Masking(-9), counted }(tensor(x)) end,
+    "count_include_pad", "nn.Unmask")
+  check.fails(function() nn.Sequential { nn.Masking(-9), nn.Conv1D(2, 3) }(tensor(x)) end,
+    "conv1d", "nn.Unmask")
+end
+
+-- The mask of the result: its step counts where one of its window does.
+function tests.test_mask_of_the_result()
+  local x = tensor { { { 1 }, { -9 }, { -9 }, { -9 }, { 3 } } }
+  local net = nn.Sequential { nn.Masking(-9), nn.MaxPool1D(2, { ceil_mode = true }),
+    nn.GlobalAveragePooling1D() }
+  check.near(net(x), { { 2 } })
 end
 
 local function image(rows) return tensor { { rows } } end

@@ -44,6 +44,27 @@ POOLS = {
     "global_max": (lambda x: x.flatten(2).max(2)[0], [IMAGE], []),
 }
 
+POOLS_OF_STEPS = {
+    "max_steps": (steps(lambda x: F.max_pool1d(x, 3, 2, 1, 2, True)), [SEQUENCE], []),
+    "average_steps": (steps(lambda x: F.avg_pool1d(x, 3, 2, 1, True, True)), [SEQUENCE], []),
+    "average_steps_alone": (steps(lambda x: F.avg_pool1d(x, 4, 2, 2, True, False)), [SEQUENCE],
+                            []),
+    "lp_steps": (steps(lambda x: F.lp_pool1d(x, 2, 2, 3, True)), [SEQUENCE], []),
+    "adaptive_average_steps": (steps(lambda x: F.adaptive_avg_pool1d(x, 4)), [SEQUENCE], []),
+    "adaptive_max_steps": (steps(lambda x: F.adaptive_max_pool1d(x, 4)), [SEQUENCE], []),
+    "global_average_steps": (lambda x: x.mean(1), [SEQUENCE], []),
+    "global_max_steps": (lambda x: x.max(1)[0], [SEQUENCE], []),
+}
+
+SIZES = {
+    "nearest": (lambda x: F.interpolate(x, scale_factor=(2.0, 3.0)), [IMAGE], []),
+    "nearest_size": (lambda x: F.interpolate(x, size=(5, 8)), [IMAGE], []),
+    "bilinear": (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), [IMAGE], []),
+    "bilinear_size": (lambda x: F.interpolate(x, size=(5, 13), mode="bilinear"), [IMAGE], []),
+    "bilinear_aligned": (lambda x: F.interpolate(x, size=(5, 13), mode="bilinear",
+                                                 align_corners=True), [IMAGE], []),
+}
+
 CHANNELS = (2, 4, 7, 6)
 
 
@@ -91,7 +112,7 @@ NORMS = {
         x.permute(0, 2, 3, 1), (4,), w, b).permute(0, 3, 1, 2), [CHANNELS], [(4,), (4,)]),
 }
 
-LAYERS = {**POOLS, **CONVOLUTIONS, **NORMS}
+LAYERS = {**POOLS, **POOLS_OF_STEPS, **SIZES, **CONVOLUTIONS, **NORMS}
 
 
 if __name__ == "__main__":
