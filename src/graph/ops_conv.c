@@ -359,6 +359,8 @@ static const Sample conv2d_data_samples[] = {
     SAMPLE(DIMS(35, 2, 4, 4), DIMS(2, 1, 2, 2), SIZED(1, 1, 0, 1, 0, 1, 1, 1, 1, 4, 4)),
     SAMPLE(DIMS(1, 2, 10, 300), DIMS(2, 2, 3, 3),
            SIZED(1, 1, 0, 0, 1, 1, 1, 1, 1, 12, 300)),
+    /* one pixel, which only one of two elements of the kernel meets */
+    SAMPLE(DIMS(1, 2, 1, 2), DIMS(2, 1, 1, 2), SIZED(1, 3, 0, 0, 3, 2, 1, 1, 1, 1, 1)),
     SAMPLE(DIMS(0, 2, 3, 3), DIMS(2, 1, 2, 2), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 4, 4)),
     SAMPLE(DIMS(2, 2, 3, 3), DIMS(2, 0, 2, 2), SIZED(1, 1, 0, 0, 0, 0, 1, 1, 1, 4, 4)),
     SAMPLES_END};

@@ -88,12 +88,13 @@ static bool pack(const ConvPlan *p, const ConvGrid *g, real *b, const real *w,
   int64_t area = v->R * v->S, unused;
   int64_t plane_step = p->to_x ? v->c * area : area;
   int64_t result_step = p->to_x ? area : v->c * area;
+  /* Of a row of the kernel all at once, or one by one where some meet no pixel. */
+  int64_t n = conv_offsets(p, CONV_COLUMNS, g->phase[1]) == v->S ? v->S : 1;
   bool finite = true;
   for (int64_t r = 0; r < v->R; r++) {
     if (!conv_offset(p, CONV_ROWS, g->phase[0], r, &unused)) continue;
     for (int64_t plane = 0; plane < p->planes; plane++) {
       const real *row = w + plane * plane_step + r * v->S;
-      int64_t n = p->n_grids == 1 ? v->S : 1; /* all of the row, or one by one */
       for (int64_t s = 0; s < v->S; s += n) {
         if (!conv_offset(p, CONV_COLUMNS, g->phase[1], s, &unused)) continue;
         finite = kernels()->conv_take(b, row + s, result_step, lanes, n, M) && finite;

@@ -80,7 +80,7 @@ static void sample_set(Object *o, const char *name, const char *value) {
 }
 
 /* Returns new. */
-static Layer *sample_layer(const Kind *kind, const LayerSample *sample) {
+static inline Layer *sample_layer(const Kind *kind, const LayerSample *sample) {
   static Callable function = {1, sample_function, sample_function_free};
   Fault fault = {0};
   Object *layer = object_new(kind, &fault);
