@@ -47,6 +47,14 @@ function tests.test_language_of_words()
                                      "remedy=none,crossed" })
 end
 
+function tests.test_lenet()
+  runs("lenet.lua", 4, { "rows=60", "epochs=1", "seeds=1", "net=perceptron,tanh,relu,shuffled" })
+end
+
+function tests.test_plain_vs_residual()
+  runs("plain_vs_residual.lua", 6, { "rows=300", "epochs=1", "seeds=1", "depth=2,3" })
+end
+
 -- Each is read in one go, and says how it is called.
 function tests.test_they_are_short()
   for path in io.popen("ls experiments/*.lua"):lines() do
