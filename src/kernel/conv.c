@@ -207,8 +207,8 @@ static void sum_along(const Piece *piece, const ConvRun *run, const Shared *shar
                       int64_t lanes) {
   const ConvPlan *p = piece->p;
   const ConvGrid *g = piece->grid;
-  int64_t taps = p->planes * p->v.S, columns = g->size[1],
-          plane = p->out_size[0] * columns;
+  int64_t taps = p->planes * conv_offsets(p, CONV_COLUMNS, g->phase[1]);
+  int64_t columns = g->size[1], plane = p->out_size[0] * columns;
   bool flat = p->pitch == columns && p->walk[0] == 1;
   int64_t n = flat ? run->n_rows * columns : columns, n_rows = flat ? 1 : run->n_rows;
   int64_t k = run->lo * taps, end = run->hi * taps, n_pieces = conv_pieces(end - k);
