@@ -137,6 +137,17 @@ enum { GRU_RESET_AFTER, GRU_RESET_BEFORE }; /* the product with h */
 enum { RNN_TANH, RNN_RELU };
 Node *op_recurrent(Graph *g, const Op *cell, Node *const *in, int n_in,
                    const RecurrentForm *form);
+/* The same step by step in plain ops, with the products normalized, each matrix's by
+ * itself, times a gain [G H], and what h sees of the rest of the state, times weight
+ * [H] plus bias [H], NULL where there is no rest. Fills out with h of all steps and the
+ * last state. */
+typedef struct RecurrentNorms {
+  Node *gain_x, *gain_h, *weight, *bias;
+  double eps;
+} RecurrentNorms;
+void op_recurrent_normed(Graph *g, const Op *cell, Node *const *in, int n_in,
+                         const RecurrentForm *form, const RecurrentNorms *norms,
+                         Node **out);
 
 /* q [N, Q, H D], k [N, S, H D], v [N, S, H E], `heads` of them; mask [N, S] or [N, Q,
  * S] and keep [N, H, Q, S] or NULL. A key that the mask leaves out must be finite.

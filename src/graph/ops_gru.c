@@ -15,7 +15,6 @@
  * In the second form W_h is two matrices, of r z and of n. Sources: Cho et al.,
  * arXiv:1406.1078, equations 5 to 8. */
 #include "graph/recurrent.h"
-#include "graph/ops.h"
 #include <string.h>
 
 enum { GATES = 3, KEPT = 4 };
@@ -71,7 +70,7 @@ static Node *gate(Graph *g, const ComposeStep *s, Node *q, int k) {
 }
 
 static void after_compose(Graph *g, ComposeStep *s) {
-  Node *q = op_matmul(g, s->u, s->w_h[0]), *r = gate(g, s, q, 0);
+  Node *q = compose_product(g, s, 0, s->u), *r = gate(g, s, q, 0);
   Node *past = op_add(g, compose_part(g, q, s->H, 2, 1), compose_bias(g, s, 3));
   Node *fresh = op_add(g, compose_part(g, s->a, s->H, 2, 1), compose_bias(g, s, 2));
   Node *n = op_tanh(g, op_add(g, fresh, op_mul(g, r, past)));
@@ -146,10 +145,10 @@ static void before_plain(const PlainStep *s) {
 }
 
 static void before_compose(Graph *g, ComposeStep *s) {
-  Node *q = op_matmul(g, s->u, s->w_h[RESET_UPDATE]);
+  Node *q = compose_product(g, s, RESET_UPDATE, s->u);
   Node *m = op_mul(g, gate(g, s, q, 0), s->u);
   Node *a = op_add(g, compose_part(g, s->a, s->H, 2, 1),
-                   op_matmul(g, m, s->w_h[RENEW]));
+                   compose_product(g, s, RENEW, m));
   Node *n = op_tanh(g, op_add(g, a, compose_bias(g, s, 2)));
   s->h = renewed(g, n, gate(g, s, q, 1), s->h);
 }

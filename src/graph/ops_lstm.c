@@ -16,7 +16,6 @@
  * Cummins, Neural Computation 12, 2000 (the forget gate); Gers, Schraudolph,
  * Schmidhuber, JMLR 3, 2002 (peepholes). */
 #include "graph/recurrent.h"
-#include "graph/ops.h"
 #include <string.h>
 
 enum { GATES = 4, KEPT = 6, BIAS = 4, WITH_PEEPHOLES = 7 };
@@ -73,7 +72,7 @@ static void plain_peepholes(const PlainStep *s) { plain(s, true); }
 
 static void compose(Graph *g, ComposeStep *s, bool peepholes) {
   int64_t H = s->H;
-  Node *a = op_add(g, s->a, op_matmul(g, s->u, s->w_h[0])), *part[GATES];
+  Node *a = op_add(g, s->a, compose_product(g, s, 0, s->u)), *part[GATES];
   for (int k = 0; k < GATES; k++)
     part[k] = op_add(g, compose_part(g, a, H, k, 1), compose_bias(g, s, k));
   for (int k = 0; peepholes && k < 2; k++)
@@ -82,7 +81,7 @@ static void compose(Graph *g, ComposeStep *s, bool peepholes) {
   s->rest = op_add(g, op_mul(g, op_sigmoid(g, part[1]), s->rest), fresh);
   if (peepholes)
     part[3] = op_add(g, part[3], op_mul(g, compose_bias(g, s, BIAS + 2), s->rest));
-  s->h = op_mul(g, op_sigmoid(g, part[3]), op_tanh(g, s->rest));
+  s->h = op_mul(g, op_sigmoid(g, part[3]), op_tanh(g, compose_rest(g, s)));
 }
 
 static void compose_lstm(Graph *g, ComposeStep *s) { compose(g, s, false); }

@@ -48,13 +48,14 @@ static Err check_inputs(OpInfer *io, Node *const *in) {
   char text[4][SHAPE_TEXT];
   for (int i = 0; i < io->n_in; i++)
     if (infer_need_real(io, i)) return io->fault->code;
-  if (x->rank == 3 && w->rank == 1 && s->rank == 2 && m->rank == 2 &&
+  if (x->rank == 3 && x->dim[1] >= 1 && w->rank == 1 && s->rank == 2 && m->rank == 2 &&
       s->dim[1] % cell->states == 0 && s->dim[0] == x->dim[0] &&
       w->dim[0] == recurrent_weight_size(cell, x->dim[2], s->dim[1] / cell->states) &&
       m->dim[0] == x->dim[0] && m->dim[1] == x->dim[1])
     return ERR_OK;
   return fault_set(io->fault, ERR_SHAPE,
-                   "got x %s, weight %s, state %s, mask %s; allowed: [N, T, F], flat, "
+                   "got x %s, weight %s, state %s, mask %s; allowed: [N, T, F], T >= "
+                   "1, flat, "
                    "[N, %d H], [N, T]",
                    shape_text(text[0], x), shape_text(text[1], w),
                    shape_text(text[2], s), shape_text(text[3], m), cell->states);

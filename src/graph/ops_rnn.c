@@ -7,7 +7,6 @@
  * Sources: Elman, Cognitive Science 14, 1990; with relu and W_h = 1 at first, Le,
  * Jaitly, Hinton, arXiv:1504.00941. */
 #include "graph/recurrent.h"
-#include "graph/ops.h"
 #include <string.h>
 
 static bool is_relu(const Recurrent *v);
@@ -55,7 +54,7 @@ static void plain_irnn(const PlainStep *s) {
 }
 
 static Node *compose_sum(Graph *g, const ComposeStep *s) {
-  Node *a = op_add(g, s->a, op_matmul(g, s->u, s->w_h[0]));
+  Node *a = op_add(g, s->a, compose_product(g, s, 0, s->u));
   return op_add(g, a, compose_bias(g, s, 0));
 }
 

@@ -21,6 +21,7 @@
 #define GRAPH_RECURRENT_H
 
 #include "graph/op.h"
+#include "graph/ops.h"
 #include <complex.h>
 
 typedef struct Cell Cell;
@@ -83,9 +84,11 @@ typedef struct PlainStep {
 /* The same as nodes. */
 typedef struct ComposeStep {
   int64_t H;
-  Node *a, *u, *h, *rest;   /* [N, G H], [N, H] ... */
-  Node *w_h[CELL_PRODUCTS]; /* [H, columns H] */
-  Node *bias;               /* [B, H] */
+  Node *a, *u, *h, *rest;      /* [N, G H], [N, H] ... */
+  Node *w_h[CELL_PRODUCTS];    /* [H, columns H] */
+  Node *bias;                  /* [B, H] */
+  Node *gain_h[CELL_PRODUCTS]; /* of the normalized products, NULL: as they are */
+  const RecurrentNorms *norms; /* NULL: none */
 } ComposeStep;
 
 struct Cell {
@@ -178,6 +181,9 @@ void plain_product(double complex *out, const double complex *u,
 /* Columns first H to (first + n) H, and row i as [1, H]. */
 Node *compose_part(Graph *g, Node *x, int64_t H, int first, int n);
 Node *compose_bias(Graph *g, const ComposeStep *s, int i);
+/* u W_h of matrix p, and the rest as h sees it. */
+Node *compose_product(Graph *g, const ComposeStep *s, int p, Node *u);
+Node *compose_rest(Graph *g, const ComposeStep *s);
 
 /* -- records ----------------------------------------------------------------------- */
 

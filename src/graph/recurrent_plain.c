@@ -103,7 +103,7 @@ void recurrent_grad_reference(const OpCall *call, const double *const *in,
     for (int64_t k = 0; k < shape_count(&call->out[o].shape); k++) {
       double complex *moved = p.in[input_of[o]] + k;
       double sum = 0, value = creal(*moved);
-      *moved = CMPLX(value, tiny);
+      *moved = value + tiny * I;
       plain_run(&p);
       *moved = value;
       for (int64_t i = 0; i < n_y; i++) sum += in[G_Y][i] * (cimag(p.y[i]) / tiny);
@@ -135,6 +135,32 @@ Node *compose_bias(Graph *g, const ComposeStep *s, int i) {
   return part(g, s->bias, 0, i, 1);
 }
 
+Node *compose_product(Graph *g, const ComposeStep *s, int p, Node *u) {
+  Node *y = op_matmul(g, u, s->w_h[p]);
+  return s->norms ? op_layer_norm(g, y, s->gain_h[p], NULL, s->norms->eps) : y;
+}
+
+Node *compose_rest(Graph *g, const ComposeStep *s) {
+  const RecurrentNorms *norms = s->norms;
+  return norms ? op_layer_norm(g, s->rest, norms->weight, norms->bias, norms->eps)
+               : s->rest;
+}
+
+/* a normalized, in the parts that the matrices of W_h have. */
+static Node *normed_inputs(Graph *g, const Recurrent *v, const RecurrentNorms *norms,
+                           Node *a) {
+  Node *parts[CELL_PRODUCTS];
+  int64_t at = 0;
+  for (int p = 0; p < v->cell->n_products; p++) {
+    int64_t n = v->cell->columns[p] * v->H;
+    parts[p] = op_layer_norm(g, part(g, a, 1, at, n), part(g, norms->gain_x, 0, at, n),
+                             NULL, norms->eps);
+    at += n;
+  }
+  return v->cell->n_products > 1 ? op_concat(g, parts, v->cell->n_products, 1)
+                                 : parts[0];
+}
+
 /* A matrix of the weight, from element `at` on. */
 static Node *matrix_of(Graph *g, Node *weight, int64_t at, int64_t rows,
                        int64_t columns) {
@@ -164,6 +190,7 @@ static void compose_step(Graph *g, const Recurrent *v, Node *const *in, Node *w_
   Node *zero = graph_scalar(g, 0), *h = s->h, *rest = s->rest;
   Node *on = op_gt(g, part(g, in[IN_MASK], 1, t, 1), graph_scalar(g, 0.5));
   s->a = op_matmul(g, op_where(g, on, step_of(g, in[IN_X], t), zero), w_x);
+  if (s->norms) s->a = normed_inputs(g, v, s->norms, s->a);
   s->u = in[IN_DROP] ? op_mul(g, h, in[IN_DROP]) : h;
   v->cell->compose(g, s);
   s->h = op_where(g, on, s->h, h);
@@ -171,11 +198,17 @@ static void compose_step(Graph *g, const Recurrent *v, Node *const *in, Node *w_
 }
 
 /* From the inputs of a cell's op, in[IN_DROP] NULL where there is none: its results. */
-static void compose(Graph *g, const Recurrent *v, Node *const *in, Node **out) {
+static void compose(Graph *g, const Recurrent *v, Node *const *in,
+                    const RecurrentNorms *norms, Node **out) {
   int64_t H = v->H, n_rest = recurrent_rest(v);
   Node *w = in[IN_WEIGHT], *w_x = matrix_of(g, w, 0, v->F, recurrent_width(v));
   ComposeStep s = {.H = H, .h = part(g, in[IN_STATE], 1, 0, H)};
   if (n_rest) s.rest = part(g, in[IN_STATE], 1, H, n_rest);
+  s.norms = norms;
+  for (int p = 0, at = 0; p < v->cell->n_products && norms; p++) {
+    s.gain_h[p] = part(g, norms->gain_h, 0, at * H, v->cell->columns[p] * H);
+    at += v->cell->columns[p];
+  }
   for (int p = 0; p < v->cell->n_products; p++)
     s.w_h[p] = matrix_of(g, w, recurrent_weight_place(v, p), H,
                          v->cell->columns[p] * H);
@@ -183,6 +216,7 @@ static void compose(Graph *g, const Recurrent *v, Node *const *in, Node **out) {
                      v->cell->n_bias, H);
   Node **y = calloc((size_t)v->T + 1, sizeof *y);
   must(y);
+  y[0] = NULL;
   for (int64_t i = 0; i < v->T && !g->fault.code; i++) {
     compose_step(g, v, in, w_x, recurrent_time(v, i), &s);
     if (s.h) y[recurrent_time(v, i)] = op_reshape(g, s.h, &SHAPE_OF(v->N, 1, H));
@@ -192,17 +226,20 @@ static void compose(Graph *g, const Recurrent *v, Node *const *in, Node **out) {
   free(y);
 }
 
-static Recurrent sizes_of(const Node *y, Node *const *in) {
+static Recurrent sizes_of(const Op *op, const Attr *attr, Node *const *in) {
   Array arrays[IN_MASK + 1] = {0};
-  for (int i = 0; i <= IN_MASK; i++) arrays[i].shape = in[i]->shape;
-  return recurrent_of(y->op, y->attr, arrays);
+  for (int i = 0; i <= IN_MASK; i++) {
+    must(in[i]);
+    arrays[i].shape = in[i]->shape;
+  }
+  return recurrent_of(op, attr, arrays);
 }
 
 void recurrent_expand(Graph *g, Node *y, Node **out) {
   Node *in[IN_DROP + 1] = {0};
   for (int i = 0; i < y->n_in; i++) in[i] = y->in[i];
-  Recurrent v = sizes_of(y, in);
-  compose(g, &v, in, out);
+  Recurrent v = sizes_of(y->op, y->attr, in);
+  compose(g, &v, in, NULL, out);
 }
 
 /* The gradient of the plain equations. */
@@ -211,12 +248,23 @@ void recurrent_grad_expand(Graph *g, Node *node, Node **out) {
   for (int i = 0; i < IN_MASK; i++) in[i] = graph_track(g, node->in[G_X + i]);
   in[IN_MASK] = node->in[G_X + IN_MASK];
   if (node->n_in > G_DROP) in[IN_DROP] = graph_track(g, node->in[G_DROP]);
-  Recurrent v = sizes_of(node, in);
-  compose(g, &v, in, results);
+  Recurrent v = sizes_of(node->op, node->attr, in);
+  compose(g, &v, in, NULL, results);
   Node *wrt[] = {in[IN_WEIGHT], in[IN_STATE], in[IN_X], in[IN_DROP]};
   if (g->fault.code ||
       grad_many(g, results, (Node *[]){node->in[G_Y], node->in[G_STATE]}, 2, wrt,
                 in[IN_DROP] ? 4 : 3, grads))
     return;
   for (int o = 0; o < node->n_out; o++) out[o] = grads[o];
+}
+
+void op_recurrent_normed(Graph *g, const Op *cell, Node *const *in, int n_in,
+                         const RecurrentForm *form, const RecurrentNorms *norms,
+                         Node **out) {
+  /* The op itself, which is not computed, says whether the inputs fit. */
+  Node *all = op_recurrent(g, cell, in, n_in, form), *inputs[IN_DROP + 1] = {0};
+  if (!all) return;
+  for (int i = 0; i < n_in; i++) inputs[i] = in[i];
+  Recurrent v = sizes_of(all->op, all->attr, inputs);
+  compose(g, &v, inputs, norms, out);
 }

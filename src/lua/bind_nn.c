@@ -273,6 +273,17 @@ static int set_frozen(lua_State *L, bool frozen) {
 static int net_freeze(lua_State *L) { return set_frozen(L, true); }
 static int net_unfreeze(lua_State *L) { return set_frozen(L, false); }
 
+static int net_reset_states(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = bind_enter_call(L);
+  Fault fault = {0};
+  Err err = layer_reset_states(graph, check_layer(L, 1), &fault);
+  graph_scope_end(graph, scope);
+  if (err) return raise_either(L, &fault);
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* -- layers ------------------------------------------------------------------------ */
 
 /* A layer's options and variables. The number of an outermost one that has been built
@@ -374,6 +385,14 @@ static const Habit layer_options_elsewhere[] = {
     {"in_features", "nn.Dense(units): sizes of inputs follow by themselves"},
     {"num_features", "nn.BatchNorm(): sizes of inputs follow by themselves"},
     {"normalized_shape", "nn.LayerNorm(): sizes of inputs follow by themselves"},
+    {"input_size", "nn.LSTM(units): sizes of inputs follow by themselves"},
+    {"batch_first", "nothing: sequences are [N, T, features]"},
+    {"num_layers", "nn.Sequential of so many layers, all but the last with "
+                   "return_sequences = true"},
+    {"bidirectional", "nn.Bidirectional(nn.LSTM(units))"},
+    {"unit_forget_bias", "forget_bias = 1, or 0"},
+    {"proj_size", "a nn.Dense layer behind it"},
+    {"unroll", "nothing: the layer is one op over all steps"},
     {"input_dim", "input_shape = { ... }, or leave it out: sizes follow at first use"},
     {NULL, NULL}};
 
@@ -416,6 +435,10 @@ static const Function layer_methods[] = {
     {"unfreeze", net_unfreeze, "net:unfreeze(pattern)",
      "Takes layers into the training again: all, or those whose names fit the pattern, "
      "each with the layers in it. Returns the net.",
+     NULL},
+    {"reset_states", net_reset_states, "net:reset_states()",
+     "Sets the state that stateful recurrent layers keep from call to call to 0. "
+     "Returns the net.",
      NULL},
     {"cut", net_cut, "net:cut(n)",
      "Makes a net of the first n layers of a Sequential; cut(-1) is all but the last. "

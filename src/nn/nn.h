@@ -147,8 +147,11 @@ struct LayerKind {
   bool keeps_time;  /* step t of the result follows from step t of the input alone:
                        a mask passes through */
   bool knows_masks; /* `ports` says what becomes of masks */
+  bool recurrent;   /* its struct begins with RecurrentLayer (nn/recurrent.h) */
   const char *norm; /* its name for nn.norm: "batch"; NULL: it is no normalization */
   bool shares;      /* another layer may hold its variables, too */
+  /* Of what it keeps from call to call: as at first. NULL: it keeps nothing. */
+  Err (*reset)(Graph *graph, Layer *layer);
   /* Would it use statistics of the batch in training? NULL: never. */
   bool (*uses_batch)(const Layer *layer);
   /* The layers that layer_add appends to. NULL: it holds no such list. */
@@ -368,6 +371,10 @@ Err layer_load_file(Graph *graph, Layer *net, const char *path,
  * trained; a normalization with frozen running statistics uses them in training too. */
 Err layer_freeze(Layer *net, const char *pattern, bool frozen,
                  Fault *fault) WARN_UNUSED;
+
+/* What layers keep from call to call (recurrent state) is again what it was at
+ * first. */
+Err layer_reset_states(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 
 /* Table of layer, output shape, parameters, trainable; totals; with a loss: which form
  * of the cross-entropy it takes (loss may be NULL); `init`: how each variable got its

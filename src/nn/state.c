@@ -323,6 +323,18 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) {
   return err;
 }
 
+Err layer_reset_states(Graph *graph, Layer *net, Fault *fault) {
+  LayerList list;
+  Err err = layer_list(net, &list, fault);
+  if (err) return err;
+  for (int i = 0; i < list.n && !err; i++) {
+    Err (*reset)(Graph *, Layer *) = layer_kind(list.v[i])->reset;
+    if (reset && reset(graph, list.v[i])) err = graph_ok(graph, fault);
+  }
+  free(list.v);
+  return err;
+}
+
 const Layer *layer_needs_batches(Layer *net) {
   Layer *const *child = NULL;
   int n = layer_children(net, &child);
