@@ -37,6 +37,7 @@ NETS = [
     Net("lenet", "LeNet 5x5, 32 and 64 filters, 1024 units", 64, "adam", (1.5, 2.0)),
     Net("lenet5", "LeNet-5, 6 and 16 filters, 120 and 84 units", 128, "momentum", (2.0, 2.0)),
     Net("lstm", "LSTM 28x28, 128 units", 64, "adam", (2.5, 3.2)),
+    Net("gru", "GRU 28x28, 128 units", 64, "adam", (2.5, 3.2)),
     Net("transformer", "Transformer, 2 blocks, 32x64, 4 heads, ff 128", 32, "adam", (2.0, 2.4)),
 ]
 

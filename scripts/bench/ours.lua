@@ -41,6 +41,7 @@ local nets = {
       nn.Dense(84, { activation = "relu" }), nn.Dense(10) }
   end },
   lstm = { { 28, 28 }, function() return nn.Sequential { nn.LSTM(128), nn.Dense(10) } end },
+  gru = { { 28, 28 }, function() return nn.Sequential { nn.GRU(128), nn.Dense(10) } end },
   transformer = { { 32, 64 }, function()
     return nn.Sequential { nn.TransformerEncoder(4, 128, { layers = 2 }), nn.Flatten(),
       nn.Dense(10) }

@@ -54,13 +54,18 @@ def lstm():
     return nn.Sequential(Last(nn.LSTM(28, 128, batch_first=True)), nn.Linear(128, 10))
 
 
+def gru():
+    return nn.Sequential(Last(nn.GRU(28, 128, batch_first=True)), nn.Linear(128, 10))
+
+
 def transformer():
     block = nn.TransformerEncoderLayer(64, 4, 128, 0.0, batch_first=True)
     return nn.Sequential(nn.TransformerEncoder(block, 2), nn.Flatten(), nn.Linear(2048, 10))
 
 
 NETS = {"lenet": (lenet, (1, 28, 28)), "lenet5": (lenet5, (1, 28, 28)),
-        "lstm": (lstm, (28, 28)), "transformer": (transformer, (32, 64))}
+        "lstm": (lstm, (28, 28)), "gru": (gru, (28, 28)),
+        "transformer": (transformer, (32, 64))}
 
 
 def mapped_libraries():

@@ -149,7 +149,7 @@ Node *compose_rest(Graph *g, const ComposeStep *s) {
 /* a normalized, in the parts that the matrices of W_h have. */
 static Node *normed_inputs(Graph *g, const Recurrent *v, const RecurrentNorms *norms,
                            Node *a) {
-  Node *parts[CELL_PRODUCTS];
+  Node *parts[CELL_PRODUCTS] = {NULL};
   int64_t at = 0;
   for (int p = 0; p < v->cell->n_products; p++) {
     int64_t n = v->cell->columns[p] * v->H;

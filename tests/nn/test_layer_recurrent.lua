@@ -293,6 +293,21 @@ function tests.test_a_batch_of_lengths()
   end
 end
 
+-- A row of which no step counts keeps the state that it began with.
+function tests.test_a_row_without_steps()
+  for _, kind in ipairs(KINDS) do
+    local net = nn.Bidirectional(nn[kind](3, { return_state = true }))
+    local y = net(tensor.full(0 / 0, 2, 3, 2), { mask = tensor.zeros(2, 3) })
+    check.equal(rows(y), { { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 } })
+    local kept = nn.Bidirectional(nn[kind](3, { stateful = true }))
+    local x = tensor.randn(2, 3, 2)
+    local first = rows(kept(x))
+    check.yes(rows(kept(x))[1][1] ~= first[1][1])
+    kept:reset_states()
+    check.equal(rows(kept(x)), first)
+  end
+end
+
 -- -- directions ---------------------------------------------------------------------------
 
 function tests.test_backwards()
@@ -398,6 +413,81 @@ function tests.test_penalties_and_bounds()
   check.yes(step(x, y) > plain + 0.1)
   for _, row in ipairs(rows((net[1].weight_hh * net[1].weight_hh):sum({ 1 }))) do
     check.yes(row <= 4.0001)
+  end
+end
+
+-- -- random options -------------------------------------------------------------------------
+
+local function pick(list) return list[math.random(#list)] end
+
+local function random_case()
+  local kind, size = pick(KINDS), { 1, 2, 3, 7, 17 }
+  local options = { return_sequences = pick { true, false }, go_backwards = pick { true, false },
+    bias = pick { true, false }, layer_norm = pick { false, false, true },
+    dropout = pick { 0, 0.3 }, recurrent_dropout = pick { 0, 0.4 } }
+  if kind == "SimpleRNN" then options.activation = pick { "tanh", "relu" } end
+  if kind == "LSTM" then options.peepholes = pick { true, false } end
+  if kind == "GRU" then options.reset_after = pick { true, false } end
+  local shape = { pick { 1, 2, 17 }, pick { 1, 2, 5 }, pick(size) }
+  local layer = nn[kind](pick(size), options)
+  if pick { true, false } then
+    layer = nn.Bidirectional(layer, { merge_mode = pick { "concat", "sum" } })
+  end
+  return layer, shape, kind
+end
+
+-- A sum of a net's results, with the same draws each time.
+local function sum_of(net, x, mask, phase)
+  tensor.seed(5)
+  local y = net(x, { mask = mask, training = true })
+  return (y * numbers(phase, y.shape)):sum()
+end
+
+-- By one element of each tensor.
+local function compare_with_difference(v, got, value_of, label)
+  local flat, old, h = rows(v:reshape { -1 }), v:eval(), 1e-6
+  local at = math.random(#flat)
+  local function moved(by)
+    local copy = table.move(flat, 1, #flat, 1, {})
+    copy[at] = copy[at] + by
+    v:assign(tensor(copy):reshape(v.shape))
+    return value_of():item()
+  end
+  local g = rows(got:reshape { -1 })[at]
+  check.yes(g == g and math.abs(g) < math.huge, label)
+  if not exact then return end
+  local want = (moved(h) - moved(-h)) / (2 * h)
+  v:assign(old)
+  check.yes(math.abs(g - want) <= 2e-6 * math.max(1, math.abs(want)),
+    ("%s: %g, difference %g"):format(label, g, want))
+end
+
+function tests.test_random_layers_agree_with_differences()
+  math.randomseed(7)
+  for round = 1, 40 do
+    local layer, shape, kind = random_case()
+    local x = tensor.variable(numbers(round, shape))
+    local mask = numbers(round + 1, { shape[1], shape[2] }):gt(-0.3):eval()
+    local function value_of() return sum_of(layer, x, mask, round + 2) end
+    value_of()
+    for i, v in ipairs(layer:parameters()) do v:assign(numbers(round + i, v.shape) * 0.7) end
+    local list = layer:parameters()
+    list[#list + 1] = x
+    for k, g in ipairs(grad(value_of(), list)) do
+      compare_with_difference(list[k], g, value_of,
+        ("%s, round %d, tensor %d"):format(kind, round, k))
+    end
+  end
+end
+
+-- By plans and by the naive executor, in training with draws: the same bytes.
+function tests.test_random_layers_by_plans()
+  math.randomseed(11)
+  for round = 1, 12 do
+    local layer, shape = random_case()
+    local x, mask = numbers(round, shape), numbers(round + 1, { shape[1], shape[2] }):gt(-0.3)
+    local first = rows(layer(x, { mask = mask }))
+    for _ = 1, 4 do check.equal(rows(layer(x, { mask = mask })), first) end
   end
 end
 
