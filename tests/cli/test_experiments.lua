@@ -55,6 +55,10 @@ function tests.test_plain_vs_residual()
   runs("plain_vs_residual.lua", 6, { "rows=300", "epochs=1", "seeds=1", "depth=2,3" })
 end
 
+function tests.test_rnn_memory()
+  runs("rnn_memory.lua", 4, { "length=8", "units=4", "steps=20", "passes=2", "seeds=1" })
+end
+
 -- Each is read in one go, and says how it is called.
 function tests.test_they_are_short()
   for path in io.popen("ls experiments/*.lua"):lines() do

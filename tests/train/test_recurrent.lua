@@ -1,0 +1,84 @@
+-- What recurrent layers learn. Short: a GRU reads which of two marked numbers came first, also by
+-- pieces of the sequence with the state kept between them. LONG=1: the adding problem over 100
+-- steps, on which a tanh layer fails and an IRNN does not (experiments/rnn_memory.lua), and
+-- MNIST-1D as a sequence.
+local check = dofile "tests/check.lua"
+local tests = {}
+local long = os.getenv "LONG" == "1"
+
+local function mse(net, set, more)
+  local options = { loss = "mse", optimizer = optim.Adam { lr = 0.01, clipnorm = 1 }, epochs = 20,
+    batch_size = 16, verbose = false, record = false }
+  for k, v in pairs(more or {}) do options[k] = v end
+  return train.fit(net, set, options)
+end
+
+function tests.test_each_layer_learns_a_short_adding_problem()
+  tensor.seed(1)
+  local set = data.adding_problem { n = 256, length = 6 }
+  local layers = { nn.LSTM(8), nn.GRU(8), nn.Bidirectional(nn.GRU(4)),
+    nn.SimpleRNN(8, { activation = "relu", recurrent_init = "identity" }) }
+  for _, layer in ipairs(layers) do
+    local history = mse(nn.Sequential { layer, nn.Dense(1) }, set)
+    check.yes(history.loss[20] < 0.05, history.loss[20])
+  end
+end
+
+-- Truncated back-propagation: a stateful layer gets a sequence in two pieces, and must keep in its
+-- state what the first had.
+function tests.test_a_stateful_layer_keeps_what_the_first_piece_said()
+  tensor.seed(2)
+  local net = nn.Sequential { nn.GRU(6, { stateful = true }), nn.Dense(1) }
+  local x = tensor.randn(8, 6, 1):gt(0) * 2 - 1
+  local first, second = x:slice({}, { 1, 3 }):eval(), x:slice({}, { 4, 6 }):eval()
+  local y = first:slice({}, { 3, 3 }):reshape { 8, 1 }:eval()
+  net(first)
+  local step = train.step(function(piece, target) return loss.mse(net(piece), target) end, net,
+    optim.Adam { lr = 0.02 })
+  local last
+  for _ = 1, 300 do
+    net:reset_states()
+    step(first, y)
+    last = step(second, y)
+  end
+  check.yes(last < 0.02, last)
+end
+
+if not long then
+  check.run(tests)
+  return
+end
+
+local function adding(layer, seed)
+  tensor.seed(seed)
+  local function sums(n, of) return data.adding_problem { n = n, length = 100, seed = of } end
+  return mse(nn.Sequential { layer, nn.Dense(1) }, sums(8000), { epochs = 16,
+    validation = sums(1000, 10 ^ 9 + 1), test = sums(1000, 10 ^ 9),
+    callbacks = { train.early_stopping { patience = 16 } },
+    optimizer = optim.Adam { lr = 0.001, clipnorm = 1 } }).test_loss
+end
+
+function tests.test_the_adding_problem_over_100_steps()
+  local solved = 0
+  for seed = 1, 3 do
+    local irnn = nn.SimpleRNN(100, { activation = "relu", recurrent_init = "identity",
+      init = init.normal { std = 0.001 } })
+    if adding(irnn, seed) < 0.05 then solved = solved + 1 end
+  end
+  check.yes(solved >= 2, solved)
+  check.yes(adding(nn.SimpleRNN(100), 1) > 0.14)
+end
+
+-- Greydanus's architecture: both directions of 6 units, all steps to the classes; about .89 there.
+function tests.test_mnist1d_as_a_sequence()
+  tensor.seed(1)
+  local set = data.mnist1d { sequence = true }
+  local net = nn.Sequential { nn.Bidirectional(nn.GRU(6, { return_sequences = true })),
+    nn.Flatten(), nn.Dense(10) }
+  local history = train.fit(net, set.train, { loss = "sparse_categorical_crossentropy",
+    optimizer = optim.Adam { lr = 0.01 }, batch_size = 100, epochs = 150, test = set.test,
+    metrics = { "accuracy" }, verbose = false, record = false })
+  check.yes(history.test_accuracy > 0.86, history.test_accuracy)
+end
+
+check.run(tests)
