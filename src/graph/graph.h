@@ -336,12 +336,21 @@ Node *variable_read(Graph *graph, Variable *v);
  * transaction it is undone by graph_rollback. */
 Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
 
+/* Has the open transaction assigned it? */
+static inline bool variable_is_assigned(const Graph *graph, const Variable *v) {
+  return graph->step && v->assigned_in == graph->step;
+}
+
 /* What it stood for when the open transaction began; what it stands for now, if it has
  * not been assigned since or had no value then. */
-Node *variable_at_begin(const Graph *graph, const Variable *v);
+static inline Node *variable_at_begin(const Graph *graph, const Variable *v) {
+  return variable_is_assigned(graph, v) && v->before ? v->before : v->current;
+}
 /* Does this read of a variable give that? One made before an earlier assignment does
  * not. */
-bool variable_read_at_begin(const Graph *graph, const Node *read);
+static inline bool variable_read_at_begin(const Graph *graph, const Node *read) {
+  return read->var && read->in && read->in[0] == variable_at_begin(graph, read->var);
+}
 
 /* The variable's value was written in place: reads made from now on are new ones. */
 void variable_touch(Variable *v);

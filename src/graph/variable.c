@@ -101,19 +101,6 @@ static Err remember(Graph *graph, Variable *v) {
   return ERR_OK;
 }
 
-/* Has the open transaction assigned it? */
-static bool is_assigned(const Graph *graph, const Variable *v) {
-  return graph->step && v->assigned_in == graph->step;
-}
-
-Node *variable_at_begin(const Graph *graph, const Variable *v) {
-  return is_assigned(graph, v) && v->before ? v->before : v->current;
-}
-
-bool variable_read_at_begin(const Graph *graph, const Node *read) {
-  return read->var && read->in && read->in[0] == variable_at_begin(graph, read->var);
-}
-
 /* Assignments in a row whose values were not looked at make a chain: it is computed
  * when it has become long. A transaction computes its own at its end. */
 static Err shorten_chain(Graph *graph, Variable *v, Node *value) {
@@ -159,12 +146,12 @@ static bool node_owned(const Node *node) {
 bool variable_owned(const Variable *v) { return node_owned(v->current); }
 
 bool variable_can_swap(const Graph *graph, const Variable *v) {
-  return node_owned(is_assigned(graph, v) ? v->before : v->current);
+  return node_owned(variable_is_assigned(graph, v) ? v->before : v->current);
 }
 
 void variable_swap(Graph *graph, Variable *v, Tensor **t) {
   must(variable_can_swap(graph, v));
-  if (is_assigned(graph, v)) point(v, node_hold(v->before));
+  if (variable_is_assigned(graph, v)) point(v, node_hold(v->before));
   else variable_touch(v);
   Tensor *old = v->current->value[0];
   v->current->value[0] = *t;
