@@ -95,7 +95,8 @@ static bool reaches_out(const ConvPlan *p, int axis) {
  * to images, which takes as long as some ten taps. */
 static bool pixels_win(const ConvPlan *p) {
   const Kernels *k = kernels();
-  if (p->walk[CONV_COLUMNS] != 1 || p->n_grids != 1 || p->M == 0) return false;
+  if (p->walk[CONV_COLUMNS] != 1 || p->M == 0) return false;
+  if (p->step[CONV_ROWS] != 1 || p->step[CONV_COLUMNS] != 1) return false;
   int64_t n = p->pitch == p->out_size[1] ? p->out_size[0] * p->out_size[1]
                                          : p->out_size[1];
   double along = (double)n / (double)k->conv_lane(n, k->conv_panels(n));
