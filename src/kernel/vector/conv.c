@@ -129,17 +129,6 @@ INLINE Vector load_first(const real *p, int n, bool whole) {
   return whole ? load(p) : load_part(p, n);
 }
 
-/* The first n elements of a vector. */
-INLINE void store_first(real *y, Vector v, int n) {
-  if (n == WIDTH) {
-    store(y, v);
-    return;
-  }
-  real part[WIDTH];
-  store(part, v);
-  for (int i = 0; i < n; i++) y[i] = part[i];
-}
-
 INLINE void along_end(const Along *t, Vector sum[][PIXELS], int rows, int vectors) {
   UNROLL
   for (int i = 0; i < rows; i++) {

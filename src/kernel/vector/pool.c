@@ -4,8 +4,8 @@
  * A window is a rectangle, so the rows of a window are joined first, element by element
  * along a whole row of the image, then the columns of what that gave. Where windows lie
  * inside of the image, both are loops over neighbours without a branch; the few at the
- * edges go one by one. Windows of 2 x 2 that do not overlap, by far the most frequent,
- * have loops of their own.
+ * edges go one by one. Windows of 2 x 2 that do not overlap have loops of their own:
+ * pool_pairs.c.
  *
  * Of equal elements the first wins (row by row), and the first NaN wins over all. The
  * gradient looks for the winner again: that costs less than to keep where it was. Sums
@@ -46,16 +46,6 @@ static bool is_plain(const PoolPlane *v) {
 
 /* -- the largest ------------------------------------------------------------------- */
 
-static void max_plain(real *restrict y, const real *restrict x, const PoolPlane *v) {
-  int64_t W = v->n[COLUMNS], Q = v->size[COLUMNS];
-  for (int64_t p = 0; p < v->size[ROWS]; p++, y += Q) {
-    const real *up = x + 2 * p * W, *low = up + W;
-    for (int64_t q = 0; q < Q; q++)
-      y[q] = winner(winner(low[2 * q + 1], low[2 * q]),
-                    winner(up[2 * q + 1], up[2 * q]));
-  }
-}
-
 static void max_of_rows(real *restrict to, const real *restrict x, const PoolWindow *w,
                         int64_t W) {
   memcpy(to, x + w->first * W, (size_t)W * sizeof *to);
@@ -92,7 +82,7 @@ static real max_at(const real *row, const PoolWindow *w) {
 
 void KN(pool_max)(real *y, const real *x, const PoolPlane *v, real *row) {
   if (is_plain(v)) {
-    max_plain(y, x, v);
+    KN(pool_max_pairs)(y, x, v->n[COLUMNS], v->size[ROWS], v->size[COLUMNS]);
     return;
   }
   int64_t W = v->n[COLUMNS], Q = v->size[COLUMNS];
@@ -172,33 +162,12 @@ static void find_row(int32_t *at, const real *x, const PoolPlane *v, int64_t p,
   }
 }
 
-/* Every element of gx below a window is written once. */
-static void max_grad_plain(real *restrict gx, const real *restrict x,
-                           const real *restrict gy, const PoolPlane *v) {
-  int64_t W = v->n[COLUMNS], Q = v->size[COLUMNS], P = v->size[ROWS];
-  for (int64_t p = 0; p < P; p++, gy += Q) {
-    const real *up = x + 2 * p * W, *low = up + W;
-    real *g_up = gx + 2 * p * W, *g_low = g_up + W;
-    for (int64_t q = 0; q < Q; q++) {
-      real a = up[2 * q], b = up[2 * q + 1], c = low[2 * q], d = low[2 * q + 1];
-      real zero = 0, g = gy[q];
-      real best_up = winner(b, a), best_low = winner(d, c);
-      real of_up = beats(best_low, best_up) ? zero : g;
-      real of_low = beats(best_low, best_up) ? g : zero;
-      g_up[2 * q] = beats(b, a) ? zero : of_up;
-      g_up[2 * q + 1] = beats(b, a) ? of_up : zero;
-      g_low[2 * q] = beats(d, c) ? zero : of_low;
-      g_low[2 * q + 1] = beats(d, c) ? of_low : zero;
-    }
-    for (int64_t i = 2 * Q; i < W; i++) g_up[i] = g_low[i] = 0;
-  }
-  memset(gx + 2 * P * W, 0, (size_t)((v->n[ROWS] - 2 * P) * W) * sizeof *gx);
-}
-
 void KN(pool_max_grad)(real *gx, const real *x, const real *gy, const PoolPlane *v,
                        real *row, int32_t *at) {
   if (is_plain(v)) {
-    max_grad_plain(gx, x, gy, v);
+    int64_t W = v->n[COLUMNS], P = v->size[ROWS], rest = v->n[ROWS] - 2 * P;
+    KN(pool_max_grad_pairs)(gx, x, gy, W, P, v->size[COLUMNS]);
+    memset(gx + 2 * P * W, 0, (size_t)(rest * W) * sizeof *gx);
     return;
   }
   int64_t Q = v->size[COLUMNS];

@@ -85,6 +85,17 @@ INLINE Vector load_part(const real *p, int n) {
 }
 #endif
 
+/* The first n elements of a vector. */
+INLINE void store_first(real *y, Vector v, int n) {
+  if (n == WIDTH) {
+    store(y, v);
+    return;
+  }
+  real part[WIDTH];
+  store(part, v);
+  for (int i = 0; i < n; i++) y[i] = part[i];
+}
+
 /* a * b + c likewise, lane by lane. */
 #if defined SIMD_avx512 && defined REAL_DOUBLE
 INLINE Vector add_product(Vector a, Vector b, Vector c) {

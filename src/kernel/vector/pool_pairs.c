@@ -1,0 +1,97 @@
+/* pool_pairs.c: the largest of windows of 2 x 2 that do not overlap, and its gradient:
+ * by far the most frequent pooling. Vectors of even and odd columns of two rows.
+ *
+ * Of equal elements the first wins (row by row), and the first NaN wins over all, as in
+ * pool.c. The last vector of a row begins where it ends with the row, where a row is as
+ * long as one: what is written twice is the same. */
+#include "kernel/kernel.h"
+#include "kernel/vector/vector.h"
+
+#ifdef REAL_DOUBLE
+typedef int64_t Mask __attribute__((vector_size(VECTOR_BYTES)));
+#else
+typedef int32_t Mask __attribute__((vector_size(VECTOR_BYTES)));
+#endif
+
+#if defined SIMD_avx512 && !defined REAL_DOUBLE
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#elif defined SIMD_avx512 || (defined SIMD_avx2 && !defined REAL_DOUBLE)
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
+#elif defined SIMD_avx2 || !defined REAL_DOUBLE
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
+#else
+#define EVEN 0, 2
+#define ODD 1, 3
+#endif
+
+/* Does v win over `best`, which comes before it? */
+INLINE Mask beats(Vector v, Vector best) {
+  return (Mask)(v > best) | ((Mask)(v != v) & (Mask)(best == best));
+}
+INLINE Vector chosen(Mask mask, Vector a, Vector b) {
+  return (Vector)((mask & (Mask)a) | (~mask & (Mask)b));
+}
+
+/* n pairs of neighbours, at most a vector of them. */
+INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
+  Vector a, b = {0};
+  if (n == WIDTH) {
+    a = load(x);
+    b = load(x + WIDTH);
+  } else {
+    a = load_part(x, least(WIDTH, 2 * n));
+    if (2 * n > WIDTH) b = load_part(x + WIDTH, 2 * n - WIDTH);
+  }
+  *even = __builtin_shufflevector(a, b, EVEN);
+  *odd = __builtin_shufflevector(a, b, ODD);
+}
+
+INLINE void store_pairs(real *x, int n, Vector even, Vector odd) {
+  store_first(x, low(even, odd), least(WIDTH, 2 * n));
+  if (2 * n > WIDTH) store_first(x + WIDTH, high(even, odd), 2 * n - WIDTH);
+}
+
+INLINE void max_of(real *y, const real *up, const real *below, int n) {
+  Vector a, b, c, d;
+  load_pairs(up, n, &a, &b);
+  load_pairs(below, n, &c, &d);
+  Vector best_up = chosen(beats(b, a), b, a), best = chosen(beats(d, c), d, c);
+  store_first(y, chosen(beats(best, best_up), best, best_up), n);
+}
+
+void KN(pool_max_pairs)(real *y, const real *x, int64_t W, int64_t P, int64_t Q) {
+  for (int64_t p = 0; p < P; p++, y += Q, x += 2 * W) {
+    int64_t q = 0;
+    for (; q + WIDTH <= Q; q += WIDTH) max_of(y + q, x + 2 * q, x + W + 2 * q, WIDTH);
+    if (q == Q) continue;
+    if (Q >= WIDTH) q = Q - WIDTH;
+    max_of(y + q, x + 2 * q, x + W + 2 * q, (int)(Q - q));
+  }
+}
+
+INLINE void grad_of(real *g_up, real *g_below, const real *up, const real *below,
+                    const real *gy, int n) {
+  Vector a, b, c, d, zero = {0}, g = n == WIDTH ? load(gy) : load_part(gy, n);
+  load_pairs(up, n, &a, &b);
+  load_pairs(below, n, &c, &d);
+  Mask right_up = beats(b, a), right = beats(d, c);
+  Mask is_below = beats(chosen(right, d, c), chosen(right_up, b, a));
+  Vector of_up = chosen(is_below, zero, g), of_below = chosen(is_below, g, zero);
+  store_pairs(g_up, n, chosen(right_up, zero, of_up), chosen(right_up, of_up, zero));
+  store_pairs(g_below, n, chosen(right, zero, of_below), chosen(right, of_below, zero));
+}
+
+void KN(pool_max_grad_pairs)(real *gx, const real *x, const real *gy, int64_t W,
+                             int64_t P, int64_t Q) {
+  for (int64_t p = 0; p < P; p++, gy += Q, x += 2 * W, gx += 2 * W) {
+    for (int64_t q = 0; q < Q; q += WIDTH) {
+      int64_t at = q + WIDTH > Q && Q >= WIDTH ? Q - WIDTH : q;
+      grad_of(gx + 2 * at, gx + W + 2 * at, x + 2 * at, x + W + 2 * at, gy + at,
+              least(WIDTH, Q - at));
+    }
+    for (int64_t i = 2 * Q; i < W; i++) gx[i] = gx[W + i] = 0;
+  }
+}
