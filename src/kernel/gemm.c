@@ -11,10 +11,9 @@
  *           reach 150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both
  *           operands and compute whole tiles at the edges, reach 60 to 130 on the
  *           products of a batch of 32 with 100 to 300 units, and 150 to 200 with 512.
- *   BLIS    large products, where packing pays, and those for which its kernels are
- *           wider than ours: one call per block of its serial library. Blocks for which
- *           its kernels for AVX2 (haswell) pack nothing are computed by ours in the
- *           same order of sums, in a twentieth to a tenth less time.
+ *   BLIS    large products, where packing pays, and those for which its kernels were
+ *           measured to be as fast (haswell) or are wider than ours: one call per block
+ *           of its serial library.
  *
  * Blocks of tiles. Kernels cost the same on any part of C but for copies of a
  * transposed B, so C is halved, the longer side first, while a block keeps work for
@@ -224,9 +223,8 @@ static bool large_tiles_win(const Gemm *g) {
   return sizeof(real) == sizeof(float) && g->M <= LONG && g->K <= LONG;
 }
 
-/* BLIS's kernels for AVX2 are slow on a small product and with a transposed B; of
- * others ours take single blocks over, see depth_as_blis. Those of penryn are as wide
- * as our plain ones. */
+/* BLIS's kernels for AVX2 pack no small operand, and only a transposed B slows them;
+ * those of penryn are as wide as our plain ones. */
 static bool tiles_win(const Gemm *g) {
   arch_t set = kernel_set();
   double product = (double)g->M * (double)g->N * (double)g->K;
@@ -308,17 +306,17 @@ static void cut_tiles(Plan *p, const Gemm *g) {
   }
 }
 
-/* Do calls of BLIS on a product of this size pack their operands? */
-static bool packs(int64_t M, int64_t N, int64_t K) {
+/* Do calls of BLIS on this product pack their operands? */
+static bool packs(const Gemm *g) {
   arch_t set = kernel_set();
   if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL) return true;
-  return M > UNPACKED_SIDE && N > UNPACKED_SIDE && K > UNPACKED_SIDE;
+  return g->M > UNPACKED_SIDE && g->N > UNPACKED_SIDE && g->K > UNPACKED_SIDE;
 }
 
 static void cut_blis(Plan *p, const Gemm *g) {
   double work = work_of(g);
   double M = (double)g->M, N = (double)g->N, rows = M, columns = N;
-  bool packing = packs(g->M, g->N, g->K);
+  bool packing = packs(g);
   double cost = !packing ? 1.5 : work < LARGE_WORK ? 24 : 12;
   /* A block must not fall below the threshold that the whole product is above. */
   double least = packing && kernel_set() != BLIS_ARCH_SKX ? UNPACKED_SIDE + 1 : 32;
@@ -380,43 +378,21 @@ static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t
 #endif
 }
 
-/* A block of m x n that BLIS would compute unpacked. Its kernels for AVX2 sum a chunk
- * of K in order, as ours do; so many elements make a chunk in its version 0.9.0, where
- * 6 x 16 elements of C are a tile. 0: in another order, or ours are slower. With a B
- * that is transposed, and in the last column of an odd number, it sums dot products. */
-static int64_t depth_as_blis(const Gemm *g, int64_t m, int64_t n) {
-  enum { ROWS = 6, COLUMNS = 16, DEPTH = 256, PARTS = 5, UNROLLED = 4, FEW = 4 };
-  bool same = sizeof(real) == sizeof(float) && simd_level() == SIMD_AVX2 &&
-              kernel_set() == BLIS_ARCH_HASWELL;
-  if (!same || packs(m, n, g->K) || g->transpose_b || n % 2 || m < ROWS_LEAST) return 0;
-  if (!g->transpose_a && m / ROWS >= n / COLUMNS) return DEPTH;
-  int part = 1;
-  while (part < PARTS && (m > part * ROWS || n > part * COLUMNS)) part++;
-  int64_t depth = DEPTH / part / UNROLLED * UNROLLED;
-  return g->K <= FEW * depth ? depth : 0; /* more chunks are slower in ours */
+static void blis_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
+                       int64_t n) {
+  bool ta = g->transpose_a, tb = g->transpose_b;
+  blis_gemm(m, n, g->K, a, ta ? 1 : g->K, ta ? g->M : 1, b, tb ? 1 : g->N,
+            tb ? g->K : 1, c, g->N);
 }
 
 static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
-                        int64_t n, int64_t depth) {
+                        int64_t n) {
   GemmStrides strides = {.a = g->transpose_a ? g->M : g->K,
                          .b = g->transpose_b ? g->K : g->N,
                          .c = g->N,
                          .transpose_a = g->transpose_a,
-                         .transpose_b = g->transpose_b,
-                         .depth = depth};
+                         .transpose_b = g->transpose_b};
   kernels()->gemm(c, a, b, m, n, g->K, &strides);
-}
-
-static void blis_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
-                       int64_t n) {
-  int64_t depth = depth_as_blis(g, m, n);
-  if (depth) {
-    tiles_block(g, c, a, b, m, n, depth);
-    return;
-  }
-  bool ta = g->transpose_a, tb = g->transpose_b;
-  blis_gemm(m, n, g->K, a, ta ? 1 : g->K, ta ? g->M : 1, b, tb ? 1 : g->N,
-            tb ? g->K : 1, c, g->N);
 }
 
 /* The matrix has rows along the outputs, or along k; a single row is contiguous either
@@ -445,7 +421,7 @@ void gemm_run_block(const Gemm *gemm, int64_t block) {
   const real *b = g->b + (g->transpose_b ? j * g->K : j);
   real *c = g->c + i * g->N + j;
   if (g->K == 0) memset(c, 0, (size_t)(m * n) * sizeof *c);
-  else if (p.route == ROUTE_TILES) tiles_block(g, c, a, b, m, n, 0);
+  else if (p.route == ROUTE_TILES) tiles_block(g, c, a, b, m, n);
   else if (p.route == ROUTE_BLIS) blis_block(g, c, a, b, m, n);
   else vector_block(g, c, a, b, m, n);
 }

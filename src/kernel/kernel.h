@@ -90,13 +90,10 @@ typedef struct LoopStep {
 /* The steps in this form; which is which of their registers makes no difference. */
 void expression_as_loop(const Expression *e, LoopStep *out);
 
-/* Strides of the rows of the matrices of a product, as they are stored, and how it is
- * summed. */
+/* Strides of the rows of the matrices of a product, as they are stored. */
 typedef struct GemmStrides {
   int64_t a, b, c;
   bool transpose_a, transpose_b; /* A is stored [K, M], B [N, K] */
-  int64_t depth; /* K is summed in chunks of so many, at most 256, and the rest; 0: in
-                    even chunks of at most 256 */
 } GemmStrides;
 
 /* Windows that move over an image of one channel: along rows (0) and columns (1) `size`

@@ -1,6 +1,5 @@
 /* test_gemm.c: products against plain double loops, block by block, on both routes; our
- * kernels against their definition, and those in place of BLIS's against its order of
- * sums, bit by bit; the choice of BLIS's kernel set. Kernel
+ * kernels against their definition, bit by bit; the choice of BLIS's kernel set. Kernel
  * set and SIMD level are chosen once per process, so every test runs in a child of its
  * own, whose exit status is the verdict. RUNNER_VERBOSE=1 prints the route of each
  * shape. */
@@ -233,18 +232,15 @@ static real muladd(real a, real b, real c) {
                                        : (real)fma((double)a, (double)b, (double)c);
 }
 
-/* The definition: chunks of k, each a chain from zero, added in order; of `depth`
- * elements, or (0) even ones of at most 256. */
-static real chain(const real *a, int64_t step_a, const real *b, int64_t N, int64_t K,
-                  int64_t depth) {
-  int64_t n = depth ? (K + depth - 1) / depth : (K + 255) / 256;
+/* The definition: chunks of at most 256 in k, each a chain from zero, added in
+ * order. */
+static real chain(const real *a, const real *b, int64_t N, int64_t K) {
+  int64_t n = (K + 255) / 256;
   real sum = 0;
   for (int64_t chunk = 0; chunk < n; chunk++) {
-    int64_t begin = depth ? chunk * depth : chunk * K / n;
-    int64_t end = depth ? begin + depth : (chunk + 1) * K / n;
     real part = 0;
-    for (int64_t k = begin; k < end && k < K; k++)
-      part = muladd(a[k * step_a], b[k * N], part);
+    for (int64_t k = chunk * K / n; k < (chunk + 1) * K / n; k++)
+      part = muladd(a[k], b[k * N], part);
     sum = chunk == 0 ? part : sum + part;
   }
   return sum;
@@ -262,7 +258,7 @@ static bool same(real x, real y) { return x == y || (isnan(x) && isnan(y)); }
 
 /* All four ways to store A and B, into rows of C that lie 3 further apart than they
  * need; C holds NaN before, and what lies between its rows stays. */
-static bool kernel_exact(int64_t M, int64_t N, int64_t K, int64_t depth, bool special) {
+static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
   real *a = values(M * K, 1), *b = values(K * N, 2);
   if (special) {
     a[(M - 1) * K] = (real)INFINITY;
@@ -272,13 +268,12 @@ static bool kernel_exact(int64_t M, int64_t N, int64_t K, int64_t depth, bool sp
   real *at = transposed(a, M, K), *bt = transposed(b, K, N);
   real *want = values(M * N, 3), *c = values(M * (N + 3), 4);
   for (int64_t i = 0; i < M; i++)
-    for (int64_t j = 0; j < N; j++)
-      want[i * N + j] = chain(a + i * K, 1, b + j, N, K, depth);
+    for (int64_t j = 0; j < N; j++) want[i * N + j] = chain(a + i * K, b + j, N, K);
   bool ok = true;
   for (int t = 0; t < 4 && ok; t++) {
     bool ta = t & 1, tb = t & 2;
     GemmStrides strides = {.a = ta ? M : K, .b = tb ? K : N, .c = N + 3,
-                           .transpose_a = ta, .transpose_b = tb, .depth = depth};
+                           .transpose_a = ta, .transpose_b = tb};
     for (int64_t i = 0; i < M * (N + 3); i++) c[i] = i % (N + 3) < N ? (real)NAN : 77;
     kernels()->gemm(c, ta ? at : a, tb ? bt : b, M, N, K, &strides);
     Gemm g = {.M = M, .N = N, .K = K, .transpose_a = ta, .transpose_b = tb};
@@ -305,11 +300,9 @@ static int exact_verdict(const char *choice) {
   for (size_t m = 0; m < sizeof sides / sizeof *sides; m++)
     for (size_t n = 0; n < sizeof sides / sizeof *sides; n++)
       for (size_t k = 0; k < sizeof depths / sizeof *depths && ok; k++)
-        ok = kernel_exact(sides[m], sides[n], depths[k], (m + n + k) % 4 == 0 ? 5 : 0,
-                          (m + n + k) % 5 == 0);
+        ok = kernel_exact(sides[m], sides[n], depths[k], (m + n + k) % 5 == 0);
   for (size_t s = 0; s < sizeof deep / sizeof *deep && ok; s++)
-    ok = kernel_exact(deep[s][0], deep[s][1], deep[s][2], 0, s % 2) &&
-         kernel_exact(deep[s][0], deep[s][1], deep[s][2], 48, s % 2);
+    ok = kernel_exact(deep[s][0], deep[s][1], deep[s][2], s % 2);
   return ok ? 0 : 1;
 }
 
@@ -317,50 +310,6 @@ TEST(our_kernels_sum_in_the_order_that_they_say_at_all_levels) {
   assert_int_equal(in_child_at("plain", NULL, exact_verdict), 0);
   assert_int_equal(in_child_at("avx2", NULL, exact_verdict), 0);
   assert_int_equal(in_child_at("avx512", NULL, exact_verdict), 0);
-}
-
-/* Products of one block that BLIS's kernels for AVX2 would compute, and in chunks of
- * how many elements of K they would. */
-typedef struct Ordered {
-  int64_t M, N, K;
-  bool transpose_a;
-  int64_t depth;
-} Ordered;
-
-static bool ordered_exact(const Ordered *o) {
-  real *a = values(o->M * o->K, 1), *b = values(o->K * o->N, 2);
-  real *c = values(o->M * o->N, 3);
-  Gemm g = {.M = o->M, .N = o->N, .K = o->K, .transpose_a = o->transpose_a,
-            .a = a, .b = b, .c = c};
-  bool ok = gemm_blocks(&g) == 1 || describe(&g, "several blocks", 0);
-  gemm_run_block(&g, 0);
-  int64_t row = g.transpose_a ? 1 : g.K, step = g.transpose_a ? g.M : 1;
-  for (int64_t i = 0; i < g.M * g.N && ok; i++) {
-    const real *at = a + i / g.N * row;
-    ok = c[i] == chain(at, step, b + i % g.N, g.N, g.K, o->depth) ||
-         describe(&g, "not in BLIS's order", i);
-  }
-  free(a), free(b), free(c);
-  return ok;
-}
-
-static int ordered_verdict(const char *choice) {
-  static const Ordered products[] = {
-      {64, 100, 100, false, 256}, {96, 96, 100, false, 256}, {8, 32, 3000, false, 128},
-      {16, 300, 200, false, 48},  {6, 16, 2800, true, 256},  {12, 32, 700, true, 128},
-      {18, 48, 400, true, 84},    {24, 64, 300, true, 64},   {100, 100, 64, true, 48}};
-  Fault fault = {0};
-  (void)choice;
-  if (sizeof(real) != sizeof(float) || gemm_init(&fault)) return 0;
-  if (simd_level() != SIMD_AVX2) return 0;
-  bool ok = true;
-  for (size_t s = 0; s < sizeof products / sizeof *products; s++)
-    ok = ordered_exact(&products[s]) && ok;
-  return ok ? 0 : 1;
-}
-
-TEST(unpacked_products_are_summed_as_blis_sums_them) {
-  assert_int_equal(in_child_at("avx2", "3", ordered_verdict), 0);
 }
 
 /* -- the kernel set ---------------------------------------------------------------- */

@@ -11,9 +11,9 @@
  *
  * Invariant: an element of C is a sum over chunks of K, each a chain over k in order,
  *     c = (a[0] b[0] + a[1] b[1] + ...) + (a[s] b[s] + ...) + ...
- * and the chunks depend on K and the caller's `depth` alone. So its bits are the same
- * in every tile and panel, in a C of any size and for either way in which A and B are
- * stored. A panel may compute columns of the one before it once more.
+ * and the chunks depend on K alone. So its bits are the same in every tile and panel,
+ * in a C of any size and for either way in which A and B are stored. A panel may
+ * compute columns of the one before it once more.
  *
  * Tile. With R rows and V vectors a step of k has R V multiply-adds and R + V loads.
  * Two units with a latency of 4 want R V >= 8 sums in flight, and R V >= R + V, lest
@@ -278,20 +278,11 @@ static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, in
   }
 }
 
-/* Where chunk number `chunk` begins: at multiples of the caller's depth, or in even
- * parts of at most DEPTH. */
-static int64_t chunk_begin(int64_t K, int64_t depth, int64_t n_chunks, int64_t chunk) {
-  if (!depth) return chunk * K / n_chunks;
-  return chunk < n_chunks ? chunk * depth : K;
-}
-
 void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64_t K,
               const GemmStrides *s) {
-  int64_t n_chunks = divide_up(K, s->depth ? s->depth : DEPTH);
-  int64_t n_bands = divide_up(M, BAND);
+  int64_t n_chunks = divide_up(K, DEPTH), n_bands = divide_up(M, BAND);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
-    int64_t k = chunk_begin(K, s->depth, n_chunks, chunk);
-    int64_t depth = chunk_begin(K, s->depth, n_chunks, chunk + 1) - k;
+    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
     for (int64_t m = 0; m < n_bands; m++) {
       int64_t i = m * M / n_bands, rows = (m + 1) * M / n_bands - i;
       band(c + i * s->c, a + (s->transpose_a ? k * s->a + i : i * s->a + k),
