@@ -382,7 +382,7 @@ const LayerKind layer_transformer_encoder = {
         {{{"num_heads", "2"}, {"units", "3"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},
         {{{"num_heads", "1"}, {"units", "2"}, {"layers", "2"},
           {"norm_first", "true"}, {"dropout", "0.2"}, {"causal", "true"}},
-         {{3, {1, 3, 2}}}, {3, {1, 3, 2}}},
+         {{3, {1, 3, 4}}}, {3, {1, 3, 4}}},
         LAYER_SAMPLES_END},
     .ports = transformer_ports, .children = transformer_children};
 
