@@ -88,10 +88,10 @@ test-long: ## the same with exhaustive checks (all floats through the vector mat
 	@LONG=1 LIMIT=7200 tests/run $(BUILD)/float $(BUILD)/double
 
 # Debian's python, whatever stands first in PATH: it is the one that has python3-torch.
-bench: ## training steps against PyTorch's, evaluation, workers, trials, planning, optimizers, images; CASE=planning BENCH_THREADS="1 2" BENCH_JSON=path
+bench: ## training steps against PyTorch's, evaluation, workers, trials, planning, optimizers, nets of images and of sequences; CASE=planning BENCH_THREADS="1 2" BENCH_JSON=path
 	@$(deps) run bench
 	@$(MAKE) --no-print-directory $(jobs) REAL=float binary bench-programs
-	@for case in $(or $(CASE),compare networks evaluate workers trials planning optimizers images); do \
+	@for case in $(or $(CASE),compare evaluate workers trials planning optimizers images sequences); do \
 	  /usr/bin/python3 -B scripts/bench/$$case.py $(BUILD)/float || exit 1; done
 
 check: ## floors, circles, doors, lengths, words; no warning of gcc and clang; no finding of analyzers

@@ -6,7 +6,7 @@
 --   scale ID FACTOR         the loss, and so every gradient, is from now on times FACTOR
 --   drop ID
 --
--- The keys are those of Row in compare.py, or of Net in networks.py: net=NAME is one of `nets`.
+-- The keys are those of Row in compare.py, or of Net in sequences.py: net=NAME is one of `nets`.
 -- static=true asks for a step that is traced once.
 
 local steps = {}        -- ID -> { call = function, factor = tensor }
@@ -29,17 +29,6 @@ end
 local functions = { lua_swish = function(x) return x * x:sigmoid() end }
 
 local nets = {
-  lenet = { { 1, 28, 28 }, function()
-    return nn.Sequential { nn.Conv2D(32, 5, { padding = "same", activation = "relu" }),
-      nn.MaxPool2D(2), nn.Conv2D(64, 5, { padding = "same", activation = "relu" }),
-      nn.MaxPool2D(2), nn.Flatten(), nn.Dense(1024, { activation = "relu" }), nn.Dense(10) }
-  end },
-  lenet5 = { { 1, 28, 28 }, function()
-    return nn.Sequential { nn.Conv2D(6, 5, { padding = 2, activation = "relu" }),
-      nn.MaxPool2D(2), nn.Conv2D(16, 5, { activation = "relu" }), nn.MaxPool2D(2),
-      nn.Flatten(), nn.Dense(120, { activation = "relu" }),
-      nn.Dense(84, { activation = "relu" }), nn.Dense(10) }
-  end },
   lstm = { { 28, 28 }, function() return nn.Sequential { nn.LSTM(128), nn.Dense(10) } end },
   gru = { { 28, 28 }, function() return nn.Sequential { nn.GRU(128), nn.Dense(10) } end },
   transformer = { { 32, 64 }, function()
@@ -71,7 +60,6 @@ local function scalar(value) return tensor.full(value):eval() end
 local optimizers = {
   sgd = function(lr) return optim.SGD { lr = lr } end,
   adam = function(lr) return optim.Adam { lr = lr } end,
-  momentum = function(lr) return optim.SGD { lr = lr, momentum = 0.9 } end,
 }
 
 local function make(words)

@@ -10,7 +10,6 @@ tensor, for all tensors) the one that is faster for this net.
 """
 
 import ctypes
-import functools
 import json
 import re
 import sys
@@ -22,8 +21,7 @@ from torch.nn import functional
 
 NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "swish": nn.SiLU}
-OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam,
-              "momentum": functools.partial(torch.optim.SGD, momentum=0.9)}
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 
 
 class Last(nn.Module):
@@ -35,19 +33,6 @@ class Last(nn.Module):
 
     def forward(self, x):
         return self.layer(x)[0][:, -1]
-
-
-def lenet():
-    return nn.Sequential(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-                         nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-                         nn.Flatten(), nn.Linear(3136, 1024), nn.ReLU(), nn.Linear(1024, 10))
-
-
-def lenet5():
-    return nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-                         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                         nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
-                         nn.Linear(84, 10))
 
 
 def lstm():
@@ -63,8 +48,7 @@ def transformer():
     return nn.Sequential(nn.TransformerEncoder(block, 2), nn.Flatten(), nn.Linear(2048, 10))
 
 
-NETS = {"lenet": (lenet, (1, 28, 28)), "lenet5": (lenet5, (1, 28, 28)),
-        "lstm": (lstm, (28, 28)), "gru": (gru, (28, 28)),
+NETS = {"lstm": (lstm, (28, 28)), "gru": (gru, (28, 28)),
         "transformer": (transformer, (32, 64))}
 
 

@@ -1,4 +1,4 @@
-"""networks.py BUILD: a training step of networks of images and sequences against PyTorch's.
+"""sequences.py BUILD: a training step of networks of sequences against PyTorch's.
 
 Each net is made by the same name in ours.lua and torch_side.py; the step is traced once
 (static), the batch is fixed random data. They take turns as in compare.py, with the OpenBLAS
@@ -34,8 +34,6 @@ class Net:
 
 
 NETS = [
-    Net("lenet", "LeNet 5x5, 32 and 64 filters, 1024 units", 64, "adam", (1.5, 2.0)),
-    Net("lenet5", "LeNet-5, 6 and 16 filters, 120 and 84 units", 128, "momentum", (2.0, 2.0)),
     Net("lstm", "LSTM 28x28, 128 units", 64, "adam", (2.5, 3.2)),
     Net("gru", "GRU 28x28, 128 units", 64, "adam", (2.5, 3.2)),
     Net("transformer", "Transformer, 2 blocks, 32x64, 4 heads, ff 128", 32, "adam", (2.0, 2.4)),
@@ -90,4 +88,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except (Bench, BrokenPipeError) as failed:
-        sys.exit(f"networks.py: {failed}")
+        sys.exit(f"sequences.py: {failed}")
