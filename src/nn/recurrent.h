@@ -87,12 +87,14 @@ Err recurrent_reset(Graph *graph, Layer *layer);
    .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
    .doc = "initial bias"},                                                             \
   LAYER_REGULARIZER(WEIGHT_IH, "weight", "kernel_regularizer"),                        \
-  LAYER_REGULARIZER(WEIGHT_HH, "recurrent", NULL),                                     \
+  LAYER_REGULAR("recurrent_regularizer", penalty[WEIGHT_HH], &regularizer_family, NULL,\
+                "penalty on the recurrent weight, " IN_THE_LOSS),                      \
   LAYER_REGULARIZER(BIAS, "bias", NULL),                                               \
   LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,           \
                 "penalty on the result, per row, " IN_THE_LOSS),                       \
   LAYER_CONSTRAINT(WEIGHT_IH, "weight", "kernel_constraint"),                          \
-  LAYER_CONSTRAINT(WEIGHT_HH, "recurrent", NULL),                                      \
+  LAYER_REGULAR("recurrent_constraint", limit[WEIGHT_HH], &constraint_family, NULL,    \
+                "bounds the recurrent weight after each update"),                      \
   LAYER_CONSTRAINT(BIAS, "bias", NULL),                                                \
   LAYER_OPTIONS
 
