@@ -390,7 +390,8 @@ Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   int64_t n = next_rows(b, &rows);
   *more = n > 0;
   if (n == 0) return ERR_OK;
-  Err err = (b->buckets ? fill_cut : fill_batch)(b, rows, n, batch, fault);
+  Err err = b->buckets ? fill_cut(b, rows, n, batch, fault)
+                       : fill_batch(b, rows, n, batch, fault);
   if (!err) return ERR_OK;
   *more = false;
   b->at--;
@@ -403,15 +404,4 @@ void batch_deinit(Batch *batch) {
   tensor_release(batch->weight);
   tensor_release(batch->mask);
   *batch = (Batch){0};
-}
-
-Err batch_of_all(Batch *out, Dataset *set, const char *what, Fault *fault) {
-  Batches batches = {0};
-  bool more;
-  Err err = dataset_need_rows(set, what, fault);
-  BatchOptions options = {.batch_size = err ? 0 : set->n, .shuffle = SHUFFLE_NONE};
-  if (!err) err = batches_open(&batches, set, &options, fault);
-  if (!err) err = batches_next(&batches, out, &more, fault);
-  batches_close(&batches);
-  return err;
 }

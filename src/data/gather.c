@@ -5,6 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+Err batch_of_all(Batch *out, Dataset *set, const char *what, Fault *fault) {
+  Batches batches = {0};
+  bool more;
+  Err err = dataset_need_rows(set, what, fault);
+  BatchOptions options = {.batch_size = err ? 0 : set->n, .shuffle = SHUFFLE_NONE};
+  if (!err) err = batches_open(&batches, set, &options, fault);
+  if (!err) err = batches_next(&batches, out, &more, fault);
+  batches_close(&batches);
+  return err;
+}
+
 /* One set and all its rows, the caller's. */
 typedef struct Portion {
   Dataset *set; /* borrowed */

@@ -423,6 +423,7 @@ static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
 /* u of a step, which its products took. */
 static void take_used(const Back *g, const Flow *f, const CellBack *step) {
   const Recurrent *v = &g->v;
+  must(step->used[0]); /* each cell has a product */
   if (v->drop) drop_rows(v, &f->block, step->used[0], step->h0, step->h0_step);
   for (int64_t r = 0; r < step->n && !v->drop; r++)
     memcpy(step->used[0] + r * v->H, step->h0 + r * step->h0_step,

@@ -27,9 +27,14 @@ typedef int32_t Mask __attribute__((vector_size(VECTOR_BYTES)));
 #define ODD 1, 3
 #endif
 
+INLINE Mask is_nan(Vector v) {
+  Vector same = v;
+  return (Mask)(v != same);
+}
+
 /* Does v win over `best`, which comes before it? */
 INLINE Mask beats(Vector v, Vector best) {
-  return (Mask)(v > best) | ((Mask)(v != v) & (Mask)(best == best));
+  return (Mask)(v > best) | (is_nan(v) & ~is_nan(best));
 }
 INLINE Vector chosen(Mask mask, Vector a, Vector b) {
   return (Vector)((mask & (Mask)a) | (~mask & (Mask)b));
