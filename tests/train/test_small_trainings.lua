@@ -202,7 +202,8 @@ function tests.test_resnet_8()
   local h = fit(resnet_8(long and 16 or 4), fashion.train:take(long and 20000 or 512), {
     optimizer = optim.SGD { lr = 0.1, momentum = 0.9,
       schedule = optim.cosine { steps = long and 471 or 16, per = "step" } },
-    batch_size = long and 128 or 64, epochs = long and 3 or 2, test = long and fashion.test or nil })
+    batch_size = long and 128 or 64, epochs = long and 3 or 2,
+    test = long and fashion.test or nil })
   if not long then check.yes(h.loss[2] < h.loss[1], h.loss[2])
   else check.yes(h.test_accuracy >= 0.85, h.test_accuracy) end
 end
