@@ -10,13 +10,13 @@
 
 INLINE void sigmoid_gate(real *restrict y, const real *restrict a,
                          const real *restrict bias, int64_t n) {
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < n; j++) y[j] = f_sigmoid(a[j] + bias[j]);
 }
 
 INLINE void tanh_gate(real *restrict y, const real *restrict a,
                       const real *restrict bias, int64_t n) {
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < n; j++) y[j] = f_tanh(a[j] + bias[j]);
 }
 
@@ -24,7 +24,7 @@ INLINE void tanh_gate(real *restrict y, const real *restrict a,
 INLINE void sigmoid_peep(real *restrict y, const real *restrict a,
                          const real *restrict bias, const real *restrict peep,
                          const real *restrict c, int64_t n) {
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < n; j++) y[j] = f_sigmoid(a[j] + bias[j] + peep[j] * c[j]);
 }
 
@@ -47,7 +47,7 @@ void KN(lstm_cell)(real *restrict h, real *restrict c, real *restrict kept,
   VECTOR_LOOP
   for (int64_t j = 0; j < H; j++) kept[j] = c[j] = f[j] * c[j] + i[j] * g[j];
   sigmoid_part(o, a + 3 * H, bias + 3 * H, peep + 2 * H, c, H, peepholes);
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < H; j++) th[j] = f_tanh(c[j]);
   VECTOR_LOOP
   for (int64_t j = 0; j < H; j++) h[j] = o[j] * th[j];
@@ -83,7 +83,7 @@ void KN(lstm_cell_back)(real *restrict da, real *restrict dc, const real *restri
 void KN(lstm_peepholes_back)(double *restrict sum, const real *restrict da,
                              const real *restrict kept, const real *restrict c0,
                              int64_t H) {
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < H; j++) {
     sum[j] += (double)da[j] * (double)c0[j];
     sum[H + j] += (double)da[H + j] * (double)c0[j];
@@ -96,11 +96,11 @@ void KN(lstm_peepholes_back)(double *restrict sum, const real *restrict da,
 void KN(gru_cell)(real *restrict h, real *restrict kept, const real *restrict a,
                   const real *restrict q, const real *restrict bias, int64_t H) {
   real *r = kept, *z = kept + H, *n = kept + 2 * H, *part = kept + 3 * H;
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < 2 * H; j++) kept[j] = f_sigmoid(a[j] + q[j] + bias[j]);
   VECTOR_LOOP
   for (int64_t j = 0; j < H; j++) part[j] = q[2 * H + j] + bias[3 * H + j];
-#pragma omp simd
+  VECTOR_LOOP
   for (int64_t j = 0; j < H; j++)
     n[j] = f_tanh(a[2 * H + j] + bias[2 * H + j] + r[j] * part[j]);
   VECTOR_LOOP
