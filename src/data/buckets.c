@@ -14,7 +14,7 @@ void buckets_free(Buckets *buckets) {
 
 static Buckets *new_buckets(int64_t n_rows, int64_t most_buckets, Fault *fault) {
   Buckets *b = calloc(1, sizeof *b);
-  if (b) b->steps = malloc((size_t)most(most_buckets, 1) * sizeof *b->steps);
+  if (b) b->steps = calloc((size_t)most(most_buckets, 1), sizeof *b->steps);
   if (b) b->of = malloc((size_t)most(n_rows, 1) * sizeof *b->of);
   if (b) b->room = malloc(2 * (size_t)most(n_rows, 1) * sizeof *b->room);
   if (b && b->steps && b->of && b->room) return b;

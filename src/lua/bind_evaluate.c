@@ -123,7 +123,8 @@ int net_evaluate(lua_State *L) {
   double *value = lua_newuserdatauv(L, (1 + 2 * n) * sizeof *value, 0);
   Tensor **table = lua_newuserdatauv(L, (1 + n) * sizeof(Tensor *), 0);
   for (size_t i = 0; i < n; i++) table[i] = NULL;
-  MeasureDetails details = {e->standard_error ? value + 1 + n : NULL, table};
+  double *error = value + 1 + n;
+  MeasureDetails details = {e->standard_error ? error : NULL, table};
   if (train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size,
                      value, &details, &fault)) {
     for (size_t i = 0; i < n; i++) tensor_release(table[i]);
@@ -131,7 +132,7 @@ int net_evaluate(lua_State *L) {
   }
   push_measures(L, e, value, &details);
   if (e->standard_error) {
-    push_errors(L, e, details.error);
+    push_errors(L, e, error);
     lua_setfield(L, -2, "standard_error");
   }
   graph_scope_end(session_graph(L), scope);

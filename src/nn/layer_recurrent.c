@@ -315,6 +315,7 @@ static Err bidirectional_check(Object *object, Fault *fault) {
     if (copy_direction(self, forward, fault)) return fault->code;
   }
   RecurrentLayer *backward = recurrent_in(self->backward);
+  must(backward); /* given, or a copy */
   Err err = check_pair(forward, backward, fault);
   if (err) return err;
   forward->aligned = backward->aligned = true;

@@ -294,9 +294,10 @@ static Port block_step(Graph *graph, const Transformer *self, int first, Port x,
                  "to give what it takes, to be added to it", &y.v[0].x->shape);
     return (Port){NULL, NULL};
   }
-  Ports sum = layer_ports_of(op_add(graph, x.x, y.v[0].x), x.mask);
-  if (!self->norm_first) sum = through(graph, self, first + NORM, sum);
-  return sum.n ? sum.v[0] : (Port){NULL, NULL};
+  Port sum = {op_add(graph, x.x, y.v[0].x), x.mask};
+  if (self->norm_first || !sum.x) return sum;
+  y = through(graph, self, first + NORM, (Ports){.n = 1, .v = {sum}});
+  return y.n ? y.v[0] : (Port){NULL, NULL};
 }
 
 static Ports transformer_ports(Graph *graph, Layer *layer, const Ports *in) {

@@ -159,7 +159,8 @@ static Err evaluate_naively(const Again *a, Tensor **gradient, double *loss,
   const SeekStep *step = a->step;
   int n = first_gradient(step), n_roots = n + step->n_params;
   Tensor **all = new_list(n_roots, fault);
-  Err err = all ? run_naive(step, a->at, all, fault) : fault->code;
+  if (!all) return fault->code;
+  Err err = run_naive(step, a->at, all, fault);
   if (!err) *loss = array_get(&all[0]->a, 0);
   for (int i = 0; !err && i < step->n_params; i++)
     gradient[i] = tensor_retain(all[n + i]);
@@ -224,6 +225,7 @@ static Err list_nodes(const SeekStep *step, OptimSearch *s, Fault *fault) {
 
 /* Are they all finite? */
 static bool take_values(const StepCommit *c, const OptimSearch *s) {
+  must(s->w);
   for (int i = 0; i < c->updated.n; i++)
     c->fresh[i] = tensor_retain(node_value(s->w[i]));
   return all_finite(c->graph, c->fresh, c->updated.n);

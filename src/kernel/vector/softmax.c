@@ -216,7 +216,7 @@ void KN(cross_entropy_grad_rows)(real *gx, const real *gy, const real *p,
 static bool take_seen(real *y, const real *x, const real *mask, int64_t n, real scale) {
   const real none = -(real)INFINITY, half = (real)0.5;
   int64_t seen = 0;
-#pragma omp simd reduction(+ : seen)
+  VECTOR_LOOP
   for (int64_t c = 0; c < n; c++) {
     seen += mask[c] > half;
     y[c] = mask[c] > half ? scale * x[c] : none;

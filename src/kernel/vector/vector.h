@@ -148,6 +148,7 @@ INLINE void transpose(Vector *row) {
       next[2 * i + 1] = high(row[i], row[i + WIDTH / 2]);
     }
     UNROLL
+    /* cppcheck-suppress uninitvar ; WIDTH is even: both halves are set */
     for (int i = 0; i < WIDTH; i++) row[i] = next[i];
   }
 }
