@@ -95,6 +95,19 @@ function tests.test_sets_of_numbers_and_what_is_refused()
   check.fails(function() data.copy_symbols { n = 3 }:mask_tokens() end, "weights")
 end
 
+-- Numbers may stand where the mask is 0, too: never is one of them the only one that is chosen.
+function tests.test_steps_that_do_not_count_are_never_chosen()
+  local x = { { 9, 9, 9, 1, 2, 3 }, { 4, 9, 5, 9, 9, 6 } }
+  local mask = tensor { { 0, 0, 0, 1, 1, 1 }, { 1, 0, 1, 0, 0, 1 } }
+  local set = data.set(tensor(x), nil, { mask = mask }):mask_tokens(0)
+  for seed = 1, 20 do
+    local _, y, weight = first(set, { seed = seed, shuffle = false })
+    check.near((weight * (1 - mask)):sum():item(), 0)
+    check.near(weight:sum(2), { 1, 1 })
+    check.equal(y:totable(), { { 0, 0, 0, 1, 2, 3 }, { 4, 0, 5, 0, 0, 6 } })
+  end
+end
+
 -- Tokens that follow each other are found again from what is beside them.
 function tests.test_it_trains()
   local lines = {}
