@@ -67,7 +67,7 @@ const RefType vocabulary_ref_type = {"vocabulary", retain_thing, release_thing};
 /* -- tokens by hash ---------------------------------------------------------------- */
 
 static bool is_token(const char *name, Token token) {
-  return strncmp(name, token.at, token.n_bytes) == 0 && !name[token.n_bytes];
+  return strlen(name) == token.n_bytes && memcmp(name, token.at, token.n_bytes) == 0;
 }
 
 static Token token_of(const char *name) { return (Token){name, strlen(name)}; }

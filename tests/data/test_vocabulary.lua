@@ -27,6 +27,8 @@ function tests.test_characters_are_whole_and_in_the_order_of_their_codes()
   check.fails(function() v:encode "nz" end, "line 1", 'character "z" (U+007A)')
   check.fails(function() v:encode "\xff" end, "not UTF-8")
   check.equal(v:encode "":totable(), {})
+  local short = data.vocabulary { "a", "b" }
+  for i = 1, 2000 do check.equal(short:number("a\0" .. i), nil) end
   check.equal(v:decode(v:encode ""), "")
 end
 
