@@ -393,6 +393,11 @@ static const Habit layer_options_elsewhere[] = {
     {"unit_forget_bias", "forget_bias = 1, or 0"},
     {"proj_size", "a nn.Dense layer behind it"},
     {"unroll", "nothing: the layer is one op over all steps"},
+    {"d_model", "nothing: sizes of inputs follow by themselves"},
+    {"data_format", "nothing: images are [N, C, H, W], sequences [N, T, features]"},
+    {"padding_idx", "mask_zero = true: ids count from 1, and 0 is padding"},
+    {"input_length", "nothing: sizes of inputs follow by themselves"},
+    {"size", "scale_factor (Keras) or output_size (PyTorch)"},
     {"input_dim", "input_shape = { ... }, or leave it out: sizes follow at first use"},
     {NULL, NULL}};
 

@@ -47,10 +47,20 @@ static int64_t key_columns(const MultiHeadAttention *self, const Ports *in) {
   return F % self->heads ? 0 : F / self->heads;
 }
 
+/* As "2x3x4, 2x5x4". */
+static const char *shapes_text(char *out, size_t n_bytes, const Ports *in) {
+  char one[SHAPE_TEXT];
+  size_t used = 0;
+  for (int i = 0; i < in->n && used < n_bytes; i++)
+    used += (size_t)snprintf(out + used, n_bytes - used, "%s%s", i ? ", " : "",
+                             shape_text(one, &in->v[i].x->shape));
+  return out;
+}
+
 /* Sequences, the queries' examples as many as the others', of which there is one key at
  * least? */
 static Err check_sequences(const Layer *layer, const Ports *in, Fault *fault) {
-  char got[SHAPE_TEXT];
+  char got[MAX_PORTS * (SHAPE_TEXT + 2)];
   for (int i = QUERY; i <= VALUE; i++) {
     const Shape *x = &role(in, i)->x->shape;
     bool fits = x->rank == 3 && x->dim[0] == in->v[0].x->shape.dim[0] &&
@@ -59,7 +69,7 @@ static Err check_sequences(const Layer *layer, const Ports *in, Fault *fault) {
       return fault_set(fault, ERR_SHAPE,
                        "%s: expects sequences [N, T, F] of the same N, and keys and "
                        "values of the same T, got %s",
-                       layer->name, shape_text(got, x));
+                       layer->name, shapes_text(got, sizeof got, in));
   }
   return ERR_OK;
 }
@@ -71,7 +81,8 @@ static Err attention_build(Graph *graph, Layer *layer, const Ports *in, Fault *f
   int64_t D = key_columns(self, in), E = self->value_dim ? self->value_dim : D;
   if (!D)
     return fault_set(fault, ERR_SHAPE,
-                     "%s: %lld features cannot be shared by %lld heads: say key_dim",
+                     "%s: %lld features cannot be shared by %lld heads; allowed: "
+                     "heads that divide them, or key_dim = ...",
                      layer->name, (long long)features(in, QUERY),
                      (long long)self->heads);
   int64_t H = self->heads;
@@ -160,7 +171,7 @@ static Ports attention_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option attention_options[] = {
     {.name = "num_heads", .kind = OPT_INT, AT(heads), .position = 1, .lo = 1, .hi = 1e6,
-     .alias = "nhead", .doc = "H, the number of heads"},
+     .alias = "nhead", .doc = "H, the number of heads (PyTorch: after embed_dim)"},
     {.name = "key_dim", .kind = OPT_INT, AT(key_dim), .position = 2, .value = "0",
      .lo = 0, .hi = 1e9,
      .doc = "D, columns of a head's queries and keys; 0: the features of the queries "
@@ -172,7 +183,7 @@ static const Option attention_options[] = {
      .hi = 1e9, .alias = "output_shape embed_dim",
      .doc = "features of the result; 0: those of the queries"},
     {.name = "causal", .kind = OPT_BOOL, AT(causal), .value = "false",
-     .alias = "use_causal_mask is_causal", .doc = "a step looks at none behind it"},
+     .alias = "use_causal_mask is_causal", .doc = "a step looks at no later one"},
     {.name = "bias", .kind = OPT_BOOL, AT(bias), .value = "true", .alias = "use_bias",
      .doc = "add biases"},
     {.name = "dropout", .kind = OPT_REAL, AT(dropout), .value = "0", .lo = 0, .hi = 1,
@@ -194,8 +205,8 @@ static const Option attention_options[] = {
     {0}};
 
 const LayerKind layer_multi_head_attention = {
-    .kind = {.name = "MultiHeadAttention", .alias = "MultiheadAttention",
-             .family = &layer_family, .size = sizeof(MultiHeadAttention),
+    .kind = {.name = "MultiHeadAttention", .family = &layer_family,
+             .size = sizeof(MultiHeadAttention),
              .options = attention_options, .check = attention_check,
              .deinit = layer_deinit,
              .example = "local layer = nn.MultiHeadAttention(2)\n"

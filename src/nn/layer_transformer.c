@@ -320,7 +320,8 @@ static Ports transformer_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 #define TRANSFORMER_OPTIONS(causal_)                                                   \
   {.name = "num_heads", .kind = OPT_INT, AT(Transformer, heads), .position = 1,        \
-   .lo = 1, .hi = 1e6, .alias = "nhead", .doc = "heads of attention"},                 \
+   .lo = 1, .hi = 1e6, .alias = "nhead",                                               \
+   .doc = "heads of attention (PyTorch: after d_model)"},                              \
   {.name = "units", .kind = OPT_INT, AT(Transformer, units), .position = 2, .lo = 1,   \
    .hi = 1e9, .alias = "ff dim_feedforward intermediate_dim",                          \
    .doc = "width of the feed-forward net"},                                            \
@@ -345,7 +346,7 @@ static Ports transformer_ports(Graph *graph, Layer *layer, const Ports *in) {
    .doc = "of the normalizations"},                                                    \
   {.name = "causal", .kind = OPT_BOOL, AT(Transformer, causal), .value = causal_,      \
    .alias = "use_causal_mask is_causal",                                               \
-   .doc = "a step looks at none behind it"},                                           \
+   .doc = "a step looks at no later one"},                                             \
   {.name = "rotary", .kind = OPT_BOOL, AT(Transformer, rotary), .value = "false",      \
    .doc = "turn queries and keys by their positions"},                                 \
   INITS(Transformer),                                                                  \
@@ -362,8 +363,8 @@ static const Option decoder_options[] = {TRANSFORMER_OPTIONS("true"), {0}};
   "Vaswani et al., NIPS 2017, section 3.1; pre-norm: Xiong et al., ICML 2020"
 
 const LayerKind layer_transformer_encoder = {
-    .kind = {.name = "TransformerEncoder", .alias = "TransformerEncoderLayer",
-             .family = &layer_family, .size = sizeof(Transformer),
+    .kind = {.name = "TransformerEncoder", .family = &layer_family,
+             .size = sizeof(Transformer),
              .options = encoder_options, .check = encoder_check,
              .deinit = layer_deinit,
              .example = "local net = nn.TransformerEncoder(2, 8, { layers = 2 })\n"
@@ -373,7 +374,7 @@ const LayerKind layer_transformer_encoder = {
                     "it is what language models are (a decoder without a memory). "
                     "It does not know the steps' places: put nn."
                     "SinePositionEncoding or nn.PositionEmbedding before it, or "
-                    "say rotary.",
+                    "set rotary = true.",
              .equation = "x <- norm(x + attention(x)); x <- norm(x + ff(x)); "
                          "norm_first: x <- x + attention(norm(x)); x <- x + "
                          "ff(norm(x))",
@@ -388,8 +389,8 @@ const LayerKind layer_transformer_encoder = {
     .ports = transformer_ports, .children = transformer_children};
 
 const LayerKind layer_transformer_decoder = {
-    .kind = {.name = "TransformerDecoder", .alias = "TransformerDecoderLayer",
-             .family = &layer_family, .size = sizeof(Transformer),
+    .kind = {.name = "TransformerDecoder", .family = &layer_family,
+             .size = sizeof(Transformer),
              .options = decoder_options, .check = decoder_check,
              .deinit = layer_deinit,
              .example = "local net = nn.TransformerDecoder(2, 8)\n"

@@ -89,6 +89,8 @@ function tests.test_what_they_refuse()
   check.fails(function() nn.TransformerEncoder(3, 8)(x) end, "4 features", "3 heads")
   check.fails(function() nn.TransformerEncoder(2, 8)(tensor.ones(2, 4)) end, "[N, T, F]")
   check.fails(function() nn.TransformerEncoder(2) end, "units")
+  check.fails(function() nn.TransformerEncoderLayer(4, 2) end, "has no", "TransformerEncoder")
+  check.fails(function() nn.TransformerEncoder { d_model = 4, nhead = 2 } end, "by themselves")
   check.fails(function() nn.TransformerEncoder(2, 8, { norm = "batch" }) end, '"layer"')
   check.fails(function() nn.TransformerEncoder(2, 8, { norm_frist = true }) end,
     '"norm_first"')
