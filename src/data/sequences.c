@@ -304,7 +304,7 @@ const SourceKind dataset_temporal_order = {
              .call = "data.temporal_order { n = 100, length = 20 }",
              .doc = "Temporal order: among symbols c d e f (3 to 6) there are two that "
                     "are A or B (1, 2), one in the second tenth of the row, one in the "
-                    "fifth. The class is which they were: AA, AB, BA, BB.",
+                    "fifth tenth. The class is which they were: AA, AB, BA, BB.",
              .source = "Hochreiter, Schmidhuber 1997, section 5.6; as in Pascanu, "
                        "Mikolov, Bengio, \"On the difficulty of training recurrent "
                        "neural networks\", ICML 2013"},

@@ -110,11 +110,12 @@ static const Option text_options[] = {
     {.name = "length", .kind = OPT_INT, AT(length), .value = "32", .lo = 1, .hi = 1e6,
      .doc = "characters, or words, in a window"},
     {.name = "step", .kind = OPT_INT, AT(step), .value = "0", .lo = 0, .hi = 1e9,
-     .doc = "characters from the start of a window to that of the next; 0: length"},
+     .doc = "characters, or words, from the start of a window to that of the next; 0: "
+            "length"},
     {.name = "predict", .kind = OPT_CHOICE, AT(predict), .value = "next",
      .choices = predict_names,
-     .doc = "next: y is the character after the window, [n]; each: at each place of "
-            "the window the one after it, [n, length]"},
+     .doc = "next: y is the character, or word, after the window, [n]; each: at "
+            "each place of the window the one after it, [n, length]"},
     VOCABULARY_OPTIONS(TextSource, plan, "false"),
     PACKAGE_OPTION(TextSource, package),
     {0}};

@@ -9,7 +9,7 @@
  *   y = (p keep) v             [Q, E]
  *
  * mask, [N, S] or [N, Q, S], is above 1/2 where a key may be seen; a causal query t
- * sees no key behind t. keep [N, H, Q, S], all 1 where it is left out, is of dropout.
+ * sees no key after t. keep [N, H, Q, S], all 1 where it is left out, is of dropout.
  *
  * Derivation. With d for dL/d, and dp that of p as it was before keep:
  *   dp = (dy v^T) keep,   dv = (p keep)^T dy
@@ -456,7 +456,7 @@ const Op op_record_attention = {
     .inputs = (const char *const[]){"q", "k", "v", "mask", "keep"},
     .attrs = OP_ATTRS(HEADS_ATTR,
                       {.name = "causal", .kind = ATTR_BOOL, .value = "false",
-                       .doc = "a query sees no key behind its own place"}),
+                       .doc = "a query sees no key after its own place"}),
     .doc = "Scaled dot-product attention of several heads: queries [N, Q, H D], keys "
            "[N, S, H D], values [N, S, H E] -> [N, Q, H E]. Second result: the weights "
            "of the values [N, H, Q, S]. mask [N, S] or [N, Q, S]: 1 where a key may be "

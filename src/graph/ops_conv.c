@@ -120,7 +120,7 @@ static Err check_shapes(const OpInfer *io, const Shape *x, const Shape *w,
   if (P < 1 || Q < 1)
     return fault_set(io->fault, ERR_SHAPE,
                      "a kernel of %lldx%lld, with its dilation, is larger than the "
-                     "padded image %s",
+                     "padded image; got [N, C, H, W] = %s",
                      (long long)w->dim[2], (long long)w->dim[3], shape_text(xs, x));
   if (y->dim[0] == x->dim[0] && y->dim[1] == w->dim[0] && y->dim[2] == P &&
       y->dim[3] == Q)

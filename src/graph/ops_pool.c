@@ -104,7 +104,7 @@ static Err check_windows(const OpInfer *io, const PoolPlane *v, const Shape *x) 
     if (v->size[way] < 1)
       return fault_set(io->fault, ERR_SHAPE,
                        "a window of %lldx%lld, with its dilation, is larger than the "
-                       "padded image %s",
+                       "padded image; got [N, C, H, W] = %s",
                        (long long)v->kernel[ROWS], (long long)v->kernel[COLUMNS],
                        shape_text(got, x));
     if (v->adaptive || all_inside(v, way)) continue;

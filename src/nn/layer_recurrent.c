@@ -63,14 +63,18 @@ static Err give_state(Graph *graph, Layer *layer, int64_t N, int64_t H, Fault *f
   return err;
 }
 
+static const char no_steps[] = " (return_sequences = true keeps the steps of a "
+                               "recurrent layer before it; numbers "
+                               "of tokens go through nn.Embedding)";
+
 Err recurrent_build(Graph *graph, Layer *layer, const RecurrentCell *cell,
                     const Ports *in, Fault *fault) {
   RecurrentLayer *self = (RecurrentLayer *)layer;
   const Shape *x = &in->v[0].x->shape;
   char got[SHAPE_TEXT];
   if (x->rank != 3)
-    return fault_set(fault, ERR_SHAPE, "%s: expects [N, T, features], got %s",
-                     layer->name, shape_text(got, x));
+    return fault_set(fault, ERR_SHAPE, "%s: expects [N, T, features], got %s%s",
+                     layer->name, shape_text(got, x), x->rank == 2 ? no_steps : "");
   int64_t F = x->dim[2], H = self->units, width = cell->gates * H;
   Err err = layer_give(graph, layer, WEIGHT_IH, self->init, &SHAPE_OF(F, width),
                        (double)F, (double)width, fault);
@@ -307,10 +311,13 @@ static Err copy_direction(Bidirectional *self, const RecurrentLayer *forward,
 static Err bidirectional_check(Object *object, Fault *fault) {
   Bidirectional *self = (Bidirectional *)object;
   RecurrentLayer *forward = recurrent_in(self->forward);
-  if (!forward || (self->backward && !recurrent_in(self->backward)))
+  const Layer *other = forward ? self->backward : self->forward;
+  if (!forward || (other && !recurrent_in(self->backward)))
     return fault_set(fault, ERR_VALUE,
-                     "nn.Bidirectional: %s: allowed: nn.LSTM, nn.GRU, nn.SimpleRNN",
-                     forward ? "backward" : "layer");
+                     "nn.Bidirectional: option \"%s\": got nn.%s, allowed: nn.LSTM, "
+                     "nn.GRU, nn.SimpleRNN",
+                     forward ? "backward" : "layer",
+                     other ? other->object.kind->name : "nothing");
   if (!self->backward) {
     if (copy_direction(self, forward, fault)) return fault->code;
   }

@@ -126,7 +126,7 @@ static Err check_inside(Graph *graph, const Layer *layer, Layer *inner,
       return fault_set(&graph->fault, ERR_VALUE,
                        "%s: the mask that %s gives is one of steps within a step, and "
                        "goes no further; put the layer that reads it, or nn.Unmask(), "
-                       "inside behind it",
+                       "inside, after it",
                        layer->name, inner->name);
   return graph->fault.code;
 }
@@ -164,7 +164,7 @@ const LayerKind layer_time_distributed = {
                         "print(layer(tensor.randn(4, 5, 1, 6, 6)).shape)",
              .doc = "Applies a layer at each step of sequences by itself, with the "
                     "same weights: [N, T, ...] -> [N, T, ...]. A mask of steps passes "
-                    "on. Dense and others that work on the last axis need it not.",
+                    "on. Dense and others that work on the last axis do without.",
              .equation = "y[n, t] = layer(x[n, t])",
              .source = "Chollet et al., Keras, 2015 (TimeDistributed)"},
     .prefix = "time_distributed", .knows_masks = true,

@@ -78,7 +78,9 @@ static bool labels_fit(const Shape *output, const Shape *target) {
 
 Node *loss_labels(Graph *graph, const Node *output, Node *target) {
   if (!labels_fit(&output->shape, &target->shape))
-    return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
+    return loss_refuse(graph,
+                       "output must be [N, C] and target one label per row, [N], "
+                       "or [N, T, C] and one label per step, [N, T]",
                        output, target);
   if (loss_one_class(graph, output)) return NULL;
   return op_reshape(graph, target, &SHAPE_OF(shape_count(&target->shape)));

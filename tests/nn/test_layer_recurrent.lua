@@ -340,7 +340,10 @@ function tests.test_backwards()
   check.yes(named:state()["reader.weight_ih"] ~= nil)
   local copy = named:clone()
   check.equal(rows(copy(x)), rows(named(x)))
-  check.fails(function() nn.Bidirectional(nn.Dense(2)) end, "allowed: nn.LSTM")
+  check.fails(function() nn.Bidirectional(nn.Dense(2)) end,
+    '"layer": got nn.Dense, allowed: nn.LSTM')
+  check.fails(function() nn.Sequential { nn.LSTM(3), nn.GRU(2) }(tensor.ones(2, 3, 4)) end,
+    "gru_1: expects [N, T, features], got 2x3", "return_sequences = true")
   check.fails(function() nn.Bidirectional(nn.LSTM(2), { backward = nn.LSTM(2) }) end,
     "go_backwards is true")
   check.fails(function()
