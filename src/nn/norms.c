@@ -108,10 +108,16 @@ static bool batch_norm_live(const Layer *layer) {
   return !layer->var[RUNNING_MEAN]->frozen;
 }
 
-static Node *moved_towards(Graph *graph, Variable *running, Node *batch,
-                           double momentum, double factor) {
-  return op_moving_average(graph, variable_read(graph, running), batch, momentum,
-                           factor);
+/* Are those of the batch used, and noted? */
+static bool takes_batch(const Graph *graph, const Layer *layer) {
+  return (graph->training || graph->statistics) && batch_norm_live(layer);
+}
+
+static Node *moved_towards(Graph *graph, const Layer *layer, int running, Node *batch,
+                           double factor) {
+  double momentum = graph->statistics ? 1 : ((const Norm *)layer)->momentum;
+  return op_moving_average(graph, variable_read(graph, layer->var[running]), batch,
+                           momentum, factor);
 }
 
 /* Outside of a step: computes y and the new running statistics, which must be
@@ -139,9 +145,17 @@ static Err settle_statistics(Graph *graph, const Layer *layer, Node *y, Node *me
   return graph->fault.code;
 }
 
+/* y, with which the running statistics move towards those of the batch. */
+static Node *with_statistics(Graph *graph, Layer *layer, Node *y, Node *mean,
+                             Node *var) {
+  if (graph->fault.code || settle_statistics(graph, layer, y, mean, var) ||
+      variable_assign(graph, layer->var[RUNNING_MEAN], mean) ||
+      variable_assign(graph, layer->var[RUNNING_VAR], var))
+    return NULL;
+  return y;
+}
+
 static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
-  const Norm *norm = (const Norm *)layer;
-  double momentum = graph->statistics ? 1 : norm->momentum;
   double n = (double)shape_count(&x->shape) / (double)x->shape.dim[1];
   if (!(n > 1)) {
     char got[SHAPE_TEXT];
@@ -152,17 +166,11 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
     return NULL;
   }
   Node *y = op_batch_norm(graph, x, layer_read(graph, layer, WEIGHT),
-                          layer_read(graph, layer, BIAS), norm->eps);
-  Node *mean = moved_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
-                             momentum, 1);
-  Node *var = moved_towards(graph, layer->var[RUNNING_VAR], graph_pick(graph, y, 2),
-                            momentum, n / (n - 1));
-  y = graph_pick(graph, y, 0);
-  if (graph->fault.code || settle_statistics(graph, layer, y, mean, var) ||
-      variable_assign(graph, layer->var[RUNNING_MEAN], mean) ||
-      variable_assign(graph, layer->var[RUNNING_VAR], var))
-    return NULL;
-  return y;
+                          layer_read(graph, layer, BIAS), ((const Norm *)layer)->eps);
+  Node *mean = moved_towards(graph, layer, RUNNING_MEAN, graph_pick(graph, y, 1), 1);
+  Node *var = moved_towards(graph, layer, RUNNING_VAR, graph_pick(graph, y, 2),
+                            n / (n - 1));
+  return with_statistics(graph, layer, graph_pick(graph, y, 0), mean, var);
 }
 
 static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
@@ -207,7 +215,7 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   const Shape shape = x->shape;
   x = channels_moved(graph, op_cast(graph, x, DT_REAL), axis, NULL);
   if (!x) return NULL;
-  bool train = (graph->training || graph->statistics) && batch_norm_live(layer);
+  bool train = takes_batch(graph, layer);
   Node *y = (train ? batch_norm_train : batch_norm_infer)(graph, layer, x);
   return channels_moved(graph, y, axis, &shape);
 }
@@ -251,10 +259,8 @@ static Node *batch_norm_counted(Graph *graph, Layer *layer, Node *x, Node *mask,
                                 int axis) {
   const Norm *norm = (const Norm *)layer;
   Counted c = count_steps(graph, x, mask, axis);
-  Node *mean = moved_towards(graph, layer->var[RUNNING_MEAN], c.mean, norm->momentum,
-                             1);
-  Node *var = moved_towards(graph, layer->var[RUNNING_VAR], c.unbiased, norm->momentum,
-                            1);
+  Node *mean = moved_towards(graph, layer, RUNNING_MEAN, c.mean, 1);
+  Node *var = moved_towards(graph, layer, RUNNING_VAR, c.unbiased, 1);
   Node *y = op_div(graph, c.centred,
                    op_sqrt(graph,
                            op_add(graph, c.var, graph_scalar(graph, norm->eps))));
@@ -264,11 +270,7 @@ static Node *batch_norm_counted(Graph *graph, Layer *layer, Node *x, Node *mask,
     y = op_add(graph, y,
                along(graph, layer_read(graph, layer, BIAS), x->shape.rank, axis));
   }
-  if (graph->fault.code || settle_statistics(graph, layer, y, mean, var) ||
-      variable_assign(graph, layer->var[RUNNING_MEAN], mean) ||
-      variable_assign(graph, layer->var[RUNNING_VAR], var))
-    return NULL;
-  return y;
+  return with_statistics(graph, layer, y, mean, var);
 }
 
 /* Steps that the mask leaves out are no part of the statistics. */
@@ -278,7 +280,7 @@ static Ports batch_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
   int axis = channel_axis(layer, &x->shape);
   if (mask && axis < 2)
     return layer_ports_of(layer_refuse(graph, layer, MASKED_INPUT, &x->shape), NULL);
-  bool counted = mask && graph->training && batch_norm_live(layer);
+  bool counted = mask && takes_batch(graph, layer);
   if (counted && x->shape.dim[axis] == layer->var[RUNNING_MEAN]->current->shape.dim[0])
     return layer_ports_of(batch_norm_counted(graph, layer, op_cast(graph, x, DT_REAL),
                                              mask, axis),

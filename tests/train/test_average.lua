@@ -136,6 +136,43 @@ function tests.test_recomputed_statistics_in_other_fits()
   check.equal(values_of(plain), values_of(same))
 end
 
+-- Of sequences with a mask only the steps that count are in the statistics found anew, too: the
+-- mean over both batches of theirs, whatever the padding holds.
+function tests.test_recomputed_statistics_of_masked_sequences()
+  local mask = { { 1, 1, 0, 0 }, { 1, 1, 1, 1 }, { 1, 0, 0, 0 }, { 1, 1, 1, 0 } }
+  local function statistics(padding)
+    tensor.seed(4)
+    local net = nn.Sequential { nn.BatchNorm { axis = -1 }, nn.Dense(1) }:build { 4, 3 }
+    tensor.seed(6)
+    local there = tensor(mask):gt(0):reshape(4, 4, 1)
+    local x = tensor.where(there, tensor.randn(4, 4, 3), padding):eval()
+    train.fit(net, data.set(x, tensor.ones(4, 4, 1), { mask = tensor(mask) }), { loss = "mse",
+      epochs = 2, batch_size = 2, shuffle = "none", verbose = false, record = false,
+      callbacks = { train.ema { statistics = "recomputed" } } })
+    return x:totable(), net[1].running_mean:totable(), net[1].running_var:totable()
+  end
+  local x, mean, var = statistics(0)
+  for c = 1, 3 do
+    local means, vars = 0, 0
+    for first = 1, 3, 2 do
+      local sum, squares, n = 0, 0, 0
+      for row = first, first + 1 do
+        for t = 1, 4 do
+          if mask[row][t] == 1 then
+            sum, squares, n = sum + x[row][t][c], squares + x[row][t][c] ^ 2, n + 1
+          end
+        end
+      end
+      means, vars = means + sum / n / 2, vars + (squares - sum ^ 2 / n) / (n - 1) / 2
+    end
+    check.near(mean[c], means, 1e-5)
+    check.near(var[c], vars, 1e-5)
+  end
+  local _, other_mean, other_var = statistics(7)
+  check.equal(other_mean, mean)
+  check.equal(other_var, var)
+end
+
 -- A fit that ends in an error keeps the weights that it had.
 function tests.test_after_an_error()
   local net = net_of()
