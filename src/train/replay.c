@@ -114,11 +114,8 @@ static Err compute(Replay *r, const StepCommit *commit, const PlanArgs *args,
 static Err search(const Replay *r, const StepCommit *commit, bool *finite,
                   Fault *fault) {
   SeekStep s = {.optimizer = r->optimizer, .commit = commit,
-                  .n_params = r->numbers.n_params, .out = r->bound.out};
-  Err err = seek_first(&s, fault);
-  if (!err) err = seek_run(&s, finite, fault);
-  seek_end(&s);
-  return err;
+                .n_params = r->numbers.n_params, .out = r->bound.out};
+  return seek(&s, finite, fault);
 }
 
 /* Computes, checks, and commits what is finite; *finite stays false where a traced step

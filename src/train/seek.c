@@ -80,7 +80,7 @@ static void distribute(SeekStep *step, Tensor **all) {
     step->gradient[i] = tensor_retain(all[gradients + i]);
 }
 
-Err seek_first(SeekStep *step, Fault *fault) {
+static Err evaluate_first(SeekStep *step, Fault *fault) {
   int n_roots = first_gradient(step) + step->n_params;
   step->gradient = new_list(step->n_params, fault);
   if (!step->gradient) return fault->code;
@@ -89,14 +89,10 @@ Err seek_first(SeekStep *step, Fault *fault) {
     return err ? err : run_planned(step, fault);
   }
   Tensor **all = new_list(n_roots, fault);
-  Err err = all ? run_naive(step, NULL, all, fault) : fault->code;
+  if (!all) return fault->code;
+  Err err = run_naive(step, NULL, all, fault);
   if (!err) distribute(step, all);
   return release_and(all, n_roots, err);
-}
-
-void seek_end(SeekStep *step) {
-  (void)release_and(step->gradient, step->n_params, ERR_OK);
-  step->gradient = NULL;
 }
 
 /* -- the others -------------------------------------------------------------------- */
@@ -231,12 +227,10 @@ static bool take_values(const StepCommit *c, const OptimSearch *s) {
   return all_finite(c->graph, c->fresh, c->updated.n);
 }
 
-Err seek_run(SeekStep *step, bool *finite, Fault *fault) {
+static Err search(const SeekStep *step, bool *finite, Fault *fault) {
   const StepCommit *c = step->commit;
   Again again = {0};
   OptimSearch s = {0};
-  *finite = can_begin(step);
-  if (!*finite) return ERR_OK;
   int scope = graph_scope_begin(c->graph);
   Err err = again_init(&again, step, fault);
   if (!err) err = list_nodes(step, &s, fault);
@@ -249,4 +243,13 @@ Err seek_run(SeekStep *step, bool *finite, Fault *fault) {
   again_deinit(&again);
   graph_scope_end(c->graph, scope);
   return err;
+}
+
+Err seek(SeekStep *step, bool *finite, Fault *fault) {
+  Err err = evaluate_first(step, fault);
+  *finite = !err && can_begin(step);
+  if (*finite) err = search(step, finite, fault);
+  Tensor **gradient = step->gradient;
+  step->gradient = NULL;
+  return release_and(gradient, step->n_params, err);
 }

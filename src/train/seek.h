@@ -19,12 +19,10 @@ typedef struct SeekStep {
   Tensor **gradient; /* private: of each parameter, the first */
 } SeekStep;
 
-/* The first evaluation. The plan is bound, and there is memory for results, assigned
- * values and gauges, which the naive executor makes. */
-Err seek_first(SeekStep *step, Fault *fault) WARN_UNUSED;
-/* All others. *finite: could the step begin, its loss, assigned values and gradients
- * being finite? Then commit->fresh has the new values, finite too. */
-Err seek_run(SeekStep *step, bool *finite, Fault *fault) WARN_UNUSED;
-void seek_end(SeekStep *step); /* after seek_first, also where it failed */
+/* All evaluations. The plan is bound, and there is memory for results, assigned values
+ * and gauges, which the naive executor makes. *finite: could the step begin, its loss,
+ * assigned values and gradients being finite? Then commit->fresh has the new values,
+ * finite too. */
+Err seek(SeekStep *step, bool *finite, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -532,12 +532,9 @@ static Err check_search(const Step *step) {
 static Err search(Step *step, const StepCommit *commit, bool *finite) {
   const Gauges *gauges = step->target->gauges;
   SeekStep s = {.optimizer = step->optimizer, .commit = commit,
-                  .n_params = step->n_params, .out = step->made,
-                  .gauge = gauges ? gauges->value : NULL, .root = step->root};
-  Err err = seek_first(&s, step->fault);
-  if (!err) err = seek_run(&s, finite, step->fault);
-  seek_end(&s);
-  return err;
+                .n_params = step->n_params, .out = step->made,
+                .gauge = gauges ? gauges->value : NULL, .root = step->root};
+  return seek(&s, finite, step->fault);
 }
 
 static Err run_searched(Step *step, Node **out) {
