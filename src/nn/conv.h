@@ -17,18 +17,21 @@ typedef struct Conv {
   Init *init, *bias_init;
 } Conv;
 
-/* Of a layer's check: its activation, and variables 0 to n_weights, of which the last
- * is the bias. */
+/* Of a layer's check: its activation, and variables 0 to n_weights - 1; with `bias` one
+ * more. */
 Err conv_declare(Layer *layer, int n_weights, bool bias, Fault *fault) WARN_UNUSED;
 /* The filters in as many groups? */
 Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
                       Fault *fault) WARN_UNUSED;
-/* Over images of such a shape. */
-ConvSteps conv_steps(const Conv *self, const Shape *x, int64_t groups);
+/* ERR_SHAPE: not [N, C, H, W], or the channels in as many groups as the layer has? */
+Err conv_check_images(const Conv *self, const Shape *x, Fault *fault) WARN_UNUSED;
+/* The kernel along rows (axis 0) or columns (1) of n pixels, which the steps get. */
+Window conv_along(const Conv *self, int axis, int64_t n, ConvSteps *steps);
 /* Of images: with the bias, variable `bias` of the layer if it has it, per channel;
  * then the activation. */
 Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias);
-/* Gives variables: a weight of `shape` and (`bias` > 0) the bias of n numbers. */
+/* Gives variables: the first, a weight of `shape`, and where the layer has a bias
+ * variable `bias`, of n numbers. */
 Err conv_give(Graph *graph, Conv *self, int bias, const Shape *shape, int64_t n,
               double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
 /* Images of C channels; else a fault. */

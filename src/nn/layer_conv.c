@@ -31,18 +31,31 @@ Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
                    (long long)filters, (long long)groups);
 }
 
-ConvSteps conv_steps(const Conv *self, const Shape *x, int64_t groups) {
+Window conv_along(const Conv *self, int axis, int64_t n, ConvSteps *steps) {
+  Window w = {.n = n, .kernel = self->kernel.v[axis], .stride = self->stride.v[axis],
+              .dilation = self->dilation.v[axis]};
+  window_pad(&w, &self->padding, axis);
+  steps->stride[axis] = w.stride;
+  steps->dilation[axis] = w.dilation;
+  steps->before[axis] = w.before;
+  steps->after[axis] = w.after;
+  return w;
+}
+
+/* Over images of such a shape. */
+static ConvSteps steps_over(const Conv *self, const Shape *x, int64_t groups) {
   ConvSteps steps = {.groups = groups};
-  for (int i = 0; i < 2; i++) {
-    Window w = {.n = x->dim[2 + i], .kernel = self->kernel.v[i],
-                .stride = self->stride.v[i], .dilation = self->dilation.v[i]};
-    window_pad(&w, &self->padding, i);
-    steps.stride[i] = w.stride;
-    steps.dilation[i] = w.dilation;
-    steps.before[i] = w.before;
-    steps.after[i] = w.after;
-  }
+  for (int i = 0; i < 2; i++) (void)conv_along(self, i, x->dim[2 + i], &steps);
   return steps;
+}
+
+Err conv_check_images(const Conv *self, const Shape *x, Fault *fault) {
+  char got[SHAPE_TEXT];
+  if (x->rank == 4 && x->dim[1] % self->groups == 0) return ERR_OK;
+  return fault_set(fault, ERR_SHAPE,
+                   "%s: expects [N, C, H, W] of which C is a multiple of %lld groups, "
+                   "got %s",
+                   self->layer.name, (long long)self->groups, shape_text(got, x));
 }
 
 bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C) {
@@ -81,12 +94,7 @@ static Err conv2d_check(Object *object, Fault *fault) {
 static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
   Conv *self = (Conv *)layer;
   const Shape *x = &in->v[0].x->shape;
-  char got[SHAPE_TEXT];
-  if (x->rank != 4 || x->dim[1] % self->groups)
-    return fault_set(fault, ERR_SHAPE,
-                     "%s: expects [N, C, H, W] of which C is a multiple of %lld "
-                     "groups, got %s",
-                     layer->name, (long long)self->groups, shape_text(got, x));
+  if (conv_check_images(self, x, fault)) return fault->code;
   int64_t c = x->dim[1] / self->groups, R = self->kernel.v[0], S = self->kernel.v[1];
   int64_t f = self->filters / self->groups;
   return conv_give(graph, self, BIAS, &SHAPE_OF(self->filters, c, R, S), self->filters,
@@ -97,7 +105,7 @@ static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
   const Conv *self = (const Conv *)layer;
   int64_t C = layer->var[WEIGHT]->current->shape.dim[1] * self->groups;
   if (!conv_takes(graph, layer, &x->shape, C)) return NULL;
-  ConvSteps steps = conv_steps(self, &x->shape, self->groups);
+  ConvSteps steps = steps_over(self, &x->shape, self->groups);
   Node *w = layer_read(graph, layer, WEIGHT);
   Node *y = op_conv2d(graph, op_cast(graph, x, DT_REAL), w, &steps);
   return conv_finish(graph, layer, y, BIAS);
@@ -183,7 +191,7 @@ static Node *depthwise(Graph *graph, Layer *layer, Node *x, int64_t m) {
   const Conv *self = (const Conv *)layer;
   int64_t C = layer->var[WEIGHT]->current->shape.dim[0] / m;
   if (!conv_takes(graph, layer, &x->shape, C)) return NULL;
-  ConvSteps steps = conv_steps(self, &x->shape, most(C, 1));
+  ConvSteps steps = steps_over(self, &x->shape, most(C, 1));
   Node *w = layer_read(graph, layer, WEIGHT);
   return op_conv2d(graph, op_cast(graph, x, DT_REAL), w, &steps);
 }

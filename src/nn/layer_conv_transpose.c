@@ -48,12 +48,7 @@ static Err transpose_check(Object *object, Fault *fault) {
 static Err transpose_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
   Conv *self = (Conv *)layer;
   const Shape *x = &in->v[0].x->shape;
-  char got[SHAPE_TEXT];
-  if (x->rank != 4 || x->dim[1] % self->groups)
-    return fault_set(fault, ERR_SHAPE,
-                     "%s: expects [N, C, H, W] of which C is a multiple of %lld "
-                     "groups, got %s",
-                     layer->name, (long long)self->groups, shape_text(got, x));
+  if (conv_check_images(self, x, fault)) return fault->code;
   int64_t C = x->dim[1], c = C / self->groups, f = self->filters / self->groups;
   int64_t R = self->kernel.v[0], S = self->kernel.v[1];
   return conv_give(graph, self, BIAS, &SHAPE_OF(C, f, R, S), self->filters,
@@ -64,17 +59,11 @@ static Err transpose_build(Graph *graph, Layer *layer, const Ports *in, Fault *f
 static bool size_along(const ConvTranspose2D *self, int axis, int64_t n,
                        ConvSteps *steps, int64_t *size) {
   const Conv *conv = &self->conv;
-  Window w = {.n = n * conv->stride.v[axis], .kernel = conv->kernel.v[axis],
-              .stride = conv->stride.v[axis], .dilation = conv->dilation.v[axis]};
-  window_pad(&w, &conv->padding, axis);
+  const Window w = conv_along(conv, axis, n * conv->stride.v[axis], steps);
   *size = w.n;
   if (conv->padding.word != PADDING_SAME)
     *size = (n - 1) * w.stride - w.before - w.after + (w.kernel - 1) * w.dilation + 1 +
             self->output_padding.v[axis];
-  steps->stride[axis] = w.stride;
-  steps->dilation[axis] = w.dilation;
-  steps->before[axis] = w.before;
-  steps->after[axis] = w.after;
   return *size > 0;
 }
 

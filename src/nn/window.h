@@ -5,7 +5,9 @@
  *   positions   floor((n + before + after - reach) / stride) + 1
  *   "valid"     no padding
  *   "same"      as much that there are ceil(n / stride); where it is odd, one more at
- * the end (Keras) numbers     so many zeros on each side */
+ *               the end (Keras)
+ *   "causal"    reach - 1 before, nothing behind
+ *   numbers     so many on each side */
 #ifndef NN_WINDOW_H
 #define NN_WINDOW_H
 
