@@ -45,11 +45,11 @@ static Node *images(Graph *graph, Layer *layer, Node *x) {
   return op_cast(graph, x, DT_REAL);
 }
 
-#define POOL_OPTIONS                                                                   \
-  {.name = "pool_size", .kind = OPT_PAIR, AT(Pool2D, size), .position = 1,             \
+#define POOL_OPTIONS(place)                                                            \
+  {.name = "pool_size", .kind = OPT_PAIR, AT(Pool2D, size), .position = place,         \
    .value = "2", .lo = 1, .hi = 1e9, .alias = "kernel_size",                           \
    .doc = "rows and columns of a window"},                                             \
-  {.name = "stride", .kind = OPT_PAIR, AT(Pool2D, stride), .position = 2,              \
+  {.name = "stride", .kind = OPT_PAIR, AT(Pool2D, stride), .position = (place) + 1,    \
    .value = "pool_size", .lo = 1, .hi = 1e9, .alias = "strides",                       \
    .choices = pool_strides,                                                            \
    .doc = "step from one window to the next; \"pool_size\": windows do not overlap"},  \
@@ -71,7 +71,7 @@ static Node *max_pool_forward(Graph *graph, Layer *layer, Node *x) {
 }
 
 static const Option max_pool_options[] = {
-    POOL_OPTIONS,
+    POOL_OPTIONS(1),
     WINDOW_PADDING(Pool2D, padding, "pixels around the image, which never win,"),
     {.name = "dilation", .kind = OPT_PAIR, AT(MaxPool2D, dilation), .value = "1",
      .lo = 1, .hi = 1e9, .doc = POOL_DILATION},
@@ -118,7 +118,7 @@ static Node *average_pool_forward(Graph *graph, Layer *layer, Node *x) {
 }
 
 static const Option average_pool_options[] = {
-    POOL_OPTIONS,
+    POOL_OPTIONS(1),
     WINDOW_PADDING(Pool2D, padding, "zeros around the image"),
     {.name = "count_include_pad", .kind = OPT_BOOL, AT(AveragePool2D, counts_padding),
      .value = "false", .doc = POOL_COUNT},
@@ -179,15 +179,7 @@ static Node *lp_pool_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option lp_pool_options[] = {
     {.name = "norm_type", .kind = OPT_REAL, AT(LpPool2D, order), .position = 1, .lo = 1,
      .hi = 100, .doc = POOL_ORDER},
-    {.name = "pool_size", .kind = OPT_PAIR, AT(Pool2D, size), .position = 2,
-     .value = "2", .lo = 1, .hi = 1e9, .alias = "kernel_size",
-     .doc = "rows and columns of a window"},
-    {.name = "stride", .kind = OPT_PAIR, AT(Pool2D, stride), .position = 3,
-     .value = "pool_size", .lo = 1, .hi = 1e9, .alias = "strides",
-     .choices = pool_strides,
-     .doc = "step from one window to the next; \"pool_size\": windows do not overlap"},
-    {.name = "ceil_mode", .kind = OPT_BOOL, AT(Pool2D, ceil), .value = "false",
-     .doc = POOL_CEIL},
+    POOL_OPTIONS(2),
     LAYER_OPTIONS,
     {0}};
 
@@ -222,8 +214,7 @@ typedef struct GlobalPool2D {
 
 static Node *over_images(Graph *graph, Layer *layer, Node *x,
                          Node *(*op)(Graph *, Node *, const PoolPlane *)) {
-  static const PoolPlane whole = {.size = {1, 1}, .kernel = {1, 1}, .stride = {1, 1},
-                                  .dilation = {1, 1}, .adaptive = true};
+  const PoolPlane whole = pool_sharing(1, 1);
   if (!(x = images(graph, layer, x))) return NULL;
   Node *y = op(graph, x, &whole);
   if (((const GlobalPool2D *)layer)->keeps_axes) return y;
