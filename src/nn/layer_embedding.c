@@ -96,8 +96,7 @@ static const Option embedding_options[] = {
      .value = "uniform", .alias = "embeddings_initializer",
      .doc = "initial weight (as in Keras; PyTorch: standard normal)"},
     LAYER_REGULARIZER(WEIGHT, "weight", "embeddings_regularizer"),
-    LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,
-                  "penalty on the result, per row, " IN_THE_LOSS),
+    LAYER_ACTIVITY_REGULARIZER,
     LAYER_REGULAR("weight_constraint", limit[WEIGHT], &constraint_family,
                   "embeddings_constraint",
                   "bounds the vector of each id after each update (Keras: each column "

@@ -198,20 +198,25 @@ static inline Variable *layer_var(const Layer *layer, int i) {
    .doc = "initial bias"},                                                             \
   LAYER_REGULARIZER(0, "weight", "kernel_regularizer"),                                \
   LAYER_REGULARIZER(1, "bias", NULL),                                                  \
-  LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,           \
-                "penalty on the result, per row, " IN_THE_LOSS),                       \
+  LAYER_ACTIVITY_REGULARIZER,                                                          \
   LAYER_CONSTRAINT(0, "weight", "kernel_constraint"),                                  \
   LAYER_CONSTRAINT(1, "bias", NULL)
 
-/* The options `what`_regularizer and `what`_constraint of variable i of the kind's
- * list, i < REGULAR_VARS: all that a layer says for them. Units lie along the kind's
- * units_axis, or along the last axis. */
-#define LAYER_REGULARIZER(i, what, alias_)                                             \
-  LAYER_REGULAR(what "_regularizer", penalty[i], &regularizer_family, alias_,          \
+/* The options `word`_regularizer and `word`_constraint of variable i of the kind's
+ * list, i < REGULAR_VARS: all that a layer says for them. `what`: what help calls the
+ * variable, if not so. Units lie along the kind's units_axis, or along the last
+ * axis. */
+#define LAYER_REGULARIZER(i, word, alias_) LAYER_REGULARIZER_OF(i, word, word, alias_)
+#define LAYER_REGULARIZER_OF(i, word, what, alias_)                                    \
+  LAYER_REGULAR(word "_regularizer", penalty[i], &regularizer_family, alias_,          \
                 "penalty on the " what ", " IN_THE_LOSS)
-#define LAYER_CONSTRAINT(i, what, alias_)                                              \
-  LAYER_REGULAR(what "_constraint", limit[i], &constraint_family, alias_,              \
+#define LAYER_CONSTRAINT(i, word, alias_) LAYER_CONSTRAINT_OF(i, word, word, alias_)
+#define LAYER_CONSTRAINT_OF(i, word, what, alias_)                                     \
+  LAYER_REGULAR(word "_constraint", limit[i], &constraint_family, alias_,              \
                 "bounds the " what " after each update")
+#define LAYER_ACTIVITY_REGULARIZER                                                     \
+  LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,           \
+                "penalty on the result, per row, " IN_THE_LOSS)
 #define LAYER_REGULAR(name_, field, family_, alias_, text)                             \
   {.name = name_, .kind = OPT_OBJECT, .offset = offsetof(Layer, regular.field),        \
    .family = family_, .value = "none", .alias = alias_, .quiet = true, .doc = text}

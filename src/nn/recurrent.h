@@ -87,14 +87,11 @@ Err recurrent_reset(Graph *graph, Layer *layer);
    .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
    .doc = "initial bias"},                                                             \
   LAYER_REGULARIZER(WEIGHT_IH, "weight", "kernel_regularizer"),                        \
-  LAYER_REGULAR("recurrent_regularizer", penalty[WEIGHT_HH], &regularizer_family, NULL,\
-                "penalty on the recurrent weight, " IN_THE_LOSS),                      \
+  LAYER_REGULARIZER_OF(WEIGHT_HH, "recurrent", "recurrent weight", NULL),              \
   LAYER_REGULARIZER(BIAS, "bias", NULL),                                               \
-  LAYER_REGULAR("activity_regularizer", activity, &regularizer_family, NULL,           \
-                "penalty on the result, per row, " IN_THE_LOSS),                       \
+  LAYER_ACTIVITY_REGULARIZER,                                                          \
   LAYER_CONSTRAINT(WEIGHT_IH, "weight", "kernel_constraint"),                          \
-  LAYER_REGULAR("recurrent_constraint", limit[WEIGHT_HH], &constraint_family, NULL,    \
-                "bounds the recurrent weight after each update"),                      \
+  LAYER_CONSTRAINT_OF(WEIGHT_HH, "recurrent", "recurrent weight", NULL),               \
   LAYER_CONSTRAINT(BIAS, "bias", NULL),                                                \
   LAYER_OPTIONS
 
