@@ -43,6 +43,23 @@ local function prepare(layer, inputs, parameters)
   return x, all, forms
 end
 
+-- The tensors whose names begin so, by the rest of their names.
+function reference.begun_with(prefix, wanted)
+  local found = {}
+  for key, t in pairs(wanted) do
+    if key:sub(1, #prefix) == prefix then found[key:sub(#prefix + 1)] = t end
+  end
+  return found
+end
+
+-- In double to `bound`; in float ten times as far off as PyTorch's own float is, or 1e-5.
+function reference.near_as_float(got, want, name, largest, own, bound)
+  local off = check.error_of(got, want, largest)
+  bound = reference.exact and bound or math.max(10 * own, 1e-5)
+  local ok = off <= bound
+  check.yes(ok, ("%s: off by %.3g, allowed: %.3g"):format(name, off, bound))
+end
+
 function reference.open(file)
   local wanted = tensor.load("tests/nn/reference/" .. file .. ".safetensors")
   local open = { wanted = wanted }

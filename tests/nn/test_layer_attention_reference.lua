@@ -2,20 +2,13 @@
 -- reference/attention.py, whose inputs and parameters are made alike here.
 
 local check = dofile "tests/check.lua"
+local reference = dofile "tests/nn/reference.lua"
 local tests = {}
 
 local wanted = tensor.load "tests/nn/reference/attention.safetensors"
-local exact = check.eps < 1e-10
 local N, T, S, F, H, U = 2, 4, 5, 6, 2, 7
 local X, Z = { N, T, F }, { N, S, F }
 local MASK = tensor { { 1, 1, 1, 0 }, { 0, 1, 1, 1 } }
-
-local function numbers(shape, phase, scale)
-  local v, n = {}, 1
-  for _, size in ipairs(shape) do n = n * size end
-  for i = 0, n - 1 do v[i + 1] = ((37 * i + 29 * phase) % 101 - 50) / 50 * (scale or 1) end
-  return tensor(v):reshape(shape):eval()
-end
 
 local pre = { norm_first = true, final_norm = false }
 local cases = {
@@ -34,7 +27,7 @@ local cases = {
 
 local function inputs_of(case)
   local x = {}
-  for i, shape in ipairs(case[2]) do x[i] = tensor.variable(numbers(shape, 2 + i)) end
+  for i, shape in ipairs(case[2]) do x[i] = tensor.variable(reference.numbers(2 + i, 1, shape)) end
   return x
 end
 
@@ -56,14 +49,11 @@ local function largest(name)
   return size, i - 1
 end
 
--- In double to 1e-10; in float ten times as far off as PyTorch itself, or 1e-5.
 local function is_near(got, name, i, size)
   local want = wanted[name .. "." .. i]
   local own = wanted[name .. ".float." .. i]:item() / math.max(want:abs():max():item(),
     1e-3 * size)
-  local off, bound = check.error_of(got, want, size), exact and 1e-10 or math.max(10 * own, 1e-5)
-  local ok = off <= bound
-  check.yes(ok, ("%s.%d: off by %.3g, allowed: %.3g"):format(name, i, off, bound))
+  reference.near_as_float(got, want, ("%s.%d"):format(name, i), size, own, 1e-10)
 end
 
 for name, case in pairs(cases) do
@@ -72,13 +62,13 @@ for name, case in pairs(cases) do
     result(case, x) -- builds
     local all = { table.unpack(x) }
     for i, v in ipairs(case[1]:parameters()) do
-      v:assign(numbers(v.shape, 10 + i, 0.8))
+      v:assign(reference.numbers(10 + i, 0.8, v.shape))
       all[#all + 1] = v
     end
     local y = result(case, x)
     local size, n = largest(name)
     check.equal(n, #all)
-    local got = grad((y * numbers(y.shape, 2)):sum(), all)
+    local got = grad((y * reference.numbers(2, 1, y.shape)):sum(), all)
     table.insert(got, 1, y)
     for i, g in ipairs(got) do
       is_near(g, name, i - 1, i > 1 and size or 0)

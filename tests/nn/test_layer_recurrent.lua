@@ -2,22 +2,18 @@
 -- their states, masks, directions and dropouts.
 
 local check = dofile "tests/check.lua"
+local reference = dofile "tests/nn/reference.lua"
 local tests = {}
 
 local wanted = tensor.load "tests/nn/reference/recurrent.safetensors"
-local exact = check.eps < 1e-10
+local exact = reference.exact
 local N, T, F, H = 3, 4, 5, 3
 local KINDS = { "SimpleRNN", "LSTM", "GRU" }
 local STATES = { SimpleRNN = 1, LSTM = 2, GRU = 1 }
 
 local function rows(t) return t:totable() end
 
-local function numbers(phase, shape)
-  local v, n = {}, 1
-  for _, size in ipairs(shape) do n = n * size end
-  for i = 0, n - 1 do v[i + 1] = ((37 * i + 29 * phase) % 101 - 50) / 50 end
-  return tensor(v):reshape(shape):eval()
-end
+local function numbers(phase, shape) return reference.numbers(phase, 1, shape) end
 
 -- A variable: where an option has the same name, that is what the layer's field gives.
 local function var(layer, name)

@@ -2,10 +2,11 @@
 -- several times must not do several times.
 
 local check = dofile "tests/check.lua"
+local reference = dofile "tests/nn/reference.lua"
 local tests = {}
 
 local wanted = tensor.load "tests/nn/reference/lbfgs.safetensors"
-local exact = check.eps < 1e-10
+local exact = reference.exact
 local search = "strong_wolfe"
 
 local cases = {
@@ -28,13 +29,7 @@ local function rosenbrock(p)
   return ((1 - a) ^ 2 + (b - a ^ 2) ^ 2 * 100):sum()
 end
 
-local function of(name, begin)
-  local found, prefix = {}, name .. "." .. begin
-  for key, t in pairs(wanted) do
-    if key:sub(1, #prefix) == prefix then found[key:sub(#prefix + 1)] = t end
-  end
-  return found
-end
+local function of(name, begin) return reference.begun_with(name .. "." .. begin, wanted) end
 
 -- The step of a case, and its parameters by name.
 local function begun(name, options)

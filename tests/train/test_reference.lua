@@ -2,10 +2,10 @@
 -- ../nn/reference/trainings.py: the loss of each of 40 steps, the parameters and the running
 -- statistics at the end.
 local check = dofile "tests/check.lua"
+local reference = dofile "tests/nn/reference.lua"
 local tests = {}
 
 local wanted = tensor.load "tests/nn/reference/trainings.safetensors"
-local exact = check.eps < 1e-10
 local STEPS = 40
 
 local function falling(schedule, options)
@@ -40,14 +40,7 @@ local trainings = {
       schedule = falling(optim.step, { every = 10, gamma = 0.5 }) } },
 }
 
--- The tensors of a training whose names begin so, by the rest of their names.
-local function of(name, begin)
-  local found, prefix = {}, name .. "." .. begin
-  for key, t in pairs(wanted) do
-    if key:sub(1, #prefix) == prefix then found[key:sub(#prefix + 1)] = t end
-  end
-  return found
-end
+local function of(name, begin) return reference.begun_with(name .. "." .. begin, wanted) end
 
 -- The net as the reference's ends, and its losses.
 local function trained(name, case)
@@ -66,13 +59,10 @@ local function trained(name, case)
   return net, tensor(losses)
 end
 
--- In double to 1e-8; in float ten times as far off as PyTorch itself, or 1e-5.
 local function is_near(got, name, key, largest)
   local want = wanted[name .. "." .. key]
   local own = check.error_of(wanted[name .. ".float." .. key], want, largest)
-  local off, bound = check.error_of(got, want, largest), exact and 1e-8 or math.max(10 * own, 1e-5)
-  local ok = off <= bound
-  check.yes(ok, ("%s, %s: off by %.3g, allowed: %.3g"):format(name, key, off, bound))
+  reference.near_as_float(got, want, name .. ", " .. key, largest, own, 1e-8)
 end
 
 for name, case in pairs(trainings) do
