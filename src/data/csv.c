@@ -260,6 +260,7 @@ static Err fill_rows(Table *t, MemoryCount *memory, Fault *fault) {
   const Csv *csv = t->csv;
   Err err = place_features(t, out, fault);
   if (!err) err = new_targets(t, out, memory, fault);
+  if (csv->inside) csv_end_series(t);
   int64_t n_bytes = 0, n_steps = csv->inside ? t->longest : 1;
   if (!err && __builtin_mul_overflow(t->n_rows * n_steps * (int64_t)sizeof(real),
                                      t->n_features, &n_bytes))

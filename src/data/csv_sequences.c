@@ -29,13 +29,13 @@ Err csv_note_step(Table *t, int64_t row, const CsvField *f, Fault *fault) {
   return err;
 }
 
-/* Numbers the steps within their sequences; gives those of the longest. */
-static Err number_steps(Table *t, int64_t *longest, Fault *fault) {
+/* Numbers the steps within their sequences. */
+static Err number_steps(Table *t, Fault *fault) {
   int64_t n = t->ids->tokens.n, *count = calloc((size_t)n, sizeof *count);
   if (!count) return fault_memory(fault, (size_t)n * sizeof *count);
   for (int64_t i = 0; i < t->n_rows; i++) {
     t->steps[i].place = count[t->steps[i].sequence]++;
-    *longest = most(*longest, t->steps[i].place + 1);
+    t->longest = most(t->longest, t->steps[i].place + 1);
   }
   free(count);
   return ERR_OK;
@@ -43,9 +43,10 @@ static Err number_steps(Table *t, int64_t *longest, Fault *fault) {
 
 /* The rows of a tensor in the places of their steps, [n, longest, ...], 0 elsewhere.
  * NULL and a fault. */
-static Tensor *fold_steps(const Table *t, const Tensor *from, int64_t longest,
-                          MemoryCount *memory, Fault *fault) {
-  Shape shape = {.rank = from->a.shape.rank + 1, .dim = {t->ids->tokens.n, longest}};
+static Tensor *fold_steps(const Table *t, const Tensor *from, MemoryCount *memory,
+                          Fault *fault) {
+  Shape shape = {.rank = from->a.shape.rank + 1,
+                 .dim = {t->ids->tokens.n, t->longest}};
   memcpy(shape.dim + 2, from->a.shape.dim + 1,
          (size_t)(from->a.shape.rank - 1) * sizeof *shape.dim);
   int64_t n_row = shape_stride(&from->a.shape, 0);
@@ -54,7 +55,7 @@ static Tensor *fold_steps(const Table *t, const Tensor *from, int64_t longest,
   if (!out) return NULL;
   memset(out->a.data, 0, (size_t)tensor_count(out) * dtype_bytes(out->a.dtype));
   for (int64_t i = 0; i < t->n_rows; i++) {
-    int64_t at = t->steps[i].sequence * longest + t->steps[i].place;
+    int64_t at = t->steps[i].sequence * t->longest + t->steps[i].place;
     memcpy((char *)out->a.data + (size_t)at * n_bytes,
            (const char *)from->a.data + (size_t)i * n_bytes, n_bytes);
   }
@@ -93,8 +94,7 @@ static Err replace(Tensor **tensor, Tensor *made) {
   return made ? ERR_OK : ERR_DATA;
 }
 
-static Err fold_targets(const Table *t, int64_t longest, MemoryCount *memory,
-                        Fault *fault) {
+static Err fold_targets(const Table *t, MemoryCount *memory, Fault *fault) {
   Rows *out = t->out;
   const struct { Tensor **tensor; const char *what; } parts[] = {
       {&out->y, "target"}, {&out->weight, "weight"}};
@@ -102,7 +102,7 @@ static Err fold_targets(const Table *t, int64_t longest, MemoryCount *memory,
     Tensor **part = parts[i].tensor;
     if (!*part) continue;
     Tensor *made = t->csv->each_step
-                       ? fold_steps(t, *part, longest, memory, fault)
+                       ? fold_steps(t, *part, memory, fault)
                        : fold_equal(t, *part, parts[i].what, memory, fault);
     if (replace(part, made)) return fault->code;
   }
@@ -111,21 +111,21 @@ static Err fold_targets(const Table *t, int64_t longest, MemoryCount *memory,
 
 Err csv_fold(Table *t, MemoryCount *memory, Fault *fault) {
   Rows *out = t->out;
-  int64_t longest = 0, n_bytes = 0;
-  Err err = number_steps(t, &longest, fault);
-  if (__builtin_mul_overflow(t->ids->tokens.n * longest,
+  int64_t n_bytes = 0;
+  Err err = number_steps(t, fault);
+  if (__builtin_mul_overflow(t->ids->tokens.n * t->longest,
                              (t->n_features + 2) * (int64_t)sizeof(real), &n_bytes))
     n_bytes = INT64_MAX;
   if (!err) err = memory_holds(n_bytes, fault);
   if (err) return err;
-  out->mask = tensor_new(memory, DT_REAL, &SHAPE_OF(t->ids->tokens.n, longest), fault);
+  out->mask = tensor_new(memory, DT_REAL, &SHAPE_OF(t->ids->tokens.n, t->longest),
+                         fault);
   if (!out->mask) return fault->code;
   memset(out->mask->a.data, 0, (size_t)tensor_count(out->mask) * sizeof(real));
   for (int64_t i = 0; i < t->n_rows; i++)
-    tensor_reals(out->mask)[t->steps[i].sequence * longest + t->steps[i].place] = 1;
-  err = fold_targets(t, longest, memory, fault);
-  if (!err && replace(&out->x, fold_steps(t, out->x, longest, memory, fault)))
-    err = fault->code;
+    tensor_reals(out->mask)[t->steps[i].sequence * t->longest + t->steps[i].place] = 1;
+  err = fold_targets(t, memory, fault);
+  if (!err && replace(&out->x, fold_steps(t, out->x, memory, fault))) err = fault->code;
   return err;
 }
 
@@ -180,13 +180,21 @@ Err csv_look_at_series(Table *t, int64_t row, int64_t i, const CsvField *f,
   CsvStep *own = &t->steps[row];
   if (t->n_steps_of <= row) *own = (CsvStep){i, n, f->line};
   t->n_steps_of = row + 1;
-  t->longest = most(t->longest, n);
   if (own->place == n) return ERR_OK;
   return fault_set(fault, ERR_DATA,
                    "line %lld, column %lld (\"%s\"): %lld steps, column \"%s\" has "
                    "%lld",
                    (long long)f->line, (long long)(i + 1), column->name, (long long)n,
                    t->columns[own->sequence].name, (long long)own->place);
+}
+
+void csv_end_series(Table *t) {
+  int64_t n_dropped = 0;
+  for (int64_t row = 0; row < t->n_steps_of; row++) {
+    bool drop = n_dropped < t->n_dropped && t->dropped[n_dropped] == row;
+    n_dropped += drop;
+    if (!drop) t->longest = most(t->longest, t->steps[row].place);
+  }
 }
 
 void csv_fill_series(Table *t, int64_t row, const Column *column, const CsvField *f) {

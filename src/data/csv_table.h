@@ -59,7 +59,7 @@ typedef struct Table {
   Vocabulary *ids;  /* of sequences, in the order in which they came; NULL: none */
   CsvStep *steps;
   int64_t n_steps_of, step_room; /* rows whose steps are noted */
-  int64_t longest;               /* steps of a row of series */
+  int64_t longest;               /* steps of the longest sequence that is kept */
 } Table;
 
 /* Calls `each` on the fields of every row that is kept; rows and columns from 0. */
@@ -94,6 +94,8 @@ bool csv_is_series(const Table *t, const Column *column);
 /* They are numbers, as many as in the row's other columns. */
 Err csv_look_at_series(Table *t, int64_t row, int64_t i, const CsvField *f,
                        Fault *fault) WARN_UNUSED;
+/* After the survey: how many steps the longest of the rows has that are kept. */
+void csv_end_series(Table *t);
 void csv_fill_series(Table *t, int64_t row, const Column *column, const CsvField *f);
 
 #endif

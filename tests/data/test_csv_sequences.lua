@@ -54,6 +54,9 @@ function tests.test_a_row_for_each_sequence()
     { { 2, 1 }, { { 1, 1, 1 }, { 1, 0, 0 } }, { "a", "b" } })
   local other = check.csv("1|2,0\n3 | -4 |5,1\n", { inside = "|", target = 2 })
   check.equal((other:tensors()):totable(), { { { 1 }, { 2 }, { 0 } }, { { 3 }, { -4 }, { 5 } } })
+  local kept = check.csv("a,b,c\n1 2 3,,1\n,,1\n4,5,0\n6 7,8 9,1\n1 2 3 4,1 2 3 4,\n",
+    { inside = " ", target = "c", missing = "drop" })
+  check.equal((kept:tensors()):totable(), { { { 4, 5 }, { 0, 0 } }, { { 6, 8 }, { 7, 9 } } })
 end
 
 function tests.test_errors_name_the_line()
