@@ -172,9 +172,11 @@ static Err join_all(const Portion *p, int n, Rows *out, Fault *fault) {
   return fault->code ? fault->code : join_names(p, n, out, fault);
 }
 
-/* The data set of a source, which it takes over; NULL where that is NULL. */
-static Dataset *open_made(Source *source, Fault *fault) {
+/* The data set of a source, which it takes over, in buckets where `like` is, of which
+ * it is made; NULL where the source is NULL. */
+static Dataset *open_made(Source *source, const Dataset *like, Fault *fault) {
   Dataset *out = source ? dataset_open(source, 0, fault) : NULL;
+  if (out) out->n_buckets = like->n_buckets;
   if (source) object_release(source);
   return out;
 }
@@ -199,7 +201,7 @@ Dataset *dataset_gather(Dataset *const *sets, int n, Fault *fault) {
   else source = source_of_rows(&rows, sets[0]->source->memory, fault);
   for (int k = 0; k < n; k++) batch_deinit(&p[k].batch);
   free(p);
-  return open_made(source, fault);
+  return open_made(source, sets[0], fault);
 }
 
 /* Whole numbers are labels; the largest says how many classes there are. */
@@ -241,5 +243,5 @@ Dataset *dataset_remake(Dataset *set, const Batch *all, Tensor *x, Tensor *y,
   }
   Source *source = err ? NULL : source_of_rows(&rows, memory, fault);
   if (err) rows_deinit(&rows);
-  return open_made(source, fault);
+  return open_made(source, set, fault);
 }

@@ -73,6 +73,21 @@ function tests.test_what_is_learned_is_the_same()
   check.near(weights[6], weights[3], 1e-4)
 end
 
+-- A copy of the rows has the buckets of what it was made of.
+function tests.test_copies_keep_them()
+  local function widths(set)
+    local seen = {}
+    for x in set:batches(8) do seen[x.shape[2]] = true end
+    return seen
+  end
+  local set, whole = lines():buckets(3), lines()
+  check.equal(widths(set), { [4] = true, [8] = true, [12] = true })
+  for _, copy in ipairs { set:cache(), set:map(function(x) return x end), set:concat(whole) } do
+    check.equal(widths(copy), widths(set))
+  end
+  check.equal(widths(whole:concat(set)), { [12] = true })
+end
+
 function tests.test_hidden_tokens_and_what_is_refused()
   local set = lines():mask_tokens():buckets(3)
   for x, y, weight, mask in set:batches(10) do
