@@ -47,9 +47,6 @@ static double *begin(Normals *s, int64_t n_common, Rows *out, Fault *fault) {
 #define FEATURES(default_)                                                             \
   {.name = "features", .kind = OPT_INT, AT(n_features), .value = default_, .lo = 1,    \
    .hi = 1e6, .doc = "number of features of a row"}
-#define SEED                                                                           \
-  {.name = "seed", .kind = OPT_INT, AT(seed), .value = "0", .lo = 0, .hi = 0x1p53,     \
-   .doc = "seed of the random numbers; 0: the seed of the run"}
 
 /* -- a mixture --------------------------------------------------------------------- */
 
@@ -98,7 +95,7 @@ static const Option gaussians_options[] = {
      .doc = "distance of the means from 0"},
     {.name = "noise", .kind = OPT_REAL, AT(sd), .value = "0.1", .lo = 0, .hi = 1e6,
      .alias = "sd", .doc = "standard deviation on each axis"},
-    SEED,
+    SEED_OPTION(Normals),
     {0}};
 
 const SourceKind dataset_gaussians = {
@@ -156,7 +153,7 @@ static const Option regression_options[] = {
      .hi = 1e6, .doc = "number of features that y depends on, the first ones; 0: all"},
     {.name = "noise", .kind = OPT_REAL, AT(sd), .value = "0.1", .lo = 0, .hi = 1e6,
      .doc = "standard deviation of the noise that is added to y"},
-    SEED,
+    SEED_OPTION(Normals),
     {0}};
 
 const SourceKind dataset_regression = {

@@ -1,10 +1,9 @@
 /* methods.c: the records of methods.h. */
 #include "data/methods.h"
+#include "data/sources.h"
 #include <math.h>
 
 #define AT(type, field) .offset = offsetof(type, field)
-
-static const char doc_seed[] = "seed of the random numbers; 0: the seed of the run";
 
 /* -- split ------------------------------------------------------------------------- */
 
@@ -17,8 +16,7 @@ static const Option split_options[] = {
      .doc = "draw the rows (stream \"split\"); else the first rows make the first set"},
     {.name = "stratify", .kind = OPT_BOOL, AT(SplitCall, stratify), .value = "false",
      .doc = "share out each class in proportion"},
-    {.name = "seed", .kind = OPT_INT, AT(SplitCall, seed), .value = "0", .lo = 0,
-     .hi = 0x1p53, .doc = doc_seed},
+    SEED_OPTION(SplitCall),
     {0}};
 
 static Err split_check(Object *object, Fault *fault) {
@@ -41,8 +39,7 @@ const Kind split_method = {
 /* -- shuffle, take ----------------------------------------------------------------- */
 
 static const Option shuffle_options[] = {
-    {.name = "seed", .kind = OPT_INT, AT(ShuffleCall, seed), .value = "0", .lo = 0,
-     .hi = 0x1p53, .doc = doc_seed},
+    SEED_OPTION(ShuffleCall),
     {0}};
 
 const Kind shuffle_method = {
@@ -81,10 +78,6 @@ const Kind buckets_method = {
 
 /* -- by classes -------------------------------------------------------------------- */
 
-#define SEED(type)                                                                     \
-  {.name = "seed", .kind = OPT_INT, AT(type, seed), .value = "0", .lo = 0,             \
-   .hi = 0x1p53, .doc = doc_seed}
-
 static const Option only_options[] = {
     {.name = "classes", .kind = OPT_TEXTS, AT(OnlyCall, classes), .position = 1,
      .doc = "labels or names of classes: { 1, \"Pullover\" }"},
@@ -101,7 +94,7 @@ const Kind only_method = {
 static const Option labels_options[] = {
     {.name = "n", .kind = OPT_INT, AT(LabelsCall, n), .position = 1, .lo = 1,
      .hi = 1e15, .doc = "number of rows that keep their labels"},
-    SEED(LabelsCall),
+    SEED_OPTION(LabelsCall),
     {0}};
 
 const Kind labels_method = {
@@ -123,7 +116,7 @@ static const Option balance_options[] = {
             "largest class; drop: rows of the larger classes are left out, down to the "
             "smallest. Split the set before: a row that occurs twice may else be in "
             "both parts"},
-    SEED(BalanceCall),
+    SEED_OPTION(BalanceCall),
     {0}};
 
 const Kind balance_method = {
@@ -143,7 +136,7 @@ static const Option mask_tokens_options[] = {
     {.name = "other", .kind = OPT_REAL, AT(MaskTokensCall, other), .value = "0.1",
      .lo = 0, .hi = 1,
      .doc = "share of the chosen that become any token; the others stay"},
-    SEED(MaskTokensCall),
+    SEED_OPTION(MaskTokensCall),
     {0}};
 
 static Err mask_tokens_check(Object *object, Fault *fault) {
@@ -173,7 +166,7 @@ static const Option k_fold_options[] = {
      .doc = "draw the rows (stream \"split\"); else a fold is a run of rows"},
     {.name = "stratify", .kind = OPT_BOOL, AT(FoldCall, stratify), .value = "false",
      .doc = "share out each class in proportion"},
-    SEED(FoldCall),
+    SEED_OPTION(FoldCall),
     {0}};
 
 const Kind k_fold_method = {
@@ -234,8 +227,7 @@ static const Option batches_options[] = {
     {.name = "drop_last", .kind = OPT_BOOL, AT(BatchesCall, drop_last),
      .value = "false",
      .doc = "leave out a last batch that is not full"},
-    {.name = "seed", .kind = OPT_INT, AT(BatchesCall, seed), .value = "0", .lo = 0,
-     .hi = 0x1p53, .doc = doc_seed},
+    SEED_OPTION(BatchesCall),
     {.name = "training", .kind = OPT_BOOL, AT(BatchesCall, training), .value = "true",
      .doc = "random transforms of the set are drawn; else rows are as in an "
             "evaluation"},

@@ -167,9 +167,7 @@ static const Option mnist1d_options[] = {
     {.name = "sequence", .kind = OPT_BOOL, .offset = offsetof(Mnist1d, sequence),
      .value = "false",
      .doc = "rows are sequences of 40 steps, [40, 1], as recurrent layers take them"},
-    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Mnist1d, seed), .value = "0",
-     .lo = 0, .hi = 0x1p53,
-     .doc = "seed of the random numbers; 0: the seed of the run"},
+    SEED_OPTION(Mnist1d),
     {0}};
 
 const SourceKind dataset_mnist1d = {

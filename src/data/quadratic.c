@@ -79,8 +79,7 @@ static const Option quadratic_options[] = {
      .hi = 1e4, .doc = "number of parameters"},
     {.name = "noise", .kind = OPT_REAL, AT(noise), .value = "0.6", .lo = 0, .hi = 1e6,
      .doc = "standard deviation of the rows"},
-    {.name = "seed", .kind = OPT_INT, AT(seed), .value = "0", .lo = 0, .hi = 0x1p53,
-     .doc = "seed of the random numbers; 0: the seed of the run"},
+    SEED_OPTION(Quadratic),
     {0}};
 
 const SourceKind dataset_noisy_quadratic = {

@@ -153,9 +153,7 @@ static const char *const encoding_names[] = {
 #define SYMBOLS(default_, doc_)                                                        \
   {.name = "symbols", .kind = OPT_INT, AT(n_symbols), .value = default_, .lo = 1,      \
    .hi = 1e5, .doc = doc_}
-#define SEED                                                                           \
-  {.name = "seed", .kind = OPT_INT, AT(seed), .value = "0", .lo = 0, .hi = 0x1p53,     \
-   .doc = "seed of the random numbers; 0: the seed of the run"}
+#define SEED SEED_OPTION(Sequences)
 
 /* `least_length`: as that of the option `length`. */
 static Err check_shortest(const Object *object, int64_t least_length, Fault *fault) {

@@ -13,6 +13,12 @@ void source_deinit(Object *object);
 Stream source_stream(const Source *source, int64_t seed, const char *name,
                      uint64_t number);
 
+/* The option `seed` of a struct of that field: 0 stands for the run's. */
+#define SEED_OPTION(type)                                                              \
+  {.name = "seed", .kind = OPT_INT, .offset = offsetof(type, seed), .value = "0",      \
+   .lo = 0, .hi = 0x1p53,                                                              \
+   .doc = "seed of the random numbers; 0: the seed of the run"}
+
 /* A source of given rows, which it takes over, also on failure: new. NULL and a fault
  * where they do not fit each other. */
 Source *source_of_rows(Rows *rows, MemoryCount *memory, Fault *fault);

@@ -48,9 +48,6 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
   {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),            \
    .value = default_, .lo = 0, .hi = 1e6,                                              \
    .doc = "standard deviation of the normal noise on each axis"}
-#define SEED                                                                           \
-  {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0", \
-   .lo = 0, .hi = 0x1p53, .doc = "seed of the random numbers; 0: the seed of the run"}
 
 /* -- spirals ----------------------------------------------------------------------- */
 
@@ -72,7 +69,7 @@ static const Option spirals_options[] = {
     {.name = "turns", .kind = OPT_REAL, .offset = offsetof(Synthetic, turns),
      .value = "1", .lo = 0, .hi = 1000, .doc = "turns of an arm from the centre out"},
     NOISE("0.02"),
-    SEED,
+    SEED_OPTION(Synthetic),
     {0}};
 
 const SourceKind dataset_spirals = {
@@ -105,7 +102,7 @@ static Err moons_load(Source *source, int part, Rows *out, Fault *fault) {
 static const Option moons_options[] = {
     COUNT,
     NOISE("0.1"),
-    SEED,
+    SEED_OPTION(Synthetic),
     {0}};
 
 const SourceKind dataset_moons = {
@@ -138,7 +135,7 @@ static const Option circles_options[] = {
     NOISE("0.05"),
     {.name = "factor", .kind = OPT_REAL, .offset = offsetof(Synthetic, factor),
      .value = "0.5", .lo = 0, .hi = 1, .doc = "radius of the inner circle"},
-    SEED,
+    SEED_OPTION(Synthetic),
     {0}};
 
 const SourceKind dataset_circles = {
@@ -171,7 +168,7 @@ static Err xor_load(Source *source, int part, Rows *out, Fault *fault) {
 static const Option xor_options[] = {
     COUNT,
     NOISE("0"),
-    SEED,
+    SEED_OPTION(Synthetic),
     {0}};
 
 const SourceKind dataset_xor = {
