@@ -215,7 +215,7 @@ static Err name_classes(Lines *l, Rows *out, Fault *fault) {
 static Err new_rows(const Lines *l, int64_t t, Rows *out, Fault *fault) {
   MemoryCount *memory = l->source->source.memory;
   bool each = l->source->predict == PREDICT_EACH, labelled = l->labels->tokens.n > 0;
-  DType dtype = tokens_dtype(out->vocabulary);
+  DType dtype = tokens_dtype(out->vocabulary->tokens.n);
   int64_t per_step = (int64_t)dtype_bytes(dtype) + (int64_t)sizeof(real) + each * 4;
   int64_t n_bytes = 0;
   if (__builtin_mul_overflow(l->n * t, per_step, &n_bytes)) n_bytes = INT64_MAX;

@@ -38,7 +38,7 @@ typedef struct Task {
   void (*make)(const Sequences *s, Words *words, Draft *row);
 } Task;
 
-enum { IN_A_BYTE = 255, REALS = 2 };
+enum { REALS = 2 };
 
 /* -- rows -------------------------------------------------------------------------- */
 
@@ -52,9 +52,7 @@ static Tensor *new_input(const Sequences *s, const Task *task, int64_t n_steps,
   int64_t symbols = task->n_symbols, n_step = symbols ? symbols : REALS, n_bytes = 0;
   bool one_hot = is_one_hot(s, task), flat = symbols > 0 && !one_hot;
   Shape shape = flat ? SHAPE_OF(s->n, n_steps) : SHAPE_OF(s->n, n_steps, n_step);
-  DType dtype = !symbols                          ? DT_REAL
-                : one_hot || symbols <= IN_A_BYTE ? DT_UINT8
-                                                  : DT_INT32;
+  DType dtype = symbols ? tokens_dtype(one_hot ? 1 : symbols) : DT_REAL;
   if (__builtin_mul_overflow(s->n * n_steps, (flat ? 1 : n_step) * 8, &n_bytes))
     n_bytes = INT64_MAX;
   if (memory_holds(n_bytes / 8 * (int64_t)dtype_bytes(dtype), fault)) return NULL;

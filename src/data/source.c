@@ -136,8 +136,8 @@ TokenRow tokens_put(const int32_t *numbers, int64_t n, Array *x, Tensor *mask,
   return row;
 }
 
-DType tokens_dtype(const Vocabulary *v) {
-  return v->tokens.n <= dtype_most(DT_UINT8) ? DT_UINT8 : DT_INT32;
+DType tokens_dtype(int64_t n) {
+  return n <= dtype_most(DT_UINT8) ? DT_UINT8 : DT_INT32;
 }
 
 Err tokens_are_classes(Rows *out, Fault *fault) {

@@ -53,8 +53,8 @@ typedef struct TokenRow {
 TokenRow tokens_put(const int32_t *numbers, int64_t n, Array *x, Tensor *mask,
                     int64_t i, int64_t t, int padding, int truncate);
 
-/* As few bytes as hold all numbers of the vocabulary, and 0. */
-DType tokens_dtype(const Vocabulary *v);
+/* As few bytes as hold the numbers of n tokens, and 0. */
+DType tokens_dtype(int64_t n);
 /* The tokens of the vocabulary as the classes of `out`. */
 Err tokens_are_classes(Rows *out, Fault *fault) WARN_UNUSED;
 /* What the options of a source leave out of its text: the vocabulary that was given. */

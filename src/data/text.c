@@ -22,7 +22,7 @@ typedef struct TextSource {
 /* -- windows ----------------------------------------------------------------------- */
 
 static Err new_rows(const TextSource *s, int64_t n, Rows *out, Fault *fault) {
-  DType dtype = tokens_dtype(out->vocabulary);
+  DType dtype = tokens_dtype(out->vocabulary->tokens.n);
   bool each = s->predict == PREDICT_EACH;
   int64_t cells = 0, n_bytes = 0;
   if (__builtin_mul_overflow(n, s->length, &cells) ||
