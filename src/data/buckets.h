@@ -2,8 +2,9 @@
  * to data/.
  *
  * Rows are put into buckets by their numbers of steps. A batch has rows of one bucket,
- * or of two that are next to each other, and as many steps as the longest rows of the
- * bucket need: so the batches of a fit have few different shapes, each with its plan.
+ * or of several that are next to each other, and as many steps as the longest rows of
+ * the last of them need: so the batches of a fit have few different shapes, each with
+ * its plan.
  */
 #ifndef DATA_BUCKETS_H
 #define DATA_BUCKETS_H

@@ -1,5 +1,5 @@
 /* gather.c: rows of data sets copied into memory, as their batches have them: what
- * set:concat and set:cache give. */
+ * set:concat, set:cache and set:map give. */
 #include "data/sources.h"
 #include "data/dataset.h"
 #include <stdlib.h>

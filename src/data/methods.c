@@ -71,10 +71,10 @@ const Kind buckets_method = {
     .example = "local set = data.parity { n = 40, length = 12, shortest = 2 }\n"
                "for x in set:buckets(3):batches(10) do print(x.shape[2]) end",
     .doc = "rows in buckets by their lengths: a batch that is trained on has rows of "
-           "one bucket, or of two neighbours, and is cut to the steps that they need; "
-           "batches come in a random order. Nets whose layers take any number of steps "
-           "learn from the same steps in less time. Evaluations get all steps. Targets "
-           "and weights [n, t, ...] are cut, too"};
+           "one bucket, or of neighbouring ones, and is cut to the steps that they "
+           "need; batches come in a random order. Nets whose layers take any number of "
+           "steps learn from the same steps in less time. Evaluations get all steps. "
+           "Targets and weights [n, t, ...] are cut, too"};
 
 /* -- by classes -------------------------------------------------------------------- */
 
