@@ -221,11 +221,12 @@ static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
   }
 }
 
-static void list_pixels(const Cut *c, const ConvSlab *s, const Own *own) {
+/* Pixels of a slab of n_images, row by row, as turn() has them. */
+static void list_pixels(const Cut *c, int64_t n_images, const Own *own) {
   ConvGrid grid = conv_grid(&c->p, 0);
   int32_t *pixel = own->pixel;
-  for (int64_t row = 0; row < s->n_rows; row++)
-    pixel = conv_list_pixels(&c->p, &grid, s->n_images, row, 1, pixel);
+  for (int64_t row = 0; row < c->p.slab_rows; row++)
+    pixel = conv_list_pixels(&c->p, &grid, n_images, row, 1, pixel);
 }
 
 static Panel panel_of(const Cut *c, int64_t number, real *sums, const Own *own,
@@ -247,7 +248,7 @@ static void sum_part(const Cut *c, int64_t block, const real *const in[2],
   int64_t group = block / (c->n_parts * c->n_splits);
   int64_t first = c->n_panels * split / c->n_splits;
   int64_t end = c->n_panels * (split + 1) / c->n_splits;
-  int64_t last_slab = c->n_slabs * (part + 1) / c->n_parts;
+  int64_t last_slab = c->n_slabs * (part + 1) / c->n_parts, listed = 0;
   real *sums = sums_of(c, scratch, group, part);
   Own own = own_of(c, scratch, block);
   ConvGrid grid = conv_grid(&c->p, 0);
@@ -260,7 +261,10 @@ static void sum_part(const Cut *c, int64_t block, const real *const in[2],
   for (int64_t i = c->n_slabs * part / c->n_parts; i < last_slab; i++) {
     ConvSlab slab = slab_of(c, group, i);
     const real *window = conv_fill_window(&c->p, &slab, in[1], own.window);
-    list_pixels(c, &slab, &own);
+    if (!c->dots && slab.n_images != listed) {
+      listed = slab.n_images;
+      list_pixels(c, listed, &own);
+    }
     for (int64_t k = first; k < end; k++) {
       Panel panel = panel_of(c, k, sums, &own, in[0]);
       add_slab(c, &slab, &panel, &own, window, in[1]);
