@@ -11,8 +11,6 @@
  * nothing; where a weight is infinite or NaN, the sums of a group are taken term by
  * term. */
 #include "kernel/conv.h"
-#include "base/fault.h"
-#include "base/ints.h"
 #include "kernel/conv_private.h"
 #include <string.h>
 
@@ -186,8 +184,7 @@ static void sum_run(const Piece *piece, const ConvRun *run, const Shared *shared
                     int64_t end) {
   const ConvPlan *p = piece->p;
   const ConvGrid *g = piece->grid;
-  int64_t row = p->planes * conv_offsets(p, CONV_COLUMNS, g->phase[1]);
-  int64_t first = run->lo * row, last = run->hi * row;
+  int64_t taps = conv_row_taps(p, g), first = run->lo * taps, last = run->hi * taps;
   bool begins = k <= first;
   int64_t n = piece->slab->n_images * run->n_rows * g->size[1];
   c += summed_at(piece, run) * lanes;
@@ -207,35 +204,32 @@ static void sum_along(const Piece *piece, const ConvRun *run, const Shared *shar
                       int64_t lanes) {
   const ConvPlan *p = piece->p;
   const ConvGrid *g = piece->grid;
-  int64_t taps = p->planes * conv_offsets(p, CONV_COLUMNS, g->phase[1]);
+  int64_t taps = conv_row_taps(p, g), k = run->lo * taps, K = run->hi * taps - k;
   int64_t columns = g->size[1], plane = p->out_size[0] * columns;
   bool flat = p->pitch == columns && p->walk[0] == 1;
   int64_t n = flat ? run->n_rows * columns : columns, n_rows = flat ? 1 : run->n_rows;
-  int64_t k = run->lo * taps, end = run->hi * taps, n_pieces = conv_pieces(end - k);
   x += (run->row - piece->slab->row) * p->walk[0] * p->pitch;
   for (int64_t image = 0; image < piece->slab->n_images; image++)
     for (int64_t i = 0; i < n_rows; i++) {
       real *y = result_at(piece, out, image, first, run->row + i);
       const real *from = x + image * p->image + i * p->walk[0] * p->pitch;
-      for (int64_t m = 0; n_pieces == 0 && m < M; m++)
+      for (int64_t m = 0; K == 0 && m < M; m++)
         memset(y + m * plane, 0, (size_t)n * sizeof *y);
-      for (int64_t t = 0; t < n_pieces; t++) {
-        int64_t at = k + (end - k) * t / n_pieces;
-        int64_t stop = k + (end - k) * (t + 1) / n_pieces;
-        kernels()->conv_along(y, plane, from, shared->tap + at, stop - at,
-                              b + at * lanes, lanes, M, n, t > 0);
+      for (int64_t t = 0; K > 0 && t < conv_pieces(K); t++) {
+        int64_t at = k + conv_piece(K, t), depth = k + conv_piece(K, t + 1) - at;
+        kernels()->conv_along(y, plane, from, shared->tap + at, depth, b + at * lanes,
+                              lanes, M, n, t > 0);
       }
     }
 }
 
 static void sum_panel(const Piece *piece, const Shared *shared, const real *x, real *c,
                       const real *b, int64_t lanes) {
-  const ConvGrid *g = piece->grid;
-  int64_t n_pieces = most(conv_pieces(g->n_taps), 1);
-  for (int64_t i = 0; i < n_pieces; i++)
+  int64_t K = piece->grid->n_taps;
+  for (int64_t i = 0; i < conv_pieces(K); i++)
     for (int r = 0; r < piece->n_runs; r++)
-      sum_run(piece, &piece->run[r], shared, x, c, b, lanes, g->n_taps * i / n_pieces,
-              g->n_taps * (i + 1) / n_pieces);
+      sum_run(piece, &piece->run[r], shared, x, c, b, lanes, conv_piece(K, i),
+              conv_piece(K, i + 1));
 }
 
 /* One panel of a piece; c: room for its sums. */

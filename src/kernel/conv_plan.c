@@ -1,6 +1,4 @@
 /* conv_plan.c: what a convolution reads where: grids, taps, windows and slabs. */
-#include "base/fault.h"
-#include "base/ints.h"
 #include "kernel/conv_private.h"
 #include <string.h>
 
@@ -57,8 +55,7 @@ ConvGrid conv_grid(const ConvPlan *p, int64_t number) {
     g.phase[1] = i % p->grids[1];
     for (int axis = 0; axis < 2; axis++)
       g.size[axis] = grid_size(p, axis, g.phase[axis]);
-    g.n_taps = p->planes * conv_offsets(p, 0, g.phase[0]) *
-               conv_offsets(p, 1, g.phase[1]);
+    g.n_taps = conv_offsets(p, CONV_ROWS, g.phase[0]) * conv_row_taps(p, &g);
     if (i == number) return g;
     g.at_tap += g.n_taps;
     g.at_packed += (g.n_taps + CONV_SLACK) * p->lanes;

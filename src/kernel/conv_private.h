@@ -22,6 +22,7 @@
 #ifndef KERNEL_CONV_PRIVATE_H
 #define KERNEL_CONV_PRIVATE_H
 
+#include "base/ints.h"
 #include "kernel/conv.h"
 #include "kernel/kernel.h"
 
@@ -71,6 +72,10 @@ bool conv_offset(const ConvPlan *p, int axis, int64_t phase, int64_t in_kernel,
                  int64_t *offset);
 /* How many elements of the kernel, along an axis, meet pixels of a phase. */
 int64_t conv_offsets(const ConvPlan *p, int axis, int64_t phase);
+/* The taps of a grid that one row of the kernel has. */
+static inline int64_t conv_row_taps(const ConvPlan *p, const ConvGrid *g) {
+  return p->planes * conv_offsets(p, CONV_COLUMNS, g->phase[1]);
+}
 /* Rows `row` to `end` of a grid as runs; how many. */
 int conv_runs(const ConvPlan *p, const ConvGrid *g, int64_t row, int64_t end,
               ConvRun *run);
@@ -95,9 +100,9 @@ enum {
   CONV_DEPTH = 256, /* terms of a sum that are taken one after the other, at most */
   CONV_SLACK = 16   /* rows beyond the last that kernels may write */
 };
-/* Where piece i of K terms begins; there are conv_pieces(K). */
+/* Where piece i of K terms begins; there are conv_pieces(K), one at least. */
 static inline int64_t conv_pieces(int64_t K) {
-  return (K + CONV_DEPTH - 1) / CONV_DEPTH;
+  return most(1, divide_up(K, CONV_DEPTH));
 }
 static inline int64_t conv_piece(int64_t K, int64_t i) {
   return K * i / conv_pieces(K);

@@ -10,8 +10,6 @@
  *
  * Zeros around an image are no terms: where y's gradient is not finite, a slab is
  * summed term by term. */
-#include "base/fault.h"
-#include "base/ints.h"
 #include "kernel/conv_private.h"
 #include <string.h>
 
