@@ -18,8 +18,6 @@ enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 3 : 2 };
 
 /* -- panels ------------------------------------------------------------------------ */
 
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 int64_t KN(conv_panels)(int64_t M) {
   return divide_up(divide_up(M, WIDTH), VECTORS_MAX);
 }
@@ -191,7 +189,8 @@ void KN(conv_along)(real *y, int64_t stride, const real *x, const int32_t *step,
                     bool add) {
   int64_t n_tiles = divide_up(M, RESULTS);
   for (int64_t j = 0; j < n; j += PIXELS * WIDTH) {
-    int pixels = least(PIXELS * WIDTH, n - j), vectors = (pixels + WIDTH - 1) / WIDTH;
+    int pixels = (int)least(PIXELS * WIDTH, n - j),
+        vectors = (pixels + WIDTH - 1) / WIDTH;
     Along t = {.x = x + j, .step = step, .stride = stride, .K = K, .lanes = lanes,
                .last = pixels - (vectors - 1) * WIDTH, .add = add};
     for (int64_t tile = 0; tile < n_tiles; tile++) {
@@ -262,7 +261,7 @@ void KN(conv_put)(real *y, int64_t stride, const real *c, int64_t lanes, int64_t
       UNROLL
       for (int i = 0; i < WIDTH; i++) v[i] = load(c + (j + i) * lanes + m);
       transpose(v);
-      int n_rows = least(WIDTH, M - m), n_there = least(WIDTH, n - j);
+      int n_rows = first_of(M - m), n_there = first_of(n - j);
       UNROLL
       for (int i = 0; i < WIDTH; i++)
         if (i < n_rows) store_first(y + (m + i) * stride + j, v[i], n_there);
@@ -286,8 +285,8 @@ bool KN(conv_take)(real *b, const real *y, int64_t stride, int64_t lanes, int64_
   for (int64_t m = 0; m < M; m++) finite = KN(conv_finite)(y + m * stride, n) && finite;
   for (int64_t m = 0; m < M; m += WIDTH)
     for (int64_t j = 0; j < n; j += WIDTH)
-      copy_square(b + j * lanes + m, lanes, y + m * stride + j, stride,
-                  least(WIDTH, M - m), least(WIDTH, n - j));
+      copy_square(b + j * lanes + m, lanes, y + m * stride + j, stride, first_of(M - m),
+                  first_of(n - j));
   return finite;
 }
 

@@ -39,7 +39,7 @@ static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t st
   int64_t row = (n + WIDTH - 1) / WIDTH * WIDTH;
   for (int64_t k = 0; k < K; k++)
     for (int64_t j = 0; j < n; j += WIDTH)
-      store(y + k * row + j, load_part(x + k * stride + j, least(WIDTH, n - j)));
+      store(y + k * row + j, load_part(x + k * stride + j, first_of(n - j)));
 }
 
 /* -- a tile of C ------------------------------------------------------------------- */
@@ -123,16 +123,10 @@ INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int
 
 /* y, but for the first n elements, which are those of x. */
 INLINE Vector keep_first(Vector x, Vector y, int n) {
-#ifdef REAL_DOUBLE
-  typedef int64_t Lanes __attribute__((vector_size(VECTOR_BYTES)));
-#else
-  typedef int32_t Lanes __attribute__((vector_size(VECTOR_BYTES)));
-#endif
-  Lanes lane = {0};
+  Mask lane = {0};
   UNROLL
   for (int i = 0; i < WIDTH; i++) lane[i] = i;
-  Lanes kept = lane < n;
-  return (Vector)((kept & (Lanes)x) | (~kept & (Lanes)y));
+  return chosen(lane < n, x, y);
 }
 
 /* All of C's rows but their last vector. */
@@ -215,8 +209,6 @@ static const TileRun tiles[VECTORS_MAX + 1][ROWS_MAX + 1][2] = {
 };
 
 /* -- matrix times matrix ----------------------------------------------------------- */
-
-static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* Tiles from top to bottom of a panel; `t` is the first. */
 static void panel(Tile t, int64_t M, int vectors, bool transposed) {

@@ -7,12 +7,6 @@
 #include "kernel/kernel.h"
 #include "kernel/vector/vector.h"
 
-#ifdef REAL_DOUBLE
-typedef int64_t Mask __attribute__((vector_size(VECTOR_BYTES)));
-#else
-typedef int32_t Mask __attribute__((vector_size(VECTOR_BYTES)));
-#endif
-
 #if defined SIMD_avx512 && !defined REAL_DOUBLE
 #define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
@@ -36,9 +30,6 @@ INLINE Mask is_nan(Vector v) {
 INLINE Mask beats(Vector v, Vector best) {
   return (Mask)(v > best) | (is_nan(v) & ~is_nan(best));
 }
-INLINE Vector chosen(Mask mask, Vector a, Vector b) {
-  return (Vector)((mask & (Mask)a) | (~mask & (Mask)b));
-}
 
 /* n pairs of neighbours, at most a vector of them. */
 INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
@@ -47,7 +38,7 @@ INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
     a = load(x);
     b = load(x + WIDTH);
   } else {
-    a = load_part(x, least(WIDTH, 2 * n));
+    a = load_part(x, first_of(2 * n));
     if (2 * n > WIDTH) b = load_part(x + WIDTH, 2 * n - WIDTH);
   }
   *even = __builtin_shufflevector(a, b, EVEN);
@@ -55,7 +46,7 @@ INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
 }
 
 INLINE void store_pairs(real *x, int n, Vector even, Vector odd) {
-  store_first(x, low(even, odd), least(WIDTH, 2 * n));
+  store_first(x, low(even, odd), first_of(2 * n));
   if (2 * n > WIDTH) store_first(x + WIDTH, high(even, odd), 2 * n - WIDTH);
 }
 
@@ -95,7 +86,7 @@ void KN(pool_max_grad_pairs)(real *gx, const real *x, const real *gy, int64_t W,
     for (int64_t q = 0; q < Q; q += WIDTH) {
       int64_t at = q + WIDTH > Q && Q >= WIDTH ? Q - WIDTH : q;
       grad_of(gx + 2 * at, gx + W + 2 * at, x + 2 * at, x + W + 2 * at, gy + at,
-              least(WIDTH, Q - at));
+              first_of(Q - at));
     }
     for (int64_t i = 2 * Q; i < W; i++) gx[i] = gx[W + i] = 0;
   }

@@ -3,6 +3,7 @@
 #ifndef KERNEL_VECTOR_VECTOR_H
 #define KERNEL_VECTOR_VECTOR_H
 
+#include "base/ints.h"
 #include "base/real.h"
 #include <stdint.h>
 #include <string.h>
@@ -29,6 +30,12 @@ enum { VECTOR_BYTES = 16, MASKED = 0 };
 enum { WIDTH = VECTOR_BYTES / (int)sizeof(real) };
 
 typedef real Vector __attribute__((vector_size(VECTOR_BYTES)));
+/* A whole number in each lane; in a condition, all of its bits or none. */
+#ifdef REAL_DOUBLE
+typedef int64_t Mask __attribute__((vector_size(VECTOR_BYTES)));
+#else
+typedef int32_t Mask __attribute__((vector_size(VECTOR_BYTES)));
+#endif
 
 INLINE Vector load(const real *p) {
   Vector v;
@@ -37,11 +44,11 @@ INLINE Vector load(const real *p) {
 }
 INLINE void store(real *p, Vector v) { memcpy(p, &v, sizeof v); }
 
-/* muladd: s * b + c, rounded once where the level has FMA, else twice.
+/* add_product: a * b + c, rounded once where the level has FMA, else twice.
  * load_part: the first n elements, 1 <= n <= WIDTH, then zeros; touches no others. */
 #if defined SIMD_avx512 && defined REAL_DOUBLE
-INLINE Vector muladd(real s, Vector b, Vector c) {
-  return (Vector)_mm512_fmadd_pd(_mm512_set1_pd(s), (__m512d)b, (__m512d)c);
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
 INLINE Vector load_part(const real *p, int n) {
   return (Vector)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
@@ -50,8 +57,8 @@ INLINE void store_part(real *p, Vector v, int n) {
   _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
 }
 #elif defined SIMD_avx512
-INLINE Vector muladd(real s, Vector b, Vector c) {
-  return (Vector)_mm512_fmadd_ps(_mm512_set1_ps(s), (__m512)b, (__m512)c);
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 INLINE Vector load_part(const real *p, int n) {
   return (Vector)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -60,23 +67,23 @@ INLINE void store_part(real *p, Vector v, int n) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
 #elif defined SIMD_avx2 && defined REAL_DOUBLE
-INLINE Vector muladd(real s, Vector b, Vector c) {
-  return (Vector)_mm256_fmadd_pd(_mm256_set1_pd(s), (__m256d)b, (__m256d)c);
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 }
 INLINE Vector load_part(const real *p, int n) {
   __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
   return (Vector)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), lane));
 }
 #elif defined SIMD_avx2
-INLINE Vector muladd(real s, Vector b, Vector c) {
-  return (Vector)_mm256_fmadd_ps(_mm256_set1_ps(s), (__m256)b, (__m256)c);
+INLINE Vector add_product(Vector a, Vector b, Vector c) {
+  return (Vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 INLINE Vector load_part(const real *p, int n) {
   __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return (Vector)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
 }
 #else
-INLINE Vector muladd(real s, Vector b, Vector c) { return s * b + c; }
+INLINE Vector add_product(Vector a, Vector b, Vector c) { return a * b + c; }
 INLINE Vector load_part(const real *p, int n) {
   Vector v = {0};
   for (int i = 0; i < WIDTH; i++)
@@ -96,26 +103,15 @@ INLINE void store_first(real *y, Vector v, int n) {
   for (int i = 0; i < n; i++) y[i] = part[i];
 }
 
-/* a * b + c likewise, lane by lane. */
-#if defined SIMD_avx512 && defined REAL_DOUBLE
-INLINE Vector add_product(Vector a, Vector b, Vector c) {
-  return (Vector)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+/* The same with one factor for all lanes. */
+INLINE Vector muladd(real a, Vector b, Vector c) {
+  return add_product(a - (Vector){0}, b, c); /* a, with its sign where it is 0 */
 }
-#elif defined SIMD_avx512
-INLINE Vector add_product(Vector a, Vector b, Vector c) {
-  return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+
+/* a where the mask is, else b. */
+INLINE Vector chosen(Mask mask, Vector a, Vector b) {
+  return (Vector)((mask & (Mask)a) | (~mask & (Mask)b));
 }
-#elif defined SIMD_avx2 && defined REAL_DOUBLE
-INLINE Vector add_product(Vector a, Vector b, Vector c) {
-  return (Vector)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-}
-#elif defined SIMD_avx2
-INLINE Vector add_product(Vector a, Vector b, Vector c) {
-  return (Vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
-#else
-INLINE Vector add_product(Vector a, Vector b, Vector c) { return a * b + c; }
-#endif
 
 /* low(a, b) = a[0] b[0] a[1] b[1] ... of the first halves, high(a, b) of the second. */
 #if defined SIMD_avx512 && !defined REAL_DOUBLE
@@ -153,7 +149,8 @@ INLINE void transpose(Vector *row) {
   }
 }
 
-INLINE int least(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
+/* Of n elements, those of the first vector. */
+INLINE int first_of(int64_t n) { return (int)least(WIDTH, n); }
 
 /* WIDTH rows of x, each n elements, transposed; of the last rows only n_rows are there,
  * and the last of them repeats for the others. */
@@ -182,8 +179,8 @@ __attribute__((unused)) static void copy_transposed(real *y, const real *x, int6
   int64_t row = (n + WIDTH - 1) / WIDTH * WIDTH;
   for (int64_t j = 0; j < n; j += WIDTH)
     for (int64_t k = 0; k < K; k += WIDTH)
-      copy_square(y + k * row + j, row, x + j * stride + k, stride, least(WIDTH, n - j),
-                  least(WIDTH, K - k));
+      copy_square(y + k * row + j, row, x + j * stride + k, stride, first_of(n - j),
+                  first_of(K - k));
 }
 
 #endif
