@@ -81,8 +81,8 @@ INLINE void tile_step(Vector sum[][VECTORS_MAX], const real *a, int64_t step_a,
   }
 }
 
-/* The last vector of C's rows: all its elements are there where n = WIDTH. Without
- * masks the rows go through memory; a call between sums would put all of them there. */
+/* The last vector of C's rows, of which `last` elements are there. Without masks the
+ * rows go through memory; a call between sums would put all of them there. */
 #ifdef SIMD_avx512
 INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int rows,
                           int j) {
@@ -109,15 +109,9 @@ static void rows_part(const Tile *t, real *c, const real *x, int rows) {
 INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int rows,
                           int j) {
   real x[ROWS_MAX * WIDTH];
-  if (t->last == WIDTH) {
-    UNROLL
-    for (int i = 0; i < rows; i++, c += t->row_c)
-      store(c, t->add ? load(c) + sum[i][j] : sum[i][j]);
-  } else {
-    UNROLL
-    for (int i = 0; i < rows; i++) store(x + i * WIDTH, sum[i][j]);
-    rows_part(t, c, x, rows);
-  }
+  UNROLL
+  for (int i = 0; i < rows; i++) store(x + i * WIDTH, sum[i][j]);
+  rows_part(t, c, x, rows);
 }
 #endif
 
@@ -129,7 +123,7 @@ INLINE Vector keep_first(Vector x, Vector y, int n) {
   return chosen(lane < n, x, y);
 }
 
-/* All of C's rows but their last vector. */
+/* The first vectors of C's rows, all of whose elements are there. */
 INLINE void tile_end_whole(const Tile *t, Vector sum[][VECTORS_MAX], int rows,
                            int vectors, bool add) {
   real *c = t->c;
@@ -148,10 +142,11 @@ INLINE void tile_end_whole(const Tile *t, Vector sum[][VECTORS_MAX], int rows,
 }
 
 INLINE void tile_end(const Tile *t, Vector sum[][VECTORS_MAX], int rows, int vectors) {
-  int whole = !MASKED && t->last == WIDTH ? vectors : vectors - 1;
-  if (whole == vectors && t->add) tile_end_whole(t, sum, rows, vectors, true);
-  else if (whole == vectors) tile_end_whole(t, sum, rows, vectors, false);
-  if (whole == vectors) return;
+  if (!MASKED && t->last == WIDTH) {
+    if (t->add) tile_end_whole(t, sum, rows, vectors, true);
+    else tile_end_whole(t, sum, rows, vectors, false);
+    return;
+  }
   if (t->add) tile_end_whole(t, sum, rows, vectors - 1, true);
   else tile_end_whole(t, sum, rows, vectors - 1, false);
   tile_end_last(t, t->c + (vectors - 1) * WIDTH, sum, rows, vectors - 1);
@@ -240,15 +235,20 @@ typedef struct Panel {
   int vectors, again;
 } Panel;
 
-/* Panel p of n_panels. Where the last one would end within a vector it begins as much
- * earlier. */
-static Panel panel_of(int64_t N, int64_t p, int64_t n_panels) {
+/* Panel p of n_panels. */
+static Panel panel_at(int64_t N, int64_t p, int64_t n_panels) {
   int64_t n_vectors = divide_up(N, WIDTH);
   int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
-  int64_t j = first * WIDTH, again = end * WIDTH - N;
-  if (MASKED || again > j || again < 0) again = 0;
-  return (Panel){j - again, least(N, end * WIDTH) - j + again, (int)(end - first),
-                 (int)again};
+  int64_t j = first * WIDTH;
+  return (Panel){j, least(N, end * WIDTH) - j, (int)(end - first), 0};
+}
+
+/* The same; where the last one would end within a vector it begins as much earlier. */
+static Panel panel_of(int64_t N, int64_t p, int64_t n_panels) {
+  Panel at = panel_at(N, p, n_panels);
+  int64_t again = at.vectors * WIDTH - at.n;
+  if (MASKED || again > at.j) return at;
+  return (Panel){at.j - again, at.n + again, at.vectors, (int)again};
 }
 
 /* A band of rows, one chunk of K. */
@@ -285,38 +285,40 @@ void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64
 
 /* -- B copied once, for many products ---------------------------------------------- */
 
-/* Panel by panel of a chunk, chunk by chunk; a panel's rows are a multiple of WIDTH. */
+/* Of one panel of a chunk, whose rows are filled up to a multiple of WIDTH. They lie
+ * panel by panel of a chunk, chunk by chunk. */
+static int64_t packed_reals(int64_t depth, int vectors) {
+  return divide_up(depth, WIDTH) * WIDTH * vectors * WIDTH;
+}
+
 void KN(gemm_pack)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
                    bool transposed) {
-  int64_t n_chunks = divide_up(K, DEPTH), n_vectors = divide_up(N, WIDTH);
-  int64_t n_panels = divide_up(n_vectors, VECTORS_MAX);
+  int64_t n_chunks = divide_up(K, DEPTH);
+  int64_t n_panels = divide_up(divide_up(N, WIDTH), VECTORS_MAX);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
     for (int64_t p = 0; p < n_panels; p++) {
-      int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
-      int64_t j = first * WIDTH, n = least(N, end * WIDTH) - j;
-      if (transposed) copy_transposed(out, b + j * stride + k, depth, n, stride);
-      else copy_padded(out, b + k * stride + j, depth, n, stride);
-      out += divide_up(depth, WIDTH) * WIDTH * (end - first) * WIDTH;
+      Panel at = panel_at(N, p, n_panels);
+      if (transposed) copy_transposed(out, b + at.j * stride + k, depth, at.n, stride);
+      else copy_padded(out, b + k * stride + at.j, depth, at.n, stride);
+      out += packed_reals(depth, at.vectors);
     }
   }
 }
 
 void KN(gemm_packed)(real *c, const real *a, const real *packed, int64_t M, int64_t N,
                      int64_t K, int64_t row_a, int64_t row_c, bool add) {
-  int64_t n_chunks = divide_up(K, DEPTH), n_vectors = divide_up(N, WIDTH);
-  int64_t n_panels = divide_up(n_vectors, VECTORS_MAX);
+  int64_t n_chunks = divide_up(K, DEPTH);
+  int64_t n_panels = divide_up(divide_up(N, WIDTH), VECTORS_MAX);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
     for (int64_t p = 0; p < n_panels; p++) {
-      int64_t first = p * n_vectors / n_panels, end = (p + 1) * n_vectors / n_panels;
-      int64_t j = first * WIDTH, n = least(N, end * WIDTH) - j;
-      int vectors = (int)(end - first);
-      Tile t = {.c = c + j, .a = a + k, .b = packed, .row_c = row_c,
-                .row_b = vectors * WIDTH, .stride_a = row_a, .K = depth,
-                .last = (int)(n - (vectors - 1) * WIDTH), .add = add || chunk > 0};
-      panel(t, M, vectors, false);
-      packed += divide_up(depth, WIDTH) * WIDTH * t.row_b;
+      Panel at = panel_at(N, p, n_panels);
+      Tile t = {.c = c + at.j, .a = a + k, .b = packed, .row_c = row_c,
+                .row_b = at.vectors * WIDTH, .stride_a = row_a, .K = depth,
+                .last = (int)at.n - (at.vectors - 1) * WIDTH, .add = add || chunk > 0};
+      panel(t, M, at.vectors, false);
+      packed += packed_reals(depth, at.vectors);
     }
   }
 }
