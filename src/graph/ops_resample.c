@@ -5,8 +5,7 @@
  *
  *   nearest           s = floor(p n / P)
  *   linear            s = max((p + 1/2) n / P - 1/2, 0)      centres of pixels match
- *   linear, aligned   s = p (n - 1) / (P - 1)                corners match; P = 1: s =
- * 0
+ *   linear, aligned   s = p (n - 1) / (P - 1); 0 if P = 1    corners match
  *
  *   y = x[low] (1 - part) + x[low + 1] part, along the rows and then the columns
  *

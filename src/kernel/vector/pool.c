@@ -35,6 +35,11 @@ static Inner inner_positions(const PoolPlane *v) {
   return (Inner){first, most(first, end)};
 }
 
+/* Position q, but for the first of those the next behind them. */
+static int64_t not_inner(const Inner *inner, int64_t q) {
+  return q == inner->first ? inner->end : q;
+}
+
 /* Windows of 2 x 2, two apart, all of them inside. */
 static bool is_plain(const PoolPlane *v) {
   bool plain = !v->adaptive;
@@ -94,9 +99,7 @@ void KN(pool_max)(real *y, const real *x, const PoolPlane *v, real *row) {
       max_inside(y + inner.first,
                  row + inner.first * v->stride[COLUMNS] - v->before[COLUMNS], v,
                  inner.end - inner.first);
-    for (int64_t q = 0; q < Q; q++) {
-      if (q == inner.first) q = inner.end;
-      if (q >= Q) break;
+    for (int64_t q = not_inner(&inner, 0); q < Q; q = not_inner(&inner, q + 1)) {
       PoolWindow columns = pool_window(v, COLUMNS, q);
       y[q] = max_at(row, &columns);
     }
@@ -152,11 +155,10 @@ static int32_t find_at(const real *x, const PoolWindow *rows, const PoolWindow *
 static void find_row(int32_t *at, const real *x, const PoolPlane *v, int64_t p,
                      real *best) {
   Inner inner = inner_positions(v);
+  int64_t Q = v->size[COLUMNS];
   PoolWindow rows = pool_window(v, ROWS, p);
   if (inner.end > inner.first) find_inside(best, at + inner.first, x, &rows, v, &inner);
-  for (int64_t q = 0; q < v->size[COLUMNS]; q++) {
-    if (q == inner.first) q = inner.end;
-    if (q >= v->size[COLUMNS]) break;
+  for (int64_t q = not_inner(&inner, 0); q < Q; q = not_inner(&inner, q + 1)) {
     PoolWindow columns = pool_window(v, COLUMNS, q);
     at[q] = find_at(x, &rows, &columns, v->n[COLUMNS]);
   }
@@ -240,9 +242,7 @@ void KN(pool_mean)(real *y, const real *x, const PoolPlane *v, double *row) {
       sum_inside(y + inner.first, row + columns.first, v, inner.end - inner.first,
                  1 / divisor_of(v, &rows, &columns));
     }
-    for (int64_t q = 0; q < Q; q++) {
-      if (q == inner.first) q = inner.end;
-      if (q >= Q) break;
+    for (int64_t q = not_inner(&inner, 0); q < Q; q = not_inner(&inner, q + 1)) {
       PoolWindow columns = pool_window(v, COLUMNS, q);
       y[q] = (real)(sum_at(row, &columns) / divisor_of(v, &rows, &columns));
     }
@@ -270,15 +270,14 @@ static void spread_inside(double *row, const real *gy, const PoolPlane *v, int64
 static void spread_row(double *row, const real *gy, const PoolPlane *v,
                        const PoolWindow *rows) {
   Inner inner = inner_positions(v);
+  int64_t Q = v->size[COLUMNS];
   memset(row, 0, (size_t)v->n[COLUMNS] * sizeof *row);
   if (inner.end > inner.first) {
     PoolWindow columns = pool_window(v, COLUMNS, inner.first);
     spread_inside(row + columns.first, gy + inner.first, v, inner.end - inner.first,
                   1 / divisor_of(v, rows, &columns));
   }
-  for (int64_t q = 0; q < v->size[COLUMNS]; q++) {
-    if (q == inner.first) q = inner.end;
-    if (q >= v->size[COLUMNS]) break;
+  for (int64_t q = not_inner(&inner, 0); q < Q; q = not_inner(&inner, q + 1)) {
     PoolWindow columns = pool_window(v, COLUMNS, q);
     double share = (double)gy[q] / divisor_of(v, rows, &columns);
     for (int64_t s = 0; s < columns.n; s++)
