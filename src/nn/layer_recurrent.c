@@ -145,7 +145,7 @@ static bool first_state(Graph *graph, Layer *layer, const RecurrentCell *cell,
            cell->states > 1 ? "h and c" : "h", (long long)part.dim[0],
            (long long)part.dim[1]);
   for (int i = 0; i < cell->states; i++) {
-    Variable *kept = layer_var(layer, HIDDEN + i);
+    Variable *kept = self->stateful ? layer_var(layer, HIDDEN + i) : NULL;
     state[i] = in->n > 1 ? op_cast(graph, in->v[1 + i].x, DT_REAL)
                : kept    ? variable_read(graph, kept)
                          : op_full(graph, 0, &part);

@@ -226,6 +226,9 @@ function tests.test_stateful_layers_go_on_where_they_ended()
     layer:reset_states()
     check.equal(rows(layer(x)), rows(whole(x)))
     check.fails(function() layer(tensor.ones(3, 2, 3)) end, "state of 2 rows, got 3", "drop_last")
+    layer.stateful = false
+    check.equal(rows(layer(x)), rows(whole(x)))
+    check.equal(layer(tensor.ones(3, 2, 3)).shape, { 3, 2, 4 })
   end
 end
 
