@@ -27,8 +27,8 @@ Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
 Err conv_check_images(const Conv *self, const Shape *x, Fault *fault) WARN_UNUSED;
 /* The kernel along rows (axis 0) or columns (1) of n pixels, which the steps get. */
 Window conv_along(const Conv *self, int axis, int64_t n, ConvSteps *steps);
-/* Of images: with the bias, variable `bias` of the layer if it has it, per channel;
- * then the activation. */
+/* Of images: with the bias, variable `bias` of the layer, a Conv, if it has it, per
+ * channel; then the activation. */
 Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias);
 /* Gives variables: the first, a weight of `shape`, and where the layer has a bias
  * variable `bias`, of n numbers. */

@@ -117,8 +117,8 @@ static Node *projected(Graph *graph, Layer *layer, Node *x, int i) {
     return layer_refuse(graph, layer, expects, &x->shape);
   }
   Node *y = op_matmul(graph, x, layer_read(graph, layer, i));
-  Node *bias = layer_read(graph, layer, BIASES + i);
-  return bias ? op_add(graph, y, bias) : y;
+  bool bias = ((const MultiHeadAttention *)layer)->bias;
+  return bias ? op_add(graph, y, layer_read(graph, layer, BIASES + i)) : y;
 }
 
 /* Dropout of weights of that shape; NULL: none, or a fault. */

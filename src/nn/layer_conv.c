@@ -67,7 +67,7 @@ bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C) {
 }
 
 Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias) {
-  if (y && layer_var(layer, bias)) {
+  if (y && ((const Conv *)layer)->bias) {
     Node *b = layer_read(graph, layer, bias);
     y = op_add(graph, y, op_reshape(graph, b, &SHAPE_OF(y->shape.dim[1], 1, 1)));
   }

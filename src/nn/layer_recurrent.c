@@ -19,13 +19,18 @@ static int own_part(const RecurrentLayer *self, const RecurrentCell *cell) {
   return cell->own ? cell->own(self) : 0;
 }
 
+/* Is that part a variable? Else it is 0. */
+static bool has_own(const RecurrentLayer *self, const RecurrentCell *cell) {
+  return own_part(self, cell) && (self->bias || !cell->own_is_bias);
+}
+
 Err recurrent_check(Object *object, const RecurrentCell *cell, Fault *fault) {
   RecurrentLayer *self = (RecurrentLayer *)object;
   Layer *layer = &self->layer;
   bool normed = self->layer_norm, kept = self->stateful, two = cell->states > 1;
-  bool own = own_part(self, cell) && (self->bias || !cell->own_is_bias);
   const bool has[RECURRENT_VARS] = {
-      [WEIGHT_IH] = true, [WEIGHT_HH] = true, [BIAS] = self->bias, [OWN] = own,
+      [WEIGHT_IH] = true, [WEIGHT_HH] = true, [BIAS] = self->bias,
+      [OWN] = has_own(self, cell),
       [NORM_IH] = normed, [NORM_HH] = normed, [NORM_WEIGHT] = normed && two,
       [NORM_BIAS] = normed && two, [HIDDEN] = kept, [CELL] = kept && two};
   Err err = ERR_OK;
@@ -82,7 +87,7 @@ Err recurrent_build(Graph *graph, Layer *layer, const RecurrentCell *cell,
     err = layer_give(graph, layer, WEIGHT_HH, self->recurrent_init, &SHAPE_OF(H, width),
                      (double)H, (double)width, fault);
   if (!err && self->bias) err = give_bias(graph, self, cell, fault);
-  if (!err && layer_var(layer, OWN))
+  if (!err && has_own(self, cell))
     err = layer_give(graph, layer, OWN, self->bias_init,
                      &SHAPE_OF(own_part(self, cell) * H), (double)H, (double)H, fault);
   if (!err) err = give_ones(graph, layer, NORM_IH, 1, width, fault);
@@ -130,8 +135,8 @@ static Node *weight_of(Graph *graph, const RecurrentLayer *self,
                          : op_full(graph, 0, &SHAPE_OF(width));
   int64_t own = own_part(self, cell) * H;
   if (own)
-    part[n++] = layer_var(layer, OWN) ? layer_read(graph, layer, OWN)
-                                      : op_full(graph, 0, &SHAPE_OF(own));
+    part[n++] = has_own(self, cell) ? layer_read(graph, layer, OWN)
+                                    : op_full(graph, 0, &SHAPE_OF(own));
   return op_concat(graph, part, n, 0);
 }
 

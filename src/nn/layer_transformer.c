@@ -66,8 +66,8 @@ static Err forward_build(Graph *graph, Layer *layer, const Ports *in, Fault *fau
 /* x W + b, of the first or the second. */
 static Node *half(Graph *graph, const Layer *layer, Node *x, int i) {
   Node *y = op_matmul(graph, x, layer_read(graph, layer, WEIGHT_1 + i));
-  Node *bias = layer_read(graph, layer, BIAS_1 + i);
-  return bias ? op_add(graph, y, bias) : y;
+  bool bias = ((const FeedForward *)layer)->bias;
+  return bias ? op_add(graph, y, layer_read(graph, layer, BIAS_1 + i)) : y;
 }
 
 static Node *feed_forward(Graph *graph, Layer *layer, Node *x) {

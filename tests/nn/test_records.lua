@@ -35,6 +35,29 @@ function tests.test_objects_where_others_are_wanted()
   check.fails(function() train.fit(optim.SGD(), data.xor {}, {}) end, "got an optimizer; allowed")
 end
 
+-- A layer whose bias is taken away gives what it gives with a bias of 0.
+function tests.test_a_bias_that_is_taken_away()
+  local steps, image = tensor.randn(2, 3, 4), tensor.randn(2, 3, 4, 4)
+  for _, case in ipairs { { nn.Dense(3), steps }, { nn.Conv1D(2, 2), steps },
+    { nn.Conv2D(2, 2), image }, { nn.DepthwiseConv2D(2), image },
+    { nn.SeparableConv2D(2, 2), image }, { nn.ConvTranspose2D(2, 2), image },
+    { nn.SimpleRNN(3), steps }, { nn.LSTM(3), steps }, { nn.GRU(3), steps },
+    { nn.MultiHeadAttention(2), steps }, { nn.FeedForward(3), steps } } do
+    local layer, x = table.unpack(case)
+    layer(x)
+    local biases = {}
+    for _, v in ipairs(layer:parameters()) do
+      if v.name:match "%.bias" then biases[#biases + 1] = v end
+    end
+    for _, v in ipairs(biases) do v:assign(tensor.ones(table.unpack(v.shape))) end
+    layer.bias = false
+    local y = layer(x):totable()
+    layer.bias = true
+    for _, v in ipairs(biases) do v:assign(tensor.zeros(table.unpack(v.shape))) end
+    check.equal(y, layer(x):totable(), tostring(layer))
+  end
+end
+
 -- Tensors and data sets are options like any other.
 function tests.test_tensors_as_options()
   local x, labels = tensor { { 1, 2 }, { 3, 4 } }, tensor({ 1, 2 }):cast "int32"
