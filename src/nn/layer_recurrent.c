@@ -287,12 +287,18 @@ static RecurrentLayer *recurrent_in(Layer *layer) {
 }
 
 /* What the two directions must have in common. */
-static Err check_pair(const RecurrentLayer *f, const RecurrentLayer *b, Fault *fault) {
+static Err check_pair(const RecurrentLayer *f, const RecurrentLayer *b, int merge,
+                      Fault *fault) {
   if (f == b || f->go_backwards == b->go_backwards)
     return fault_set(fault, ERR_VALUE,
                      "nn.Bidirectional: \"backward\" must be another layer, whose "
                      "go_backwards is %s",
                      f->go_backwards ? "false" : "true");
+  if (merge != MERGE_CONCAT && f->units != b->units)
+    return fault_set(fault, ERR_VALUE,
+                     "nn.Bidirectional: merge_mode \"%s\" joins results of %lld and "
+                     "%lld units; allowed: as many in both, or \"concat\"",
+                     merge_names[merge], (long long)f->units, (long long)b->units);
   if (f->return_sequences == b->return_sequences && f->return_state == b->return_state)
     return ERR_OK;
   return fault_set(fault, ERR_VALUE,
@@ -328,7 +334,7 @@ static Err bidirectional_check(Object *object, Fault *fault) {
   }
   RecurrentLayer *backward = recurrent_in(self->backward);
   must(backward); /* given, or a copy */
-  Err err = check_pair(forward, backward, fault);
+  Err err = check_pair(forward, backward, self->merge, fault);
   if (err) return err;
   forward->aligned = backward->aligned = true;
   layer_adopt(&self->layer, self->forward);

@@ -349,6 +349,14 @@ function tests.test_backwards()
     nn.Bidirectional(nn.LSTM(2), { backward = nn.LSTM(2, { go_backwards = true,
       return_sequences = true }) })
   end, "return_sequences")
+  local function pair(mode)
+    return nn.Bidirectional(nn.GRU(1), { backward = nn.GRU(3, { go_backwards = true }),
+      merge_mode = mode })
+  end
+  check.equal(pair("concat")(x).shape, { 2, 4 })
+  for _, mode in ipairs { "sum", "mul", "ave" } do
+    check.fails(function() pair(mode) end, "1 and 3 units", '"concat"')
+  end
 end
 
 -- -- dropout ------------------------------------------------------------------------------
