@@ -405,20 +405,28 @@ Node *op_attention(Graph *g, Node *q, Node *k, Node *v, Node *mask, Node *keep,
   return attention(g, in, keep ? 5 : mask ? 4 : 3, heads, causal);
 }
 
+/* [N, S, 1]: does a query see the key? NULL: there is none, or the mask does not fit,
+ * as the op will say. */
+static Node *seen_keys(Graph *g, Node *mask, const Shape *keys) {
+  int rank = mask->shape.rank;
+  if ((rank != 2 && rank != 3) || keys->rank != 3 || mask->shape.dim[1] == 0)
+    return NULL;
+  if (mask->shape.dim[0] != keys->dim[0] || mask->shape.dim[rank - 1] != keys->dim[1])
+    return NULL;
+  if (rank == 3) mask = op_max(g, mask, 1u << 1, false);
+  Node *steps = op_reshape(g, mask, &SHAPE_OF(keys->dim[0], keys->dim[1], 1));
+  return op_gt(g, steps, graph_scalar(g, 0.5));
+}
+
 /* Of a user, whose keys may hold anything where none sees them: 0 in their place. */
 static Node *attention_make(Graph *g, Node *const *given, int n_in, const Attr *attr,
                             int n_attr) {
-  Node *in[N_IN] = {0};
+  Node *in[N_IN] = {0}, *seen = NULL;
   must(n_attr == 2 && n_in >= 3 && n_in <= N_IN);
   for (int i = 0; i < n_in; i++) in[i] = op_cast(g, given[i], DT_REAL);
-  const Shape *keys = in[K] ? &in[K]->shape : NULL;
-  if (n_in > MASK && in[MASK] && keys && in[MASK]->shape.rank == 2 && keys->rank == 3 &&
-      in[MASK]->shape.dim[1] == keys->dim[1]) {
-    Shape steps = in[MASK]->shape;
-    steps.dim[steps.rank++] = 1;
-    Node *seen = op_gt(g, op_reshape(g, in[MASK], &steps), graph_scalar(g, 0.5));
-    for (int i = K; i <= V; i++) in[i] = op_where(g, seen, in[i], graph_scalar(g, 0));
-  }
+  if (n_in > MASK && in[MASK] && in[K]) seen = seen_keys(g, in[MASK], &in[K]->shape);
+  for (int i = K; seen && i <= V; i++)
+    in[i] = op_where(g, seen, in[i], graph_scalar(g, 0));
   return attention(g, in, n_in, attr[HEADS].i, attr[CAUSAL].i);
 }
 

@@ -73,6 +73,8 @@ function tests.test_nothing_to_look_at()
   check.near(b[2][1], tensor.full(3, 4))
   local hole = tensor.where(tensor { { 0, 0 }, { 1, 0 } }:reshape(2, 2, 1):gt(0), v, nan):eval()
   check.equal((q:attention(hole, hole, mask, { heads = 2 })):totable(), y:totable())
+  local by_pairs = mask:reshape(2, 1, 2):mul(tensor.ones(2, 3, 1))
+  check.equal((q:attention(hole, hole, by_pairs, { heads = 2 })):totable(), y:totable())
   -- a mask for each query and key, and a causal one besides
   local each = tensor { { { 1, 0 }, { 0, 0 }, { 0, 1 } }, { { 0, 1 }, { 1, 1 }, { 1, 1 } } }
   local _, w = q:attention(v, v, each, { causal = true })
