@@ -121,15 +121,6 @@ static Node *projected(Graph *graph, Layer *layer, Node *x, int i) {
   return bias ? op_add(graph, y, layer_read(graph, layer, BIASES + i)) : y;
 }
 
-/* Dropout of weights of that shape; NULL: none, or a fault. */
-static Node *draw_kept(Graph *graph, Layer *layer, const Shape *weights) {
-  double rate = ((const MultiHeadAttention *)layer)->dropout;
-  char name[STREAM_NAME];
-  if (!(graph->training || graph->dropout) || rate == 0) return NULL;
-  if (!layer_stream(graph, layer, name)) return NULL;
-  return op_dropout_mask(graph, weights, rate, graph_draw(graph, "dropout", name));
-}
-
 /* The mask of what is attended to: of the key, and of the value if it has its own. */
 static Node *keys_mask(Graph *graph, const Ports *in) {
   Node *key = role(in, KEY)->mask, *value = role(in, VALUE)->mask;
@@ -155,7 +146,7 @@ static Ports attention_ports(Graph *graph, Layer *layer, const Ports *in) {
   const Shape weights = SHAPE_OF(in->v[0].x->shape.dim[0], self->heads,
                                  in->v[0].x->shape.dim[1],
                                  role(in, KEY)->x->shape.dim[1]);
-  Node *kept = draw_kept(graph, layer, &weights);
+  Node *kept = layer_drop(graph, layer, "dropout", self->dropout, &weights);
   if (graph->fault.code) return (Ports){0};
   Node *all = op_attention(graph, part[QUERY], part[KEY], part[VALUE],
                            keys_mask(graph, in), kept, self->heads, self->causal);

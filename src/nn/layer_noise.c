@@ -13,15 +13,24 @@ typedef struct Dropout {
   bool classical;
 } Dropout;
 
-static bool drops(const Graph *graph, const Dropout *self) {
-  return (graph->training || graph->dropout) && self->rate > 0;
+static bool drops_at(const Graph *graph, double rate) {
+  return (graph->training || graph->dropout) && rate > 0;
 }
 
-/* 0 with the layer's rate, else 1 / (1 - rate); NULL and a fault. */
-static Node *draw_mask(Graph *graph, Dropout *self, const Shape *shape) {
+Node *layer_drop(Graph *graph, Layer *layer, const char *purpose, double rate,
+                 const Shape *shape) {
   char name[STREAM_NAME];
-  if (!layer_stream(graph, &self->layer, name)) return NULL;
-  return op_dropout_mask(graph, shape, self->rate, graph_draw(graph, "dropout", name));
+  if (!drops_at(graph, rate) || !layer_stream(graph, layer, name)) return NULL;
+  return op_dropout_mask(graph, shape, rate, graph_draw(graph, purpose, name));
+}
+
+static bool drops(const Graph *graph, const Dropout *self) {
+  return drops_at(graph, self->rate);
+}
+
+/* Where it drops: 0 with the layer's rate, else 1 / (1 - rate); NULL and a fault. */
+static Node *draw_mask(Graph *graph, Dropout *self, const Shape *shape) {
+  return layer_drop(graph, &self->layer, "dropout", self->rate, shape);
 }
 
 /* The same as 0 and 1. */

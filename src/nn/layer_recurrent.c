@@ -99,15 +99,6 @@ Err recurrent_build(Graph *graph, Layer *layer, const RecurrentCell *cell,
 
 /* -- inputs of the op -------------------------------------------------------------- */
 
-/* A dropout's factors; NULL where nothing is dropped, or after a fault. */
-static Node *drop_mask(Graph *graph, Layer *layer, const char *purpose, double rate,
-                       const Shape *shape) {
-  char name[STREAM_NAME];
-  if (!(graph->training || graph->dropout) || !(rate > 0)) return NULL;
-  if (!layer_stream(graph, layer, name)) return NULL;
-  return op_dropout_mask(graph, shape, rate, graph_draw(graph, purpose, name));
-}
-
 static Node *flat(Graph *graph, Node *x) {
   return x ? op_reshape(graph, x, &SHAPE_OF(-1)) : NULL;
 }
@@ -241,10 +232,10 @@ Ports recurrent_ports(Graph *graph, Layer *layer, const RecurrentCell *cell,
     return (Ports){0};
   int64_t N = in->v[0].x->shape.dim[0], T = in->v[0].x->shape.dim[1];
   Node *x = op_cast(graph, in->v[0].x, DT_REAL);
-  Node *dropped = drop_mask(graph, layer, "dropout", self->dropout,
-                            &SHAPE_OF(N, 1, in->v[0].x->shape.dim[2]));
-  Node *drop = drop_mask(graph, layer, "recurrent_dropout", self->recurrent_dropout,
-                         &SHAPE_OF(N, self->units));
+  Node *dropped = layer_drop(graph, layer, "dropout", self->dropout,
+                             &SHAPE_OF(N, 1, in->v[0].x->shape.dim[2]));
+  Node *drop = layer_drop(graph, layer, "recurrent_dropout", self->recurrent_dropout,
+                          &SHAPE_OF(N, self->units));
   int form = cell->form ? cell->form(self) : 0;
   Node *inputs[] = {dropped ? op_mul(graph, x, dropped) : x,
                     weight_of(graph, self, cell, form),

@@ -73,20 +73,17 @@ static Node *half(Graph *graph, const Layer *layer, Node *x, int i) {
 static Node *feed_forward(Graph *graph, Layer *layer, Node *x) {
   const FeedForward *self = (const FeedForward *)layer;
   int64_t F = layer->var[WEIGHT_1]->current->shape.dim[0];
-  char text[STREAM_NAME];
+  char expects[64];
   if (x->shape.rank < 2 || x->shape.dim[x->shape.rank - 1] != F) {
-    snprintf(text, sizeof text, "[N, T, %lld]", (long long)F);
-    return layer_refuse(graph, layer, text, &x->shape);
+    snprintf(expects, sizeof expects, "[N, T, %lld]", (long long)F);
+    return layer_refuse(graph, layer, expects, &x->shape);
   }
   Node *h = layer_activated(graph, layer,
                             half(graph, layer, op_cast(graph, x, DT_REAL), 0));
-  if (h && self->dropout > 0 && (graph->training || graph->dropout)) {
-    if (!layer_stream(graph, layer, text)) return NULL;
-    h = op_mul(graph, h,
-               op_dropout_mask(graph, &h->shape, self->dropout,
-                               graph_draw(graph, "dropout", text)));
-  }
-  return half(graph, layer, h, 1);
+  if (!h) return NULL;
+  Node *kept = layer_drop(graph, layer, "dropout", self->dropout, &h->shape);
+  if (graph->fault.code) return NULL;
+  return half(graph, layer, kept ? op_mul(graph, h, kept) : h, 1);
 }
 
 #define FF_ACTIVATION(type)                                                            \

@@ -280,6 +280,11 @@ Ports layer_function(Graph *graph, Layer *layer, Callable *function, const Ports
  * fault, which is then in graph->fault. */
 enum { STREAM_NAME = 160 };
 char *layer_stream(Graph *graph, Layer *layer, char *buffer);
+/* A dropout's factors, drawn from the layer's stream for `purpose`: 0 at that rate,
+ * else 1 / (1 - rate). NULL: nothing is dropped, for the rate is 0 or neither training
+ * nor graph->dropout asks for it; or after a fault, which is then in graph->fault. */
+Node *layer_drop(Graph *graph, Layer *layer, const char *purpose, double rate,
+                 const Shape *shape);
 /* One child in its place: builds it if need be, labels the nodes, forwards. */
 Ports layer_forward(Graph *graph, Layer *layer, const Ports *in);
 
