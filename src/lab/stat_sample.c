@@ -107,7 +107,7 @@ Err stat_bootstrap_t(const double *values, int n, Stream stream, StatInterval *o
   int kept = resampled_t(values, n, stream, draw, t);
   stat_sort(t, kept);
   double error = sd / sqrt(n);
-  if (kept > 0) /* clang-format off */
+  if (kept > 0)
     *out = (StatInterval){mean - quantile(t, kept, 0.975) * error,
                           mean - quantile(t, kept, 0.025) * error};
   free(draw);

@@ -142,7 +142,7 @@ static Ports time_ports(Graph *graph, Layer *layer, const Ports *in) {
   }
   Ports out = layer_forward(graph, inner, &rows);
   if (check_inside(graph, layer, inner, &out, mask)) return (Ports){0};
-  for (int i = 0; i < out.n; i++) /* clang-format off */
+  for (int i = 0; i < out.n; i++)
     out.v[i] = (Port){rows_as_steps(graph, layer, out.v[i].x, &in->v[0].x->shape),
                       mask};
   if (graph->fault.code) out.n = 0;

@@ -240,7 +240,7 @@ static void list_fields(const FitRun *run, Value *field) {
     const char *name = history->column[i].name;
     if (strcmp(name, "epoch") == 0)
       *field = (Value){.kind = VALUE_INT, .name = name, .as.integer = run->epoch};
-    else /* clang-format off */
+    else
       *field = (Value){.kind = VALUE_REAL, .name = name,
                        .as.real = history->column[i].v[history->n_rows - 1]};
   }

@@ -225,7 +225,7 @@ static Err list_listeners(Work *w, const FitHost *host) {
     w->listeners[w->n_listeners++] = (Listener){&kind->events, callbacks->v[i],
                                                 callback_family.name, i + 1};
   }
-  if (w->run.fit->probes.n) /* clang-format off */
+  if (w->run.fit->probes.n)
     w->listeners[w->n_listeners++] = (Listener){&probe_events, &w->probes,
                                                 probe_family.name, 1};
   if (w->run.checkpointer)

@@ -498,7 +498,7 @@ static inline void make_gradient(Maker *m) {
   if (g.n_in == 2 || (g.in[1] < 0 && shape_count(&s) != 1)) return;
   int first = add_step(m, g);
   for (int k = 1; first >= 0 && k < g.n_in - 2; k++)
-    if (dice_one_in(&m->dice, 2)) /* clang-format off */
+    if (dice_one_in(&m->dice, 2))
       add_step(m, (Step){.kind = STEP_GRADIENT_MORE, .n_in = 1, .in = {first},
                          .n_attr = 1,
                          .attr = {{.i = k}}});
