@@ -13,7 +13,7 @@
 
 local args = args {
   depth  = { 10, "hidden layers" },
-  width  = { 100, "units in each" },
+  width  = { 100, "units of each hidden layer" },
   lr     = { 0.05, "learning rate of SGD with momentum 0.9" },
   epochs = { 5, "passes over the training rows" },
   rows   = { 20000, "rows of the training set that are used" },

@@ -16,7 +16,7 @@
 
 local args = args {
   words  = { 100, "words of each language to train on" },
-  epochs = { 80, "passes over them" },
+  epochs = { 80, "passes over the words" },
   from   = { "/usr/share/dict", "where the lists are" },
 }
 

@@ -12,7 +12,7 @@
 
 local args = args {
   rows   = { 1000, "images to train on" },
-  epochs = { 150, "passes over them" },
+  epochs = { 150, "passes over the images" },
   lr     = { 0.001, "learning rate of Adam" },
 }
 

@@ -14,7 +14,7 @@
 
 local args = args {
   rows   = { 20000, "rows of the training set that are used" },
-  epochs = { 3, "passes over them" },
+  epochs = { 3, "passes over the training rows" },
   width  = { 64, "units of each layer" },
   lr     = { 0.01, "learning rate of SGD with momentum .9" },
 }

@@ -13,8 +13,8 @@
 local args = args {
   labels   = { 500, "images that keep their labels" },
   rows     = { 30000, "images without labels that are used" },
-  epochs   = { 60, "passes over the former" },
-  epochs_a = { 3, "passes over the latter" },
+  epochs   = { 60, "passes over the images with labels" },
+  epochs_a = { 3, "passes over the images without labels" },
 }
 
 local fashion = data.fashion_mnist()

@@ -12,10 +12,10 @@
 
 local args = args {
   rows     = { 200, "images of task B" },
-  epochs   = { 20, "passes over them" },
-  frozen   = { 4, "of these with the hidden layers frozen" },
+  epochs   = { 20, "passes over the images of task B" },
+  frozen   = { 4, "first epochs on task B, with the hidden layers frozen" },
   rows_a   = { 48000, "images of task A" },
-  epochs_a = { 20, "passes over those" },
+  epochs_a = { 20, "passes over the images of task A" },
   lr       = { 0.001, "learning rate of SGD" },
 }
 

@@ -11,12 +11,12 @@
 --   runner experiments/vanishing_gradient.lua activation=relu depth=20
 
 local args = args {
-  activation = { "sigmoid", "of the hidden layers" },
-  init       = { "glorot_uniform", "initialization of their weights" },
+  activation = { "sigmoid", "activation of the hidden layers" },
+  init       = { "glorot_uniform", "initialization of the hidden layers" },
   depth      = { 10, "hidden layers" },
-  width      = { 100, "units in each" },
+  width      = { 100, "units of each hidden layer" },
   rows       = { 6400, "rows of the training set that are used" },
-  epochs     = { 1, "passes over them" },
+  epochs     = { 1, "passes over the training rows" },
 }
 
 local net = nn.Sequential { nn.Flatten() }
