@@ -1,7 +1,7 @@
 /* test_layers_fuzz.c: layers of images and steps with options and shapes drawn at
  * random: what is refused says why; else planned = op by op to the bit, for the result
- * and the gradients, and (double) gradients are the differences along a random
- * direction.
+ * and the gradients, and (double) the gradient of the input is the difference along a
+ * random direction; those of weights are compared in test_layers_gradients.c.
  *
  *   FUZZ_LAYERS=n   how many of each kind (40; with LONG set 4,000) */
 #include "nn/layer_sample.h"

@@ -101,12 +101,15 @@ function tests.test_standard_errors_are_the_spread_over_sets()
         end
       end
     end
+    local n_seen = 0
     for name, values in pairs(seen) do
+      n_seen = n_seen + 1
       local sd = tensor(values):var():item() ^ 0.5
       local most = name == "calibration_error" and 1.7 or 1.15
       local ok = said[name] / sd > 0.85 and said[name] / sd < most
       check.yes(ok, ("%s: sd %g, said %g"):format(name, sd, said[name]))
     end
+    check.yes(n_seen >= #metrics, ("%d of %d have an error"):format(n_seen, #metrics))
   end
   spread(function()
     local t = tensor.rand(ROWS, 1):gt(0.6):eval()

@@ -91,10 +91,10 @@ end
 
 local function mse_of(net) return function(a, b) return loss.mse(net(a), b) end end
 
-local function state_of(net, optimizer)
+local function state_of(net)
   local all = {}
   for name, t in pairs(net:state()) do all[name] = t:totable() end
-  return all, optimizer
+  return all
 end
 
 -- The draws of a step are the same at each of its points, and as many are made as by a step of
