@@ -196,7 +196,7 @@ const SourceKind dataset_adding_problem = {
     .kind = {.name = "adding_problem", .family = &dataset_family,
              .size = sizeof(Sequences),
              .options = adding_options, .check = adding_check, .deinit = source_deinit,
-             .call = "data.adding_problem { n = 100, length = 20 }",
+             .example = "print(data.adding_problem { n = 2, length = 6 }:tensors())",
              .doc = "The adding problem: of two features of each step, [length, 2], "
                     "the first is uniform in [0, 1), the second marks two steps by 1, "
                     "one in each half. y [n, 1] is the sum of the two numbers marked. "
@@ -243,7 +243,9 @@ const SourceKind dataset_copying_memory = {
     .kind = {.name = "copying_memory", .family = &dataset_family,
              .size = sizeof(Sequences),
              .options = copying_options, .deinit = source_deinit,
-             .call = "data.copying_memory { n = 100, delay = 5 }",
+             .example = "local set = data.copying_memory { n = 2, length = 2, delay = "
+                        "3 }\n"
+                        "print(set:tensors())",
              .doc = "Copying memory: `length` symbols, then blanks for `delay` steps, "
                     "the last of which is a delimiter, then as many blanks as there "
                     "were symbols. y, one label a step, is the blank until then, and "
@@ -297,7 +299,7 @@ const SourceKind dataset_temporal_order = {
     .kind = {.name = "temporal_order", .family = &dataset_family,
              .size = sizeof(Sequences),
              .options = order_options, .check = order_check, .deinit = source_deinit,
-             .call = "data.temporal_order { n = 100, length = 20 }",
+             .example = "print(data.temporal_order { n = 2, length = 10 }:tensors())",
              .doc = "Temporal order: among symbols c d e f (3 to 6) there are two that "
                     "are A or B (1, 2), one in the second tenth of the row, one in the "
                     "fifth tenth. The class is which they were: AA, AB, BA, BB.",
@@ -347,10 +349,10 @@ static const Option parity_options[] = {
 const SourceKind dataset_parity = {
     .kind = {.name = "parity", .family = &dataset_family, .size = sizeof(Sequences),
              .options = parity_options, .check = parity_check, .deinit = source_deinit,
-             .call = "data.parity { n = 100, length = 8 }",
+             .example = "print(data.parity { n = 2, length = 8 }:tensors())",
              .doc = "Parity: bits, of which 1 is 0 and 2 is 1 (onehot: [length, 2]); "
                     "the class is even or odd, by the number of ones. Every bit "
-                    "counts: each one less makes all answers a guess.",
+                    "counts: without any one of them the answer is a guess.",
              .source = "Minsky, Papert, \"Perceptrons\", 1969; as sequences: "
                        "Hochreiter, Schmidhuber 1997"},
     .draws = true,
@@ -397,7 +399,7 @@ const SourceKind dataset_copy_symbols = {
     .kind = {.name = "copy_symbols", .family = &dataset_family,
              .size = sizeof(Sequences),
              .options = copy_options, .deinit = source_deinit,
-             .call = "data.copy_symbols { n = 100, length = 5 }",
+             .example = "print(data.copy_symbols { n = 2, length = 3 }:tensors())",
              .doc = "Symbols to be copied: `length` of them, a delimiter, and the same "
                     "symbols again but for the last, [2 length]. y, one label a step, "
                     "is the next symbol; steps before the delimiter, where it cannot "

@@ -267,7 +267,9 @@ const Function set_rows_methods[] = {
      "A set with equally many rows of each class.",
      &balance_method},
     {"mask_tokens", set_mask_tokens, "set:mask_tokens(share, { options })",
-     "A set of texts whose targets are their own tokens, of which some are hidden.",
+     "Masked language modelling, as BERT learns: a set of texts whose targets are "
+     "their own tokens. Some tokens are chosen, anew in each epoch, and most of these "
+     "hidden; only the steps of the chosen ones count in the loss.",
      &mask_tokens_method},
     {"k_fold", set_k_fold, "set:k_fold(k, { options })", "A list of k pairs { train =, "
      "validation = }: cross-validation.", &k_fold_method},

@@ -39,7 +39,9 @@ static const Option masking_options[] = {
 const LayerKind layer_masking = {
     .kind = {.name = "Masking", .family = &layer_family, .size = sizeof(Masking),
              .options = masking_options, .deinit = layer_deinit,
-             .example = "print(nn.Masking()(tensor.zeros(2, 3, 4)))",
+             .example = "local mean = nn.Sequential { nn.Masking(), "
+                        "nn.GlobalAveragePooling1D() }\n"
+                        "print(mean(tensor { { { 1, 2 }, { 3, 4 }, { 0, 0 } } }))",
              .doc = "Makes the mask of steps of sequences [N, T, ...]: a step counts "
                     "unless all of it is a value. The layers behind it leave out what "
                     "does not count, which holds 0 from here on.",

@@ -574,6 +574,12 @@ const OptimKind optim_lbfgs = {
                          "I;  the first step: - lr min(1, 1 / sum |g|) g;  "
                          "strong_wolfe: t in place of lr, f(w + t d) <= f(w) + 1e-4 t "
                          "g d, |g(w + t d) d| <= 0.9 |g d|, d = - H g",
+             .example = "local net = nn.Sequential { nn.Dense(8, { activation = "
+                        "\"tanh\" }), nn.Dense(2) }\n"
+                        "train.fit(net, data.spirals { n = 90, classes = 2 },\n"
+                        "  { epochs = 5, batch_size = 90, loss = \"cross_entropy\",\n"
+                        "  optimizer = optim.LBFGS { line_search = \"strong_wolfe\" } "
+                        "})",
              .source = "Nocedal & Wright, Numerical Optimization, 2006, algorithms 7.4 "
                        "and 7.5; the search: algorithms 3.5 and 3.6"},
     .searches = searches, .search = search,
