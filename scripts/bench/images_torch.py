@@ -1,5 +1,6 @@
-"""images_torch.py THREADS: PyTorch's side of images.py, by the orders of images.lua; and
-"make ID RESULT N C H F R STRIDE PAD GROUPS", one convolution, which PyTorch gives to oneDNN.
+"""images_torch.py THREADS: PyTorch's side of images.py, by the orders of ours.lua, but for
+"make ID NET", and "make ID RESULT N C H F R STRIDE PAD GROUPS": one convolution, which PyTorch
+gives to oneDNN.
 
 Of the layouts of memory, channels before or behind the pixels, the faster one is taken, of
 nets and of convolutions; the answer to "make" says which."""
@@ -8,6 +9,7 @@ import sys
 import time
 
 import torch
+from orders import serve
 from torch import nn
 from torch.nn import functional
 
@@ -102,11 +104,7 @@ def main():
     torch.set_flush_denormal(True)
     torch.set_num_threads(int(sys.argv[1]))
     calls = {}
-    for line in sys.stdin:
-        try:
-            print("ok", answer(calls, line.split()), flush=True)
-        except Exception as fault:  # whatever it is, the other side must hear of it
-            print("no", " ".join(str(fault).split()), flush=True)
+    serve(lambda words: answer(calls, words))
 
 
 main()

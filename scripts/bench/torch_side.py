@@ -16,6 +16,7 @@ import sys
 import time
 
 import torch
+from orders import serve
 from torch import nn
 from torch.nn import functional
 
@@ -184,11 +185,7 @@ def main():
     torch.set_num_threads(int(sys.argv[1]))
     print(json.dumps(describe()), flush=True)
     steps = {}
-    for line in sys.stdin:
-        try:
-            print("ok", answer(steps, line.split()), flush=True)
-        except Exception as fault:  # whatever it is, the other side must hear of it
-            print("no", " ".join(str(fault).split()), flush=True)
+    serve(lambda words: answer(steps, words))
 
 
 main()
