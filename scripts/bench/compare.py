@@ -196,14 +196,19 @@ def check_libraries(about):
                 "nothing; it has mapped: " + (", ".join(about["libraries"]) or "no BLAS"))
 
 
-def start_torch(threads, settings):
-    """PyTorch with these settings of OpenBLAS, and what it says of itself. LD_LIBRARY_PATH
-    puts OpenBLAS first, whatever the system's libblas.so.3 is."""
+def torch_worker(script, threads, settings):
+    """PyTorch with these settings of OpenBLAS, which LD_LIBRARY_PATH puts first, whatever the
+    system's libblas.so.3 is."""
     path = os.pathsep.join(filter(None, [openblas_directory(),
                                          os.environ.get("LD_LIBRARY_PATH")]))
     environment = {"OMP_NUM_THREADS": str(threads), "LD_LIBRARY_PATH": path, **settings}
-    torch = Worker("PyTorch", [sys.executable, "-B", os.path.join(HERE, "torch_side.py"),
-                               str(threads)], environment)
+    return Worker("PyTorch", [sys.executable, "-B", os.path.join(HERE, script), str(threads)],
+                  environment)
+
+
+def start_torch(threads, settings):
+    """The bench's PyTorch, and what it says of itself."""
+    torch = torch_worker("torch_side.py", threads, settings)
     about = json.loads(torch.hear())
     check_libraries(about)
     return torch, about

@@ -3,7 +3,6 @@
  *
  *   make ID RESULT N C H F R STRIDE PAD GROUPS   RESULT: y, x or w; square images
  *   run ID COUNT                                 COUNT times
- *   ready -                                      nothing
  *   drop ID
  *
  * The threads take blocks as those of a plan do; denormals count as zero. */
@@ -87,7 +86,6 @@ static void run(Worker *w, long count) {
 static const char *obey(Worker *w, char *line) {
   const char *verb = strtok(line, " \n"), *id = strtok(NULL, " \n");
   if (!verb || !id) return "no: allowed: make, run or drop, and a name";
-  if (strcmp(verb, "ready") == 0) return "ok";
   if (strcmp(verb, "make") == 0) return make(w, id);
   if (strcmp(w->id, id) != 0) return "no: unknown name";
   const char *count = strtok(NULL, " \n");

@@ -1,5 +1,6 @@
 """images.py BUILD: nets of convolutions against PyTorch's, and convolutions alone against
-oneDNN's, which PyTorch computes them with; in turns and ratios as compare.py has them.
+oneDNN's, which PyTorch computes them with; in turns and ratios as compare.py has them, with
+the OpenBLAS kernels that are fastest on the products of compare.py's smaller rows.
 
 Memory: by how much a fresh process grew at most, by making the net and by its steps;
 PyTorch's, by those in both layouts that it tries. Environment: BENCH_THREADS,
@@ -10,10 +11,12 @@ import statistics
 import sys
 
 import compare
+import openblas
 from compare import Entrant, Worker
 
-NETS = {"lenet": "LeNet 5x5 (32, 64, 1024) b64 Adam",
-        "lenet5": "LeNet-5 (6, 16, 120, 84) b128 momentum"}
+# What a net is called, and ours.lua's words for its step.
+NETS = {"lenet": ("LeNet 5x5 (32, 64, 1024) b64 Adam", "batch=64 optimizer=adam"),
+        "lenet5": ("LeNet-5 (6, 16, 120, 84) b128 momentum", "batch=128 optimizer=momentum")}
 # N C H F R stride padding groups
 CONVOLUTIONS = {
     "LeNet's second": "64 32 14 64 5 1 2 1",
@@ -39,35 +42,29 @@ def memory_mb(worker, word):
     return int(fields[word].split()[0]) / 1024
 
 
-def start(build, threads):
-    """PyTorch's worker and ours."""
-    environment, count = {"OMP_NUM_THREADS": str(threads)}, str(threads)
-    torch = Worker("PyTorch", [sys.executable, "-B",
-                               os.path.join(compare.HERE, "images_torch.py"), count],
-                   {**environment, "LD_LIBRARY_PATH": compare.openblas_directory()})
-    ours = Worker("runner", [os.path.join(build, "runner"), "--threads", count,
-                             os.path.join(compare.HERE, "images.lua")], environment)
-    alone = Worker("convolutions", [os.path.join(build, "bench", "convolutions"), count],
-                   environment)
-    for worker in (torch, ours, alone):
-        worker.tell("ready", "-")
-    return torch, ours, alone
+def start_ours(name, threads, command):
+    return Worker(name, command, {"OMP_NUM_THREADS": str(threads)})
 
 
-def measure_net(build, threads, name, budget_s):
+def measure_net(build, threads, settings, name, budget_s):
     """Times, their ratio, and what each process grew by: they are started for this net."""
-    torch, ours, alone = start(build, threads)
+    title, words = NETS[name]
+    torch = compare.torch_worker("images_torch.py", threads, settings)
+    ours = start_ours("runner", threads, [os.path.join(build, "runner"), "--threads",
+                                          str(threads), os.path.join(compare.HERE, "ours.lua")])
     try:
+        for worker in (torch, ours):
+            worker.tell("ready", "-")
         before = [memory_mb(w, "VmRSS") for w in (ours, torch)]
-        ours.tell("make", "net", name)
+        ours.tell("make", "net", f"net={name} {words} lr=0.0001 classes=10")
         layout = torch.tell("make", "net", name)
         mine, theirs = Entrant(ours, "net"), Entrant(torch, "net")
         compare.take_turns([mine, theirs], budget_s)
         grown = [memory_mb(w, "VmHWM") - b for w, b in zip((ours, torch), before)]
     finally:
-        for worker in (torch, ours, alone):
+        for worker in (torch, ours):
             worker.close()
-    return [NETS[name], f"{1e3 * mine.s:.2f}", f"{1e3 * theirs.s:.2f}", layout,
+    return [title, f"{1e3 * mine.s:.2f}", f"{1e3 * theirs.s:.2f}", layout,
             compare.with_quartiles(compare.ratio(theirs, mine)),
             f"{grown[0]:.0f}", f"{grown[1]:.0f}"]
 
@@ -89,38 +86,48 @@ def measure_convolution(ours, torch, name, budget_s):
     return cells + [f"{statistics.mean(speeds):.2f}"]
 
 
-def chosen(names):
-    word = os.environ.get("BENCH_ROWS", "")
-    return [key for key, name in names.items() if word in name or word in key]
-
-
-def measure_threads(build, threads, budget_s):
-    print(f"\nimages: {threads} thread{'s' if threads > 1 else ''}", flush=True)
-    nets = [measure_net(build, threads, name, budget_s) for name in chosen(NETS)]
+def measure_nets(build, threads, settings, names, budget_s):
+    rows = [measure_net(build, threads, settings, name, budget_s) for name in names]
     compare.print_table(["net", "ours ms", "torch ms", "torch's layout", "torch/ours",
-                         "ours MB", "torch MB"], nets)
-    torch, ours, alone = start(build, threads)
+                         "ours MB", "torch MB"], rows)
+
+
+def measure_convolutions(build, threads, settings, names, budget_s):
+    torch = compare.torch_worker("images_torch.py", threads, settings)
+    ours = start_ours("convolutions", threads,
+                      [os.path.join(build, "bench", "convolutions"), str(threads)])
     try:
-        rows = [measure_convolution(alone, torch, name, budget_s / 3)
-                for name in chosen({name: name for name in CONVOLUTIONS})]
+        rows = [measure_convolution(ours, torch, name, budget_s / 3) for name in names]
     finally:
-        for worker in (torch, ours, alone):
+        for worker in (torch, ours):
             worker.close()
     head = ["convolution, GFLOP/s"]
     for name in RESULTS.values():
         head += [name, "oneDNN", "ratio"]
-    print()
     compare.print_table([*head, "mean"], rows)
-    sys.stdout.flush()
 
 
-def main():
+def main(build):
+    (budget_s,) = compare.numbers("BENCH_SECONDS", "5", float)
+    counts = compare.numbers("BENCH_THREADS", "1 2", int)
+    word = os.environ.get("BENCH_ROWS", "")
+    nets = [name for name, (title, _) in NETS.items() if word in title or word in name]
+    convolutions = [name for name in CONVOLUTIONS if word in name]
+    if not nets and not convolutions:
+        return      # the word is of a row of another case
+    kernels = openblas.fastest(lambda settings: compare.try_torch(counts[0], settings),
+                               compare.ROWS[:2])
+    compare.print_kernels(kernels)
+    for threads in counts:
+        for names, measure in ((nets, measure_nets), (convolutions, measure_convolutions)):
+            if names:
+                print(f"\nimages: {threads} thread{'s' if threads > 1 else ''}", flush=True)
+                measure(build, threads, kernels[0].settings, names, budget_s)
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
     try:
-        (budget_s,) = compare.numbers("BENCH_SECONDS", "5", float)
-        for threads in compare.numbers("BENCH_THREADS", "1 2", int):
-            measure_threads(sys.argv[1], threads, budget_s)
-    except (compare.Bench, BrokenPipeError) as fault:
-        sys.exit(f"bench: {fault}")
-
-
-main()
+        main(sys.argv[1])
+    except (compare.Bench, BrokenPipeError) as failed:
+        sys.exit(f"images.py: {failed}")

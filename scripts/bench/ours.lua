@@ -1,12 +1,14 @@
 -- ours.lua: runner's side of the bench. Reads orders from stdin, one per line, and answers
 -- each with one line that begins with "ok" or "no":
 --
+--   ready -                 nothing
 --   make ID key=value ...   a net, its optimizer and a step on fixed random data
 --   run ID COUNT            COUNT training steps
 --   scale ID FACTOR         the loss, and so every gradient, is from now on times FACTOR
 --   drop ID
 --
--- The keys are those of Row in compare.py, or of Net in sequences.py: net=NAME is one of `nets`.
+-- The keys are those of Row in compare.py, or of NETS in sequences.py and images.py: net=NAME is
+-- one of `nets`.
 -- static=true asks for a step that is traced once.
 
 local steps = {}        -- ID -> { call = function, factor = tensor }
@@ -35,6 +37,19 @@ local nets = {
     return nn.Sequential { nn.TransformerEncoder(4, 128, { layers = 2 }), nn.Flatten(),
       nn.Dense(10) }
   end },
+  lenet = { { 1, 28, 28 }, function()
+    return nn.Sequential {
+      nn.Conv2D(32, 5, { padding = 2, activation = "relu" }), nn.MaxPool2D(2),
+      nn.Conv2D(64, 5, { padding = 2, activation = "relu" }), nn.MaxPool2D(2), nn.Flatten(),
+      nn.Dense(1024, { activation = "relu" }), nn.Dense(10) }
+  end },
+  lenet5 = { { 1, 28, 28 }, function()
+    return nn.Sequential {
+      nn.Conv2D(6, 5, { padding = 2, activation = "relu" }), nn.MaxPool2D(2),
+      nn.Conv2D(16, 5, { activation = "relu" }), nn.MaxPool2D(2), nn.Flatten(),
+      nn.Dense(120, { activation = "relu" }), nn.Dense(84, { activation = "relu" }),
+      nn.Dense(10) }
+  end },
 }
 
 -- The net and the shape of one example.
@@ -59,6 +74,7 @@ local function scalar(value) return tensor.full(value):eval() end
 
 local optimizers = {
   sgd = function(lr) return optim.SGD { lr = lr } end,
+  momentum = function(lr) return optim.SGD { lr = lr, momentum = 0.9 } end,
   adam = function(lr) return optim.Adam { lr = lr } end,
 }
 
@@ -79,6 +95,8 @@ local function make(words)
 end
 
 local orders = { make = make }
+
+function orders.ready() return "" end
 
 function orders.run(words)
   local s = steps[words[2]]
