@@ -4,9 +4,10 @@
 #include "train/train.h"
 #include <stdlib.h>
 
-/* A variable that a forward assigned: the sum of what it got, batch by batch. */
+/* A variable of a normalization: the sum of what a forward assigned to it, batch by
+ * batch. */
 typedef struct Statistic {
-  Variable *v; /* borrowed from the state */
+  Variable *v; /* borrowed from the layer */
   uint64_t version;
   double *sum; /* NULL: it was never assigned */
 } Statistic;
@@ -29,8 +30,7 @@ static Err forward(Graph *graph, Layer *net, const Batch *batch, Fault *fault) {
   return graph_ok(graph, fault);
 }
 
-/* Is anything assigned at all? */
-static Err add_batch(Graph *graph, Statistic *all, int n, bool *any, Fault *fault) {
+static Err add_batch(Graph *graph, Statistic *all, int n, Fault *fault) {
   for (int i = 0; i < n; i++) {
     Statistic *s = &all[i];
     if (s->v->version == s->version) continue;
@@ -41,7 +41,6 @@ static Err add_batch(Graph *graph, Statistic *all, int n, bool *any, Fault *faul
     const Tensor *value = graph_value(graph, s->v->current);
     if (!value) return graph_ok(graph, fault);
     for (size_t k = 0; k < count; k++) s->sum[k] += array_get(&value->a, (int64_t)k);
-    *any = true;
   }
   return ERR_OK;
 }
@@ -58,14 +57,13 @@ static Err assign_mean(Graph *graph, const Statistic *s, double n_batches,
 static Err pass(Graph *graph, Layer *net, Batches *batches, Statistic *all, int n,
                 Fault *fault) {
   Batch batch = {0};
-  bool more = true, any = true;
+  bool more = true;
   double n_batches = 0;
   Err err = ERR_OK;
-  while (!err && any && !(err = batches_next(batches, &batch, &more, fault)) && more) {
-    any = n_batches > 0;
+  while (!err && !(err = batches_next(batches, &batch, &more, fault)) && more) {
     n_batches++;
     err = forward(graph, net, &batch, fault);
-    if (!err) err = add_batch(graph, all, n, &any, fault);
+    if (!err) err = add_batch(graph, all, n, fault);
     if (!err && interrupt_pending())
       err = fault_set(fault, ERR_INTERRUPT, "interrupted");
   }
@@ -77,22 +75,41 @@ static Err pass(Graph *graph, Layer *net, Batches *batches, Statistic *all, int 
   return err;
 }
 
+/* Does the layer take its batch? What else a forward may assign (recurrent states) is
+ * no statistic. */
+static bool takes_batch(const Layer *layer) {
+  const LayerKind *kind = layer_kind(layer);
+  return kind->uses_batch && kind->uses_batch(layer);
+}
+
+/* Of all layers that do, unless `out` is NULL; returns how many. */
+static int list_statistics(const LayerList *list, Statistic *out) {
+  int n = 0;
+  for (int i = 0; i < list->n; i++)
+    for (int k = 0; takes_batch(list->v[i]) && k < list->v[i]->n_vars; k++) {
+      Variable *v = layer_var(list->v[i], k);
+      if (v && out) out[n] = (Statistic){.v = v, .version = v->version};
+      n += v != NULL;
+    }
+  return n;
+}
+
 Err refresh_statistics(Graph *graph, Layer *net, Dataset *set,
                        const BatchOptions *options, Fault *fault) {
-  StateList state;
+  LayerList list;
   Batches batches;
-  Err err = layer_state(net, &state, fault);
+  Err err = layer_list(net, &list, fault);
   if (err) return err;
-  Statistic *all = calloc((size_t)state.n + 1, sizeof *all);
-  if (!all) err = fault_memory(fault, (size_t)state.n * sizeof *all);
-  for (int i = 0; all && i < state.n; i++)
-    all[i] = (Statistic){.v = state.v[i], .version = state.v[i]->version};
-  if (!err && !(err = batches_open(&batches, set, options, fault))) {
-    err = pass(graph, net, &batches, all, state.n, fault);
+  int n = list_statistics(&list, NULL);
+  Statistic *all = calloc((size_t)n + 1, sizeof *all);
+  if (!all) err = fault_memory(fault, (size_t)n * sizeof *all);
+  if (all) (void)list_statistics(&list, all);
+  if (all && n > 0 && !(err = batches_open(&batches, set, options, fault))) {
+    err = pass(graph, net, &batches, all, n, fault);
     batches_close(&batches);
   }
-  for (int i = 0; all && i < state.n; i++) free(all[i].sum);
+  for (int i = 0; all && i < n; i++) free(all[i].sum);
   free(all);
-  state_deinit(&state);
+  free(list.v);
   return err;
 }

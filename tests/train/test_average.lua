@@ -112,7 +112,7 @@ function tests.test_recomputed_statistics()
 end
 
 -- Best weights come with the statistics that were measured; frozen ones stay; a net without any
--- takes one batch; dropouts draw nothing more.
+-- takes no pass; dropouts draw nothing more.
 function tests.test_recomputed_statistics_in_other_fits()
   local net = net_of "batch"
   local h = fit(net, { callbacks = { train.swa { start = 2, update_bn = true },
@@ -171,6 +171,23 @@ function tests.test_recomputed_statistics_of_masked_sequences()
   local _, other_mean, other_var = statistics(7)
   check.equal(other_mean, mean)
   check.equal(other_var, var)
+end
+
+-- States of recurrent layers are no statistics: after the pass they are those of its last batch,
+-- here of the last step alone, and no mean.
+function tests.test_recomputed_statistics_leave_states()
+  tensor.seed(4)
+  local net = nn.Sequential { nn.SimpleRNN(2, { stateful = true, recurrent_init = "zeros",
+    return_sequences = true }), nn.BatchNorm { axis = -1 }, nn.Dense(1) }
+  local x = tensor.randn(8, 3, 2):eval()
+  net(x:slice { 1, 4 })
+  net:freeze "rnn_1"
+  train.fit(net, data.set(x, tensor.ones(8, 3, 1)), { loss = "mse", epochs = 1, batch_size = 4,
+    shuffle = "none", verbose = false, record = false,
+    callbacks = { train.ema { statistics = "recomputed" } } })
+  local state = net:state()["rnn_1.hidden"]
+  local last = net[1](x:slice { 5, 8 }):slice(nil, 3)
+  check.near(state, last:reshape(4, 2), 1e-6)
 end
 
 -- A fit that ends in an error keeps the weights that it had.
