@@ -46,20 +46,28 @@ static int64_t steps_of(const OpCall *call) {
   return most(BLOCK / most(call->in[X].shape.dim[2], 1), 1);
 }
 
+/* Scratch of a block: D / 2 doubles, then D / 2 angles, their cosines and sines; as
+ * many bytes as let doubles begin behind it. */
+static size_t block_bytes(int64_t D) {
+  return (size_t)(D / 2) * sizeof(double) + (size_t)(2 * D) * sizeof(real);
+}
+
 static void rotary_split(const OpCall *call, OpSplit *split) {
   const Shape *x = &call->in[X].shape;
   split->n_blocks[0] = divide_up(x->dim[0] * x->dim[1], steps_of(call));
   split->work = 6 * shape_count(x) + 40 * x->dim[0] * x->dim[1] * columns_of(call);
-  split->scratch_bytes = (size_t)(split->n_blocks[0] * 2 * columns_of(call)) *
-                         sizeof(real);
+  split->scratch_bytes = (size_t)split->n_blocks[0] * block_bytes(columns_of(call));
 }
 
-/* The angle of pair i at position p; within a turn where it is to be rounded. */
-static double angle(const OpCall *call, int64_t i, double p) {
-  int64_t D = columns_of(call);
-  double a = (p - 1) * pow(call->attr[BASE].f, -2.0 * (double)i / (double)D);
-  if (sizeof(real) == sizeof a) return a;
-  return a - floor(a / turn) * turn;
+/* By which pair i of a head turns from one position to the next. */
+static double turn_of(const OpCall *call, int64_t i) {
+  return pow(call->attr[BASE].f, -2.0 * (double)i / (double)columns_of(call));
+}
+
+/* Within a turn where it is to be rounded. */
+static real rounded(double angle) {
+  if (sizeof(real) == sizeof angle) return (real)angle;
+  return (real)(angle - floor(angle / turn) * turn);
 }
 
 static double position_of(const OpCall *call, int64_t step) {
@@ -81,11 +89,13 @@ static void rotary_run(const OpCall *call, int phase, int64_t block) {
   const Shape *x = &call->in[X].shape;
   int64_t D = columns_of(call), first = block * steps_of(call), width = x->dim[2];
   int64_t end = least(first + steps_of(call), x->dim[0] * x->dim[1]);
-  real *a = (real *)call->scratch + block * 2 * D, *c = a + D / 2, *s = a + D;
-  double sign = call->attr[INVERSE].i ? -1 : 1;
+  char *room = (char *)call->scratch + (size_t)block * block_bytes(D);
+  double *turns = (double *)(void *)room, sign = call->attr[INVERSE].i ? -1 : 1;
+  real *a = (real *)(void *)(turns + D / 2), *c = a + D / 2, *s = a + D;
+  for (int64_t i = 0; i < D / 2; i++) turns[i] = turn_of(call, i);
   for (int64_t step = first; step < end; step++) {
     double p = position_of(call, step);
-    for (int64_t i = 0; i < D / 2; i++) a[i] = (real)angle(call, i, p);
+    for (int64_t i = 0; i < D / 2; i++) a[i] = rounded((p - 1) * turns[i]);
     kernels()->cos(c, a, D / 2);
     kernels()->sin(s, a, D / 2);
     for (int64_t i = 0; i < D / 2; i++) s[i] *= (real)sign;
