@@ -428,10 +428,12 @@ end
 
 -- -- random options -------------------------------------------------------------------------
 
+-- What both tests draw: a layer, the shape of its input, its kind.
+local drawing = [[
 local function pick(list) return list[math.random(#list)] end
 
 local function random_case()
-  local kind, size = pick(KINDS), { 1, 2, 3, 7, 17 }
+  local kind, size = pick { "SimpleRNN", "LSTM", "GRU" }, { 1, 2, 3, 7, 17 }
   local options = { return_sequences = pick { true, false }, go_backwards = pick { true, false },
     bias = pick { true, false }, layer_norm = pick { false, false, true },
     dropout = pick { 0, 0.3 }, recurrent_dropout = pick { 0, 0.4 } }
@@ -445,6 +447,8 @@ local function random_case()
   end
   return layer, shape, kind
 end
+]]
+local random_case = load(drawing .. "return random_case")()
 
 -- A sum of a net's results, with the same draws each time.
 local function sum_of(net, x, mask, phase)
@@ -490,15 +494,33 @@ function tests.test_random_layers_agree_with_differences()
   end
 end
 
--- By plans and by the naive executor, in training with draws: the same bytes.
-function tests.test_random_layers_by_plans()
-  math.randomseed(11)
-  for round = 1, 12 do
-    local layer, shape = random_case()
-    local x, mask = numbers(round, shape), numbers(round + 1, { shape[1], shape[2] }):gt(-0.3)
-    local first = rows(layer(x, { mask = mask }))
-    for _ = 1, 4 do check.equal(rows(layer(x, { mask = mask })), first) end
-  end
+-- In training with draws, results and gradients: planned or op by op, by one thread or four.
+function tests.test_random_layers_give_equal_bytes()
+  local path = check.file("random_layers.lua", drawing .. [[
+    math.randomseed(11)
+    for round = 1, 16 do
+      local layer, shape = random_case()
+      tensor.seed(round)
+      local x = tensor.variable(tensor.randn(table.unpack(shape)))
+      local mask = tensor.rand(shape[1], shape[2]):lt(0.7):eval()
+      layer(x)
+      for _, v in ipairs(layer:parameters()) do
+        v:assign((tensor.randn(table.unpack(v.shape)) * 0.7):eval())
+      end
+      local y, list = layer(x, { mask = mask, training = true }), layer:parameters()
+      list[#list + 1] = x
+      local all = grad(y:square():sum(), list)
+      all[#all + 1] = y
+      for i, t in ipairs(all) do
+        local sum = 0
+        for k, v in ipairs(t:reshape(-1):totable()) do sum = sum + v * math.sin(k) end
+        print(round, i, ("%a"):format(sum))
+      end
+    end]])
+  local planned, err, status = check.runner { path }
+  check.equal({ status, err }, { 0, "" })
+  check.equal(check.runner({ path }, "RUNNER_EXECUTOR=naive"), planned)
+  check.equal(check.runner({ "--threads", "4", path }, "RUNNER_PAR_THRESHOLD=1"), planned)
 end
 
 check.run(tests)
