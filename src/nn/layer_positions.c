@@ -31,7 +31,7 @@ typedef struct SinePositions {
   Layer layer;
   bool scale;
   double base;
-  Tensor *table; /* of its last forward; NULL: none yet */
+  Tensor *table; /* of the longest sequence yet; NULL: none */
   double table_base;
 } SinePositions;
 
@@ -45,11 +45,10 @@ static double sine_at(double base, int64_t p, int64_t f, int64_t F) {
   return f % 2 ? cos(angle) : sin(angle);
 }
 
-/* The table of T positions of F features, kept for the next forward. */
+/* The table of T positions or more, of F features, kept for the next forward. */
 static Tensor *sine_table(Graph *graph, SinePositions *self, int64_t T, int64_t F) {
-  const Shape want = SHAPE_OF(T, F);
-  if (self->table && shape_equal(&self->table->a.shape, &want) &&
-      self->table_base == self->base)
+  const Shape want = SHAPE_OF(T, F), *have = self->table ? &self->table->a.shape : NULL;
+  if (have && have->dim[0] >= T && have->dim[1] == F && self->table_base == self->base)
     return self->table;
   Tensor *t = tensor_new(&graph->memory, DT_REAL, &want, &graph->fault);
   if (!t) return NULL;

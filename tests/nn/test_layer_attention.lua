@@ -163,6 +163,12 @@ function tests.test_sines()
     check.near(y[1][t + 1], { 2 + math.sin(t), 2 + math.cos(t), 2 + math.sin(t / 10),
       2 + math.cos(t / 10) }, near)
   end
+  -- whatever lengths and widths came before
+  local layer = nn.SinePositionEncoding()
+  for _, shape in ipairs { { 1, 7, 4 }, { 1, 3, 4 }, { 2, 3, 6 }, { 1, 9, 6 }, { 1, 3, 4 } } do
+    local x = tensor.ones(table.unpack(shape))
+    check.equal(layer(x):totable(), nn.SinePositionEncoding()(x):totable())
+  end
   check.fails(function() nn.PositionEmbedding(2)(tensor.ones(1, 3, 4)) end, "up to 2 steps",
     "got 1x3x4")
   check.fails(function() nn.SinePositionEncoding()(tensor.ones(3, 4)) end, "[N, T, F]")
