@@ -56,7 +56,7 @@ static PlainRun plain_of(const Recurrent *v, const double *const *in,
                          const double *drop) {
   int64_t n[IN_DROP + 1] = {v->N * v->T * v->F,
                             recurrent_weight_size(v->cell, v->F, v->H),
-                         v->N * (v->H + recurrent_rest(v)), 0, drop ? v->N * v->H : 0};
+                            v->N * (v->H + recurrent_rest(v)), 0, drop ? v->N * v->H : 0};
   int64_t n_y = v->N * v->T * v->H,
           total = n_y + n[IN_STATE] + 2 * recurrent_width(v) + v->H;
   for (int i = 0; i <= IN_DROP; i++) total += n[i];
@@ -214,9 +214,11 @@ static void compose(Graph *g, const Recurrent *v, Node *const *in,
                          v->cell->columns[p] * H);
   s.bias = matrix_of(g, w, recurrent_weight_place(v, v->cell->n_products),
                      v->cell->n_bias, H);
-  Node **y = calloc((size_t)v->T + 1, sizeof *y);
-  must(y);
-  y[0] = NULL;
+  Node **y = calloc((size_t)v->T, sizeof *y);
+  if (!y) {
+    fault_memory(&g->fault, (size_t)v->T * sizeof *y);
+    return;
+  }
   for (int64_t i = 0; i < v->T && !g->fault.code; i++) {
     compose_step(g, v, in, w_x, recurrent_time(v, i), &s);
     if (s.h) y[recurrent_time(v, i)] = op_reshape(g, s.h, &SHAPE_OF(v->N, 1, H));
@@ -248,6 +250,7 @@ void recurrent_grad_expand(Graph *g, Node *node, Node **out) {
   for (int i = 0; i < IN_MASK; i++) in[i] = graph_track(g, node->in[G_X + i]);
   in[IN_MASK] = node->in[G_X + IN_MASK];
   if (node->n_in > G_DROP) in[IN_DROP] = graph_track(g, node->in[G_DROP]);
+  if (g->fault.code) return;
   Recurrent v = sizes_of(node->op, node->attr, in);
   compose(g, &v, in, NULL, results);
   Node *wrt[] = {in[IN_WEIGHT], in[IN_STATE], in[IN_X], in[IN_DROP]};

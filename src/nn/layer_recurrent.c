@@ -50,8 +50,10 @@ static Err give_bias(Graph *graph, RecurrentLayer *self, const RecurrentCell *ce
                        (double)shape.dim[0], fault);
   if (err || !cell->bias) return err;
   Node *given = cell->bias(graph, self, variable_read(graph, bias));
-  if (!given || variable_assign(graph, bias, given)) return graph_ok(graph, fault);
-  return layer_note_value(graph, layer, BIAS, bias->current, NULL);
+  if (!given || variable_assign(graph, bias, given) ||
+      layer_note_value(graph, layer, BIAS, bias->current, NULL))
+    return graph_ok(graph, fault);
+  return ERR_OK;
 }
 
 static Err give_ones(Graph *graph, Layer *layer, int i, double value, int64_t n,

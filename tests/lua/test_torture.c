@@ -104,7 +104,17 @@ static const char *const programs[] = {
     "  metrics = { 'accuracy' }, verbose = false,\n"
     "  callbacks = { train.early_stopping { restore_best = true } } })\n"
     "assert(net:evaluate(second).accuracy and #net:predict_classes(tensor.randn(3, 2)) "
-    "== 3)\n"};
+    "== 3)\n",
+    /* layers of sequences, and a gradient of their gradient */
+    "local ids = tensor({ { 1, 2, 0 } }, { dtype = 'int32' })\n"
+    "local net = nn.Sequential { nn.Embedding(2, 2, { mask_zero = true }),\n"
+    "  nn.SinePositionEncoding(), nn.TransformerEncoder(1, 2, { dropout = 0.5 }),\n"
+    "  nn.GRU(2, { return_sequences = true, layer_norm = true }),\n"
+    "  nn.Bidirectional(nn.LSTM(1)) }\n"
+    "assert(#net(ids):totable()[1] == 2)\n"
+    "local layer, x = nn.LSTM(1), tensor.variable(tensor.ones(1, 2, 1))\n"
+    "local g = grad(layer(x, { training = true }):sum(), { x })[1]\n"
+    "assert(#grad(g:square():sum(), layer:parameters()) == 3)\n"};
 enum { N_PROGRAMS = sizeof programs / sizeof *programs };
 
 static Err run_program(const char *code, Fault *fault) {
