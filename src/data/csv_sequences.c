@@ -22,9 +22,10 @@ Err csv_note_step(Table *t, int64_t row, const CsvField *f, Fault *fault) {
   if (!id) return fault_memory(fault, f->n_bytes);
   csv_copy(f, id, f->n_bytes + 1);
   Token token = {id, strlen(id)};
+  int64_t number = 0;
   if (!err && !t->ids) t->ids = vocabulary_new(0, false, fault);
-  if (!err) err = t->ids ? vocabulary_add(t->ids, token, fault) : ERR_MEMORY;
-  if (!err) t->steps[row] = (CsvStep){vocabulary_find(t->ids, token) - 1, 0, f->line};
+  if (!err) err = t->ids ? vocabulary_add(t->ids, token, &number, fault) : ERR_MEMORY;
+  if (!err) t->steps[row] = (CsvStep){number - 1, 0, f->line};
   free(id);
   return err;
 }

@@ -55,13 +55,6 @@ static void lines_deinit(Lines *l) {
 
 /* -- read -------------------------------------------------------------------------- */
 
-/* The class of that name. */
-static Err class_named(Lines *l, Token name, int64_t *class, Fault *fault) {
-  Err err = vocabulary_add(l->labels, name, fault);
-  *class = err ? 0 : vocabulary_find(l->labels, name);
-  return err;
-}
-
 /* The class of a file: its name in `classes`, else the file's, without ".gz" and
  * ".txt". */
 static Err class_of_file(Lines *l, int file, int64_t *class, Fault *fault) {
@@ -75,7 +68,7 @@ static Err class_of_file(Lines *l, int file, int64_t *class, Fault *fault) {
     size_t n_end = strlen(ends[i]);
     if (n > n_end && memcmp(name + n - n_end, ends[i], n_end) == 0) n -= n_end;
   }
-  return class_named(l, (Token){name, n}, class, fault);
+  return vocabulary_add(l->labels, (Token){name, n}, class, fault);
 }
 
 /* What is in front of the delimiter is the class of the line, which loses it. */
@@ -93,7 +86,7 @@ static Err take_label(Lines *l, Line *line, Fault *fault) {
   Token label = {line->at, (size_t)(at - line->at)};
   line->n_bytes -= label.n_bytes + strlen(delimiter);
   line->at = at + strlen(delimiter);
-  return class_named(l, label, &line->class, fault);
+  return vocabulary_add(l->labels, label, &line->class, fault);
 }
 
 static bool is_blank(const char *at, size_t n_bytes) {

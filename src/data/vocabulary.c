@@ -98,8 +98,10 @@ static Err widen(Vocabulary *v, Fault *fault) {
   return ERR_OK;
 }
 
-Err vocabulary_add(Vocabulary *v, Token token, Fault *fault) {
-  if (vocabulary_find(v, token)) return ERR_OK;
+Err vocabulary_add(Vocabulary *v, Token token, int64_t *number, Fault *fault) {
+  int64_t found = vocabulary_find(v, token);
+  if (number) *number = found ? found : v->tokens.n + 1;
+  if (found) return ERR_OK;
   Err err = 2 * (v->tokens.n + 1) > v->n_slots ? widen(v, fault) : ERR_OK;
   if (!err) err = names_add(&v->tokens, token.at, token.n_bytes, fault);
   if (err) return err;
@@ -112,8 +114,8 @@ Vocabulary *vocabulary_with(const Vocabulary *v, const char *token, Fault *fault
   Vocabulary *out = vocabulary_new(v->sort, v->lower, fault);
   Err err = out ? ERR_OK : ERR_MEMORY;
   for (int64_t i = 0; i < v->tokens.n && !err; i++)
-    err = vocabulary_add(out, token_of(v->tokens.v[i]), fault);
-  if (!err) err = vocabulary_add(out, token_of(token), fault);
+    err = vocabulary_add(out, token_of(v->tokens.v[i]), NULL, fault);
+  if (!err) err = vocabulary_add(out, token_of(token), NULL, fault);
   if (!err) return out;
   vocabulary_release(out);
   return NULL;
@@ -219,7 +221,7 @@ static Err add_listed(Vocabulary *v, const Json *tokens, Fault *fault) {
     const char *token = NULL;
     int64_t before = v->tokens.n;
     bool ok = json_get_text(json_item(tokens, i), &token) && *token;
-    Err err = ok ? vocabulary_add(v, token_of(token), fault) : ERR_OK;
+    Err err = ok ? vocabulary_add(v, token_of(token), NULL, fault) : ERR_OK;
     if (err) return err;
     if (v->tokens.n == before)
       return fault_set(fault, ERR_DATA, "token %lld of the vocabulary is %s",

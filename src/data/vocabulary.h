@@ -40,8 +40,10 @@ Vocabulary *vocabulary_retain(Vocabulary *v); /* NULL is a no-op */
 void vocabulary_release(Vocabulary *v);       /* NULL is a no-op */
 extern const RefType vocabulary_ref_type;     /* of options that hold one */
 
-/* Adds a token, before it is shared; of one that is there nothing changes. */
-Err vocabulary_add(Vocabulary *v, Token token, Fault *fault) WARN_UNUSED;
+/* Adds a token, before it is shared; of one that is there nothing changes. `*number`
+ * (NULL: not wanted) is the token's. */
+Err vocabulary_add(Vocabulary *v, Token token, int64_t *number,
+                   Fault *fault) WARN_UNUSED;
 /* The same tokens and one more: new. */
 Vocabulary *vocabulary_with(const Vocabulary *v, const char *token, Fault *fault);
 

@@ -20,14 +20,13 @@ static Err count_tokens(TokenCount *c, const char *at, size_t n_bytes, Fault *fa
   Tokens text = {at, at + n_bytes, c->plan->sort, 1};
   Token token;
   while (tokens_next(&text, &token)) {
-    int64_t before = c->tokens->tokens.n;
-    Err err = vocabulary_add(c->tokens, token, fault);
-    int64_t n = c->tokens->tokens.n;
-    if (!err) err = ARRAY_ROOM(c->count, c->room, n, fault);
+    int64_t number, before = c->tokens->tokens.n;
+    Err err = vocabulary_add(c->tokens, token, &number, fault);
+    if (!err) err = ARRAY_ROOM(c->count, c->room, number, fault);
     if (err) return err;
     must(c->count);
-    if (n > before) c->count[before] = 0;
-    c->count[vocabulary_find(c->tokens, token) - 1]++;
+    if (number > before) c->count[before] = 0;
+    c->count[number - 1]++;
   }
   return ERR_OK;
 }
@@ -87,7 +86,7 @@ static Counted *sorted(const TokenCount *c, int64_t n_first, int64_t *n, Fault *
 }
 
 static Err add_name(Vocabulary *v, const char *name, Fault *fault) {
-  return vocabulary_add(v, (Token){name, strlen(name)}, fault);
+  return vocabulary_add(v, (Token){name, strlen(name)}, NULL, fault);
 }
 
 Vocabulary *token_count_end(TokenCount *c, const char *const *first, Fault *fault) {

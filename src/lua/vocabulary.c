@@ -123,7 +123,7 @@ static Vocabulary *of_tokens(const MakeCall *call, Fault *fault) {
   Err err = v ? ERR_OK : ERR_MEMORY;
   for (int i = 0; i < call->tokens.n && !err; i++) {
     const char *token = call->tokens.v[i];
-    err = vocabulary_add(v, (Token){token, strlen(token)}, fault);
+    err = vocabulary_add(v, (Token){token, strlen(token)}, NULL, fault);
     if (!err && (v->tokens.n != i + 1 || !*token))
       err = fault_set(fault, ERR_VALUE,
                       "data.vocabulary: token %d is %s; allowed: texts, each once",
