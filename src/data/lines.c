@@ -10,6 +10,7 @@
 #include "base/ints.h"
 #include "data/plain.h"
 #include "data/sources.h"
+#include "data/token_rows.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,6 +2,7 @@
  * each epoch: set:mask_tokens. See masker.h. */
 #include "data/dataset.h"
 #include "data/sources.h"
+#include "data/token_rows.h"
 #include <stdlib.h>
 #include <string.h>
 

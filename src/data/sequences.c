@@ -6,6 +6,7 @@
 #include "base/ints.h"
 #include "data/draws.h"
 #include "data/sources.h"
+#include "data/token_rows.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -66,14 +66,6 @@ void source_hash(const Source *source, int part, char out[SHA256_TEXT]) {
   sha256_end(&hash, out);
 }
 
-Err names_copy(Names *out, const Names *names, Fault *fault) {
-  for (int64_t i = 0; i < names->n; i++) {
-    Err err = names_add(out, names->v[i], strlen(names->v[i]), fault);
-    if (err) return err;
-  }
-  return ERR_OK;
-}
-
 void rows_deinit(Rows *rows) {
   tensor_release(rows->x);
   for (int i = 0; i < rows->n_more; i++) tensor_release(rows->more[i]);
@@ -121,34 +113,6 @@ Err package_check(const char *path, const char *package, Fault *fault) {
   if (!package || access(path, F_OK) == 0) return ERR_OK;
   return fault_set(fault, ERR_DATA, "%s is not there: install the package %s", path,
                    package);
-}
-
-TokenRow tokens_put(const int32_t *numbers, int64_t n, Array *x, Tensor *mask,
-                    int64_t i, int64_t t, int padding, int truncate) {
-  int64_t kept = least(n, t);
-  TokenRow row = {kept, padding == SIDE_LEFT ? t - kept : 0,
-                  truncate == SIDE_LEFT ? n - kept : 0};
-  for (int64_t k = 0; k < t; k++) {
-    bool there = k >= row.step && k < row.step + kept;
-    array_set(x, i * t + k, there ? numbers[row.from + k - row.step] : 0);
-    tensor_reals(mask)[i * t + k] = there;
-  }
-  return row;
-}
-
-DType tokens_dtype(int64_t n) {
-  return n <= dtype_most(DT_UINT8) ? DT_UINT8 : DT_INT32;
-}
-
-Err tokens_are_classes(Rows *out, Fault *fault) {
-  out->n_classes = out->vocabulary->tokens.n;
-  return names_copy(&out->class_names, &out->vocabulary->tokens, fault);
-}
-
-void vocabulary_plan_add_key(const VocabularyPlan *plan, Text *out) {
-  if (plan->given)
-    text_addf(out, " with vocabulary %016llx",
-              (unsigned long long)vocabulary_hash(plan->given));
 }
 
 static Err weight_check(const Array *w, int64_t n_rows, Fault *fault) {

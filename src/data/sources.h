@@ -25,7 +25,6 @@ Source *source_of_rows(Rows *rows, MemoryCount *memory, Fault *fault);
 
 /* What a reader has filled, all zero or not. */
 void rows_deinit(Rows *rows);
-Err names_copy(Names *out, const Names *names, Fault *fault) WARN_UNUSED;
 
 /* A file's bytes as rows, by the options of the source. `out` is empty but for its
  * scale; the caller frees it, also after a failure. */
@@ -43,22 +42,6 @@ Err package_check(const char *path, const char *package, Fault *fault) WARN_UNUS
    .value = "none",                                                                    \
    .doc = "package that has the file, as wamerican, which the error names where it "   \
           "is not there"}
-
-/* Numbers of tokens, n of them, into row i of x, and 1 for each into the mask: t steps,
- * cut off or filled up with 0 on these sides. Gives the first step that is filled, and
- * the first number that is there. */
-typedef struct TokenRow {
-  int64_t n, step, from;
-} TokenRow;
-TokenRow tokens_put(const int32_t *numbers, int64_t n, Array *x, Tensor *mask,
-                    int64_t i, int64_t t, int padding, int truncate);
-
-/* As few bytes as hold the numbers of n tokens, and 0. */
-DType tokens_dtype(int64_t n);
-/* The tokens of the vocabulary as the classes of `out`. */
-Err tokens_are_classes(Rows *out, Fault *fault) WARN_UNUSED;
-/* What the options of a source leave out of its text: the vocabulary that was given. */
-void vocabulary_plan_add_key(const VocabularyPlan *plan, Text *out);
 
 /* Records in a CIFAR-10 file, and their rows into x and y of `out` from row `first`
  * on. */

@@ -32,6 +32,14 @@ Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
   return ERR_OK;
 }
 
+Err names_copy(Names *out, const Names *names, Fault *fault) {
+  for (int64_t i = 0; i < names->n; i++) {
+    Err err = names_add(out, names->v[i], strlen(names->v[i]), fault);
+    if (err) return err;
+  }
+  return ERR_OK;
+}
+
 /* -- life -------------------------------------------------------------------------- */
 
 Vocabulary *vocabulary_new(int sort, bool lower, Fault *fault) {

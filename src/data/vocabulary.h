@@ -17,6 +17,7 @@ typedef struct Names {
 
 void names_deinit(Names *names);
 Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) WARN_UNUSED;
+Err names_copy(Names *out, const Names *names, Fault *fault) WARN_UNUSED;
 
 typedef struct Vocabulary {
   /* read-only */
@@ -114,6 +115,8 @@ typedef struct VocabularyPlan {
 /* ERR_VALUE where the options contradict each other. `label`: "data.text". */
 Err vocabulary_plan_check(const VocabularyPlan *plan, const char *label,
                           Fault *fault) WARN_UNUSED;
+/* What the options of a source leave out of its text: the vocabulary that was given. */
+void vocabulary_plan_add_key(const VocabularyPlan *plan, Text *out);
 
 /* Tokens as they are counted, over any number of texts. All zero but for the plan: none
  * so far. */

@@ -14,6 +14,12 @@ Err vocabulary_plan_check(const VocabularyPlan *plan, const char *label, Fault *
                    token_sorts[plan->sort], token_sorts[given->sort]);
 }
 
+void vocabulary_plan_add_key(const VocabularyPlan *plan, Text *out) {
+  if (plan->given)
+    text_addf(out, " with vocabulary %016llx",
+              (unsigned long long)vocabulary_hash(plan->given));
+}
+
 /* -- counting ---------------------------------------------------------------------- */
 
 static Err count_tokens(TokenCount *c, const char *at, size_t n_bytes, Fault *fault) {

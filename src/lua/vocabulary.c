@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/ints.h"
 #include "base/utf8.h"
-#include "data/sources.h"
+#include "data/token_rows.h"
 #include "graph/ops.h"
 #include "lua/set_private.h"
 #include <math.h>
