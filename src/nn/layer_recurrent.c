@@ -318,8 +318,8 @@ static Err bidirectional_check(Object *object, Fault *fault) {
   const Layer *other = forward ? self->backward : self->forward;
   if (!forward || (other && !recurrent_in(self->backward)))
     return fault_set(fault, ERR_VALUE,
-                     "nn.Bidirectional: option \"%s\": got nn.%s, allowed: nn.LSTM, "
-                     "nn.GRU, nn.SimpleRNN",
+                     "nn.Bidirectional: option \"%s\": got nn.%s, allowed: nn.LSTM or "
+                     "another recurrent layer",
                      forward ? "backward" : "layer",
                      other ? other->object.kind->name : "nothing");
   if (!self->backward) {
