@@ -3,26 +3,19 @@
 #define NN_CONV_H
 
 #include "graph/ops.h"
-#include "nn/nn.h"
+#include "nn/linear.h"
 #include "nn/window.h"
 
 /* Of a kernel that moves over images. `groups`: into which the channels are divided. */
 typedef struct Conv {
-  Layer layer;
+  Linear linear;
   int64_t filters, groups;
   IntPair kernel, stride, dilation; /* of rows and columns */
   Sides padding;
-  bool bias;
-  Activation *activation;
-  Init *init, *bias_init;
 } Conv;
 
-/* Of a layer's check: its activation, and variables 0 to n_weights - 1; with `bias` one
- * more. */
-Err conv_declare(Layer *layer, int n_weights, bool bias, Fault *fault) WARN_UNUSED;
-/* The filters in as many groups? */
-Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
-                      Fault *fault) WARN_UNUSED;
+/* As linear_check; the filters must fall into as many groups. */
+Err conv_check(Linear *self, int64_t filters, int64_t groups, Fault *fault) WARN_UNUSED;
 /* ERR_SHAPE: not [N, C, H, W], or the channels in as many groups as the layer has? */
 Err conv_check_images(const Conv *self, const Shape *x, Fault *fault) WARN_UNUSED;
 /* The kernel along rows (axis 0) or columns (1) of n pixels, which the steps get. */
@@ -30,10 +23,6 @@ Window conv_along(const Conv *self, int axis, int64_t n, ConvSteps *steps);
 /* Of images: with the bias, variable `bias` of the layer, a Conv, if it has it, per
  * channel; then the activation. */
 Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias);
-/* Gives variables: the first, a weight of `shape`, and where the layer has a bias
- * variable `bias`, of n numbers. */
-Err conv_give(Graph *graph, Conv *self, int bias, const Shape *shape, int64_t n,
-              double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
 /* Images of C channels; else a fault. */
 bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C);
 

@@ -73,9 +73,9 @@ static Err prelu_shape(const PRelu *self, const Shape *x, Shape *out, Fault *fau
   }
   if (x->rank > 1 && (self->num_parameters < 2 || self->num_parameters == x->dim[1]))
     return ERR_OK;
-  return fault_set(fault, ERR_SHAPE, "%s: expects [N, %s, ...], got %s",
-                   self->layer.name, self->num_parameters > 1 ? "num_parameters" : "C",
-                   shape_text(got, x));
+  const char *expects = self->num_parameters > 1 ? "[N, num_parameters, ...]"
+                                                 : "[N, C, ...]";
+  return layer_refuse_input(&self->layer, expects, x, fault);
 }
 
 static Err prelu_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {

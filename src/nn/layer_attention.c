@@ -175,8 +175,7 @@ static const Option attention_options[] = {
      .doc = "features of the result; 0: those of the queries"},
     {.name = "causal", .kind = OPT_BOOL, AT(causal), .value = "false",
      .alias = "use_causal_mask is_causal", .doc = "a step looks at no later one"},
-    {.name = "bias", .kind = OPT_BOOL, AT(bias), .value = "true", .alias = "use_bias",
-     .doc = "add biases"},
+    LAYER_BIAS(MultiHeadAttention, "add biases"),
     {.name = "dropout", .kind = OPT_REAL, AT(dropout), .value = "0", .lo = 0, .hi = 1,
      .open_hi = true, .doc = "share of the weights of values that is dropped"},
     {.name = "rotary", .kind = OPT_BOOL, AT(rotary), .value = "false",
@@ -186,12 +185,9 @@ static const Option attention_options[] = {
     {.name = "return_scores", .kind = OPT_BOOL, AT(return_scores), .value = "false",
      .alias = "return_attention_scores need_weights",
      .doc = "return the weights of the values, [N, H, T, S], too, before dropout"},
-    {.name = "init", .kind = OPT_OBJECT, AT(init), .family = &init_family,
-     .value = "glorot_uniform", .alias = "kernel_initializer",
-     .doc = "initial weights, each with its own fans (PyTorch: those of query, key and "
-            "value as one)"},
-    {.name = "bias_init", .kind = OPT_OBJECT, AT(bias_init), .family = &init_family,
-     .value = "zeros", .alias = "bias_initializer", .doc = "initial biases"},
+    LAYER_INIT(MultiHeadAttention, "initial weights, each with its own fans (PyTorch: "
+                                   "those of query, key and value as one)"),
+    LAYER_BIAS_INIT(MultiHeadAttention, "initial biases"),
     LAYER_OPTIONS,
     {0}};
 

@@ -1,24 +1,14 @@
 /* layer_bilinear.c: a form that is linear in each of two inputs. */
-#include "nn/nn.h"
+#include "nn/linear.h"
 #include "graph/ops.h"
 
 typedef struct Bilinear {
-  Layer layer;
+  Linear linear;
   int64_t units;
-  bool bias;
-  Activation *activation;
-  Init *init, *bias_init;
 } Bilinear;
 
 enum { WEIGHT, BIAS };
 static const char *const bilinear_vars[] = {"weight", "bias", NULL};
-
-static Err bilinear_check(Object *object, Fault *fault) {
-  Bilinear *self = (Bilinear *)object;
-  layer_adopt_activation(&self->layer);
-  Err err = layer_declare(&self->layer, WEIGHT, true, fault);
-  return err || !self->bias ? err : layer_declare(&self->layer, BIAS, true, fault);
-}
 
 static int64_t features(const Shape *x) {
   return x->rank < 2 ? 0 : x->dim[x->rank - 1];
@@ -44,15 +34,11 @@ static Err refuse_pair(const Layer *layer, const Ports *in, Fault *fault) {
 }
 
 static Err bilinear_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
-  const Bilinear *self = (const Bilinear *)layer;
+  Bilinear *self = (Bilinear *)layer;
   if (!is_pair(in)) return refuse_pair(layer, in, fault);
   int64_t I = features(&in->v[0].x->shape), J = features(&in->v[1].x->shape);
-  double fan_in = (double)I * (double)J, fan_out = (double)self->units;
-  Err err = layer_give(graph, layer, WEIGHT, self->init, &SHAPE_OF(I, J, self->units),
-                       fan_in, fan_out, fault);
-  if (err || !self->bias) return err;
-  return layer_give(graph, layer, BIAS, self->bias_init, &SHAPE_OF(self->units), fan_in,
-                    fan_out, fault);
+  return linear_give(graph, &self->linear, &SHAPE_OF(I, J, self->units), BIAS,
+                     self->units, (double)I * (double)J, (double)self->units, fault);
 }
 
 /* x W as [.., J, K], times z along J, summed. */
@@ -83,7 +69,7 @@ static Ports bilinear_ports(Graph *graph, Layer *layer, const Ports *in) {
   Node *y = form(graph, op_cast(graph, in->v[0].x, DT_REAL),
                  op_cast(graph, in->v[1].x, DT_REAL), layer_read(graph, layer, WEIGHT),
                  w->dim[1], self->units);
-  if (self->bias) y = op_add(graph, y, layer_read(graph, layer, BIAS));
+  if (self->linear.bias) y = op_add(graph, y, layer_read(graph, layer, BIAS));
   return layer_ports_of(layer_activated(graph, layer, y), NULL);
 }
 
@@ -91,13 +77,13 @@ static const Option bilinear_options[] = {
     {.name = "units", .kind = OPT_INT, .offset = offsetof(Bilinear, units),
      .position = 1, .lo = 1, .hi = 1e6, .alias = "out_features",
      .doc = "number of outputs, the last axis of the result"},
-    LINEAR_OPTIONS(Bilinear),
+    LINEAR_OPTIONS,
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_bilinear = {
     .kind = {.name = "Bilinear", .family = &layer_family, .size = sizeof(Bilinear),
-             .options = bilinear_options, .check = bilinear_check,
+             .options = bilinear_options, .check = linear_check,
              .deinit = layer_deinit,
              .example = "print(nn.Bilinear(3)(tensor.randn(4, 6), tensor.randn(4, 5)))",
              .doc = "Multiplies two inputs, net(x, z), by a weight for each pair of "
@@ -107,7 +93,7 @@ const LayerKind layer_bilinear = {
              .equation = "y_k = sum_ij x_i weight_ijk z_j + bias_k",
              .source = "Tenenbaum & Freeman, Neural Computation 12, 2000, eq. 1"},
     .prefix = "bilinear", .vars = bilinear_vars,
-    .activation = offsetof(Bilinear, activation), .units_axis = 3,
+    .activation = offsetof(Linear, activation), .units_axis = 3,
     .samples = (const LayerSample[]){
         {{{"units", "3"}}, {{2, {4, 2}}, {2, {4, 5}}}, {2, {4, 3}}},
         {{{"units", "2"}, {"bias", "false"}, {"activation", "tanh"}},

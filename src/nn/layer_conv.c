@@ -13,21 +13,12 @@ static const char *const conv_vars[] = {"weight", "bias", NULL};
 
 /* -- what they share --------------------------------------------------------------- */
 
-Err conv_declare(Layer *layer, int n_weights, bool bias, Fault *fault) {
-  Err err = ERR_OK;
-  layer_adopt_activation(layer);
-  for (int i = 0; !err && i < n_weights + bias; i++)
-    err = layer_declare(layer, i, true, fault);
-  return err;
-}
-
-Err conv_check_groups(const Layer *layer, int64_t filters, int64_t groups,
-                      Fault *fault) {
+Err conv_check(Linear *self, int64_t filters, int64_t groups, Fault *fault) {
   char label[96];
-  if (filters % groups == 0) return ERR_OK;
+  if (filters % groups == 0) return linear_declare(self, 1, fault);
   return fault_set(fault, ERR_VALUE,
                    "%s: %lld filters in %lld groups; allowed: a multiple of the groups",
-                   kind_label(layer->object.kind, label, sizeof label),
+                   kind_label(self->layer.object.kind, label, sizeof label),
                    (long long)filters, (long long)groups);
 }
 
@@ -55,7 +46,8 @@ Err conv_check_images(const Conv *self, const Shape *x, Fault *fault) {
   return fault_set(fault, ERR_SHAPE,
                    "%s: expects [N, C, H, W] of which C is a multiple of %lld groups, "
                    "got %s",
-                   self->layer.name, (long long)self->groups, shape_text(got, x));
+                   self->linear.layer.name, (long long)self->groups,
+                   shape_text(got, x));
 }
 
 bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C) {
@@ -67,28 +59,18 @@ bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C) {
 }
 
 Node *conv_finish(Graph *graph, Layer *layer, Node *y, int bias) {
-  if (y && ((const Conv *)layer)->bias) {
+  if (y && ((const Linear *)layer)->bias) {
     Node *b = layer_read(graph, layer, bias);
     y = op_add(graph, y, op_reshape(graph, b, &SHAPE_OF(y->shape.dim[1], 1, 1)));
   }
   return layer_activated(graph, layer, y);
 }
 
-Err conv_give(Graph *graph, Conv *self, int bias, const Shape *shape, int64_t n,
-              double fan_in, double fan_out, Fault *fault) {
-  Err err = layer_give(graph, &self->layer, WEIGHT, self->init, shape, fan_in, fan_out,
-                       fault);
-  if (err || !self->bias) return err;
-  return layer_give(graph, &self->layer, bias, self->bias_init, &SHAPE_OF(n), fan_in,
-                    fan_out, fault);
-}
-
 /* -- Conv2D ------------------------------------------------------------------------ */
 
 static Err conv2d_check(Object *object, Fault *fault) {
   Conv *self = (Conv *)object;
-  Err err = conv_check_groups(&self->layer, self->filters, self->groups, fault);
-  return err ? err : conv_declare(&self->layer, 1, self->bias, fault);
+  return conv_check(&self->linear, self->filters, self->groups, fault);
 }
 
 static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
@@ -97,8 +79,8 @@ static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
   if (conv_check_images(self, x, fault)) return fault->code;
   int64_t c = x->dim[1] / self->groups, R = self->kernel.v[0], S = self->kernel.v[1];
   int64_t f = self->filters / self->groups;
-  return conv_give(graph, self, BIAS, &SHAPE_OF(self->filters, c, R, S), self->filters,
-                   (double)(c * R * S), (double)(f * R * S), fault);
+  return linear_give(graph, &self->linear, &SHAPE_OF(self->filters, c, R, S), BIAS,
+                     self->filters, (double)(c * R * S), (double)(f * R * S), fault);
 }
 
 static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
@@ -120,7 +102,7 @@ static const Option conv2d_options[] = {
     WINDOW_PADDING(Conv, padding, "zeros around the image"),
     CONV_DILATION,
     CONV_GROUPS(Conv),
-    LINEAR_OPTIONS(Conv),
+    LINEAR_OPTIONS,
     LAYER_OPTIONS,
     {0}};
 
@@ -136,7 +118,7 @@ const LayerKind layer_conv2d = {
                          "x[n, c, p stride + r dilation - pad, ...]",
              .source = CONV_SOURCE,
              .check = conv2d_check, .deinit = layer_deinit},
-    .prefix = "conv2d", .vars = conv_vars, .activation = offsetof(Conv, activation),
+    .prefix = "conv2d", .vars = conv_vars, .activation = offsetof(Linear, activation),
     .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
@@ -159,31 +141,20 @@ typedef struct DepthwiseConv2D {
   int64_t multiplier;
 } DepthwiseConv2D;
 
-static Err depthwise_check(Object *object, Fault *fault) {
-  Conv *self = (Conv *)object;
-  return conv_declare(&self->layer, 1, self->bias, fault);
-}
-
 /* Of C channels: m kernels for each. */
 static Shape depthwise_shape(const Conv *self, int64_t C, int64_t m) {
   return SHAPE_OF(C * m, 1, self->kernel.v[0], self->kernel.v[1]);
-}
-
-static Err refuse_images(const Layer *layer, const Shape *x, Fault *fault) {
-  char got[SHAPE_TEXT];
-  return fault_set(fault, ERR_SHAPE, "%s: expects [N, C, H, W], got %s", layer->name,
-                   shape_text(got, x));
 }
 
 static Err depthwise_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
   Conv *self = (Conv *)layer;
   const Shape *x = &in->v[0].x->shape;
   int64_t m = ((const DepthwiseConv2D *)layer)->multiplier;
-  if (x->rank != 4) return refuse_images(layer, x, fault);
+  if (x->rank != 4) return layer_refuse_input(layer, "[N, C, H, W]", x, fault);
   Shape shape = depthwise_shape(self, x->dim[1], m);
   double seen = (double)(self->kernel.v[0] * self->kernel.v[1]);
-  return conv_give(graph, self, BIAS, &shape, shape.dim[0], seen, (double)m * seen,
-                   fault);
+  return linear_give(graph, &self->linear, &shape, BIAS, shape.dim[0], seen,
+                     (double)m * seen, fault);
 }
 
 /* Each of the channels by itself, m times. */
@@ -211,7 +182,7 @@ static const Option depthwise_options[] = {
     WINDOW_PADDING(Conv, padding, "zeros around the image"),
     CONV_DILATION,
     MULTIPLIER(DepthwiseConv2D),
-    LINEAR_OPTIONS(Conv),
+    LINEAR_OPTIONS,
     LAYER_OPTIONS,
     {0}};
 
@@ -229,9 +200,9 @@ const LayerKind layer_depthwise_conv2d = {
                          "from 0",
              .source = "Chollet, CVPR 2017, section 2; Sifre, thesis, Ecole "
                        "Polytechnique, 2014",
-             .check = depthwise_check, .deinit = layer_deinit},
+             .check = linear_check, .deinit = layer_deinit},
     .prefix = "depthwise_conv2d", .vars = conv_vars,
-    .activation = offsetof(Conv, activation), .units_axis = 1,
+    .activation = offsetof(Linear, activation), .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}}, {4, {1, 1, 1, 1}}},
         {{{"kernel_size", "2 3"}, {"depth_multiplier", "2"}, {"activation", "tanh"}},
@@ -255,19 +226,18 @@ static const char *const separable_vars[] = {"depthwise_weight", "pointwise_weig
                                              "bias", NULL};
 
 static Err separable_check(Object *object, Fault *fault) {
-  Conv *self = (Conv *)object;
-  return conv_declare(&self->layer, 2, self->bias, fault);
+  return linear_declare((Linear *)object, 2, fault);
 }
 
 static Err separable_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
   SeparableConv2D *self = (SeparableConv2D *)layer;
   const Shape *x = &in->v[0].x->shape;
   int64_t filters = self->conv.filters, m = self->multiplier;
-  if (x->rank != 4) return refuse_images(layer, x, fault);
+  if (x->rank != 4) return layer_refuse_input(layer, "[N, C, H, W]", x, fault);
   Shape shape = depthwise_shape(&self->conv, x->dim[1], m);
   double seen = (double)(self->conv.kernel.v[0] * self->conv.kernel.v[1]);
-  Err err = conv_give(graph, &self->conv, SEPARABLE_BIAS, &shape, filters, seen,
-                      (double)m * seen, fault);
+  Err err = linear_give(graph, &self->conv.linear, &shape, SEPARABLE_BIAS, filters,
+                        seen, (double)m * seen, fault);
   if (err) return err;
   return layer_give(graph, layer, POINTWISE, self->pointwise_init,
                     &SHAPE_OF(filters, shape.dim[0], 1, 1), (double)shape.dim[0],
@@ -288,20 +258,15 @@ static const Option separable_options[] = {
     WINDOW_PADDING(Conv, padding, "zeros around the image"),
     CONV_DILATION,
     MULTIPLIER(SeparableConv2D),
-    {.name = "activation", .kind = OPT_OBJECT, AT(Conv, activation),
-     .family = &activation_family,
-     .doc = "activation function that is applied to the result"},
-    {.name = "bias", .kind = OPT_BOOL, AT(Conv, bias), .value = "true",
-     .alias = "use_bias", .doc = "add a bias"},
-    {.name = "depthwise_init", .kind = OPT_OBJECT, AT(Conv, init),
+    LAYER_ACTIVATION(Linear),
+    LAYER_BIAS(Linear, "add a bias"),
+    {.name = "depthwise_init", .kind = OPT_OBJECT, AT(Linear, init),
      .family = &init_family, .value = "glorot_uniform",
      .alias = "depthwise_initializer", .doc = "initial depthwise_weight"},
     {.name = "pointwise_init", .kind = OPT_OBJECT, AT(SeparableConv2D, pointwise_init),
      .family = &init_family, .value = "glorot_uniform",
      .alias = "pointwise_initializer", .doc = "initial pointwise_weight"},
-    {.name = "bias_init", .kind = OPT_OBJECT, AT(Conv, bias_init),
-     .family = &init_family, .value = "zeros", .alias = "bias_initializer",
-     .doc = "initial bias"},
+    LAYER_BIAS_INIT(Linear, "initial bias"),
     LAYER_REGULARIZER_OF(DEPTHWISE, "depthwise", "depthwise_weight", NULL),
     LAYER_REGULARIZER_OF(POINTWISE, "pointwise", "pointwise_weight", NULL),
     LAYER_REGULARIZER(SEPARABLE_BIAS, "bias", NULL),
@@ -327,7 +292,7 @@ const LayerKind layer_separable_conv2d = {
              .source = "Chollet, CVPR 2017, section 2",
              .check = separable_check, .deinit = layer_deinit},
     .prefix = "separable_conv2d", .vars = separable_vars,
-    .activation = offsetof(Conv, activation), .units_axis = 1,
+    .activation = offsetof(Linear, activation), .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
          {4, {1, 1, 1, 1}}},

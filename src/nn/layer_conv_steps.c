@@ -5,12 +5,9 @@
 #include <stdio.h>
 
 typedef struct Conv1D {
-  Layer layer;
+  Linear linear;
   int64_t filters, groups, kernel, stride, dilation;
   IntPair padding;
-  bool bias;
-  Activation *activation;
-  Init *init, *bias_init;
 } Conv1D;
 
 enum { WEIGHT, BIAS };
@@ -18,12 +15,11 @@ static const char *const conv1d_vars[] = {"weight", "bias", NULL};
 
 static Err conv1d_check(Object *object, Fault *fault) {
   Conv1D *self = (Conv1D *)object;
-  Err err = conv_check_groups(&self->layer, self->filters, self->groups, fault);
-  return err ? err : conv_declare(&self->layer, 1, self->bias, fault);
+  return conv_check(&self->linear, self->filters, self->groups, fault);
 }
 
 static Err conv1d_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
-  const Conv1D *self = (const Conv1D *)layer;
+  Conv1D *self = (Conv1D *)layer;
   const Shape *x = &in->v[0].x->shape;
   char got[SHAPE_TEXT];
   if (x->rank != 3 || x->dim[2] % self->groups)
@@ -32,13 +28,9 @@ static Err conv1d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
                      "got %s",
                      layer->name, (long long)self->groups, shape_text(got, x));
   int64_t c = x->dim[2] / self->groups, f = self->filters / self->groups;
-  double fan_in = (double)(c * self->kernel), fan_out = (double)(f * self->kernel);
-  Err err = layer_give(graph, layer, WEIGHT, self->init,
-                       &SHAPE_OF(self->filters, c, self->kernel), fan_in, fan_out,
-                       fault);
-  if (err || !self->bias) return err;
-  return layer_give(graph, layer, BIAS, self->bias_init, &SHAPE_OF(self->filters),
-                    fan_in, fan_out, fault);
+  return linear_give(graph, &self->linear, &SHAPE_OF(self->filters, c, self->kernel),
+                     BIAS, self->filters, (double)(c * self->kernel),
+                     (double)(f * self->kernel), fault);
 }
 
 static ConvSteps steps_for(const Conv1D *self, int64_t T) {
@@ -70,7 +62,7 @@ static Node *conv1d_forward(Graph *graph, Layer *layer, Node *x) {
   if (!y) return NULL;
   y = op_reshape(graph, y, &SHAPE_OF(N, self->filters, y->shape.dim[3]));
   y = op_transpose(graph, y, turn);
-  if (self->bias) y = op_add(graph, y, layer_read(graph, layer, BIAS));
+  if (self->linear.bias) y = op_add(graph, y, layer_read(graph, layer, BIAS));
   return layer_activated(graph, layer, y);
 }
 
@@ -92,7 +84,7 @@ static const Option conv1d_options[] = {
      .hi = 1e9, .alias = "dilation_rate",
      .doc = "step from one element of the kernel to the next"},
     CONV_GROUPS(Conv1D),
-    LINEAR_OPTIONS(Conv1D),
+    LINEAR_OPTIONS,
     LAYER_OPTIONS,
     {0}};
 
@@ -109,7 +101,7 @@ const LayerKind layer_conv1d = {
              .source = "Waibel et al., IEEE Trans. ASSP 37, 1989; causal: van den Oord "
                        "et al., arXiv:1609.03499, section 2.1",
              .check = conv1d_check, .deinit = layer_deinit},
-    .prefix = "conv1d", .vars = conv1d_vars, .activation = offsetof(Conv1D, activation),
+    .prefix = "conv1d", .vars = conv1d_vars, .activation = offsetof(Linear, activation),
     .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{3, {1, 1, 1}}}, {3, {1, 1, 1}}},

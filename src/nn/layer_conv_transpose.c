@@ -41,8 +41,7 @@ static Err transpose_check(Object *object, Fault *fault) {
                        (long long)self->output_padding.v[i],
                        (long long)conv->stride.v[i]);
   }
-  Err err = conv_check_groups(&conv->layer, conv->filters, conv->groups, fault);
-  return err ? err : conv_declare(&conv->layer, 1, conv->bias, fault);
+  return conv_check(&conv->linear, conv->filters, conv->groups, fault);
 }
 
 static Err transpose_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
@@ -51,8 +50,8 @@ static Err transpose_build(Graph *graph, Layer *layer, const Ports *in, Fault *f
   if (conv_check_images(self, x, fault)) return fault->code;
   int64_t C = x->dim[1], c = C / self->groups, f = self->filters / self->groups;
   int64_t R = self->kernel.v[0], S = self->kernel.v[1];
-  return conv_give(graph, self, BIAS, &SHAPE_OF(C, f, R, S), self->filters,
-                   (double)(c * R * S), (double)(f * R * S), fault);
+  return linear_give(graph, &self->linear, &SHAPE_OF(C, f, R, S), BIAS, self->filters,
+                     (double)(c * R * S), (double)(f * R * S), fault);
 }
 
 /* Sets the size of the result along an axis; false: there is none. */
@@ -97,7 +96,7 @@ static const Option transpose_options[] = {
                        "stride; not with \"same\""},
     CONV_DILATION,
     CONV_GROUPS(Conv),
-    LINEAR_OPTIONS(Conv),
+    LINEAR_OPTIONS,
     LAYER_OPTIONS,
     {0}};
 
@@ -117,7 +116,7 @@ const LayerKind layer_conv_transpose_2d = {
                        "CVPR 2010",
              .check = transpose_check, .deinit = layer_deinit},
     .prefix = "conv_transpose_2d", .vars = transpose_vars,
-    .activation = offsetof(Conv, activation), .units_axis = 2,
+    .activation = offsetof(Linear, activation), .units_axis = 2,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
          {4, {1, 1, 1, 1}}},

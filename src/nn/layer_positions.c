@@ -121,10 +121,7 @@ static Err position_check(Object *object, Fault *fault) {
 static Err position_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
   const PositionEmbedding *self = (const PositionEmbedding *)layer;
   const Shape *x = &in->v[0].x->shape;
-  char got[SHAPE_TEXT];
-  if (x->rank != 3)
-    return fault_set(fault, ERR_SHAPE, "%s: expects [N, T, F], got %s", layer->name,
-                     shape_text(got, x));
+  if (x->rank != 3) return layer_refuse_input(layer, "[N, T, F]", x, fault);
   return layer_give(graph, layer, WEIGHT, self->init, &SHAPE_OF(self->n, x->dim[2]),
                     (double)self->n, (double)x->dim[2], fault);
 }

@@ -46,10 +46,7 @@ static Err forward_check(Object *object, Fault *fault) {
 static Err forward_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
   const FeedForward *self = (const FeedForward *)layer;
   const Shape *x = &in->v[0].x->shape;
-  char got[SHAPE_TEXT];
-  if (x->rank < 2)
-    return fault_set(fault, ERR_SHAPE, "%s: expects [N, T, F], got %s", layer->name,
-                     shape_text(got, x));
+  if (x->rank < 2) return layer_refuse_input(layer, "[N, T, F]", x, fault);
   int64_t F = x->dim[x->rank - 1], size[] = {F, self->units, F};
   Err err = ERR_OK;
   for (int i = 0; !err && i < 2; i++) {
@@ -91,13 +88,8 @@ static Node *feed_forward(Graph *graph, Layer *layer, Node *x) {
    .family = &activation_family, .value = "relu",                                      \
    .doc = "activation function of the feed-forward net"}
 #define INITS(type)                                                                    \
-  {.name = "bias", .kind = OPT_BOOL, AT(type, bias), .value = "true",                  \
-   .alias = "use_bias", .doc = "add biases"},                                          \
-  {.name = "init", .kind = OPT_OBJECT, AT(type, init), .family = &init_family,         \
-   .value = "glorot_uniform", .alias = "kernel_initializer", .doc = "initial weights"},\
-  {.name = "bias_init", .kind = OPT_OBJECT, AT(type, bias_init),                       \
-   .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
-   .doc = "initial biases"}
+  LAYER_BIAS(type, "add biases"), LAYER_INIT(type, "initial weights"),                 \
+      LAYER_BIAS_INIT(type, "initial biases")
 #define DROPOUT(type, text)                                                            \
   {.name = "dropout", .kind = OPT_REAL, AT(type, dropout), .value = "0", .lo = 0,      \
    .hi = 1, .open_hi = true, .doc = text}

@@ -1,48 +1,54 @@
-/* layers.c: leaf layers: Dense, Flatten, Activation, Lambda, Identity; and the
- * family. */
-#include "nn/nn.h"
+/* layers.c: leaf layers: Dense, Flatten, Activation, Lambda, Identity; what is like
+ * Dense (linear.h); and the family. */
+#include "nn/linear.h"
 #include "graph/ops.h"
 #include <stdio.h>
+
+/* -- a weight, a bias and an activation -------------------------------------------- */
+
+Err linear_declare(Linear *self, int n_weights, Fault *fault) {
+  Err err = ERR_OK;
+  layer_adopt_activation(&self->layer);
+  for (int i = 0; !err && i < n_weights + self->bias; i++)
+    err = layer_declare(&self->layer, i, true, fault);
+  return err;
+}
+
+Err linear_check(Object *object, Fault *fault) {
+  return linear_declare((Linear *)object, 1, fault);
+}
+
+Err linear_give(Graph *graph, Linear *self, const Shape *weight, int bias, int64_t n,
+                double fan_in, double fan_out, Fault *fault) {
+  Layer *layer = &self->layer;
+  Err err = layer_give(graph, layer, 0, self->init, weight, fan_in, fan_out, fault);
+  if (err || !self->bias) return err;
+  return layer_give(graph, layer, bias, self->bias_init, &SHAPE_OF(n), fan_in, fan_out,
+                    fault);
+}
 
 /* -- Dense ------------------------------------------------------------------------- */
 
 typedef struct Dense {
-  Layer layer;
+  Linear linear;
   int64_t units;
-  bool bias;
-  Activation *activation;
-  Init *init, *bias_init;
 } Dense;
 
 enum { WEIGHT, BIAS };
 static const char *const dense_vars[] = {"weight", "bias", NULL};
 
-static Err dense_check(Object *object, Fault *fault) {
-  Dense *d = (Dense *)object;
-  layer_adopt_activation(&d->layer);
-  Err err = layer_declare(&d->layer, WEIGHT, true, fault);
-  return err || !d->bias ? err : layer_declare(&d->layer, BIAS, true, fault);
-}
-
 static Err dense_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
   Dense *d = (Dense *)layer;
   const Shape *in = &ports->v[0].x->shape;
-  if (in->rank < 2) {
-    char got[SHAPE_TEXT];
-    return fault_set(fault, ERR_SHAPE, "%s: expects [N, inputs], got %s", layer->name,
-                     shape_text(got, in));
-  }
+  if (in->rank < 2) return layer_refuse_input(layer, "[N, inputs]", in, fault);
   int64_t n = in->dim[in->rank - 1];
-  Err err = layer_give(graph, layer, WEIGHT, d->init, &SHAPE_OF(n, d->units), (double)n,
-                       (double)d->units, fault);
-  if (err || !d->bias) return err;
-  return layer_give(graph, layer, BIAS, d->bias_init, &SHAPE_OF(d->units), (double)n,
-                    (double)d->units, fault);
+  return linear_give(graph, &d->linear, &SHAPE_OF(n, d->units), BIAS, d->units,
+                     (double)n, (double)d->units, fault);
 }
 
 /* Y = X W + b over the last axis. */
 static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
-  Dense *d = (Dense *)layer;
+  const Linear *self = (const Linear *)layer;
   int64_t n_in = layer->var[WEIGHT]->current->shape.dim[0];
   if (x->shape.rank < 2 || x->shape.dim[x->shape.rank - 1] != n_in) {
     char expects[64];
@@ -51,7 +57,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
   }
   Node *w = layer_read(graph, layer, WEIGHT);
   Node *y = op_matmul(graph, op_cast(graph, x, DT_REAL), w);
-  if (d->bias) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
+  if (self->bias) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
   return layer_activated(graph, layer, y);
 }
 
@@ -61,7 +67,7 @@ static const Option dense_options[] = {
     {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1,
      .hi = 1e9,
      .alias = "out_features", .doc = "number of outputs, the last axis of the result"},
-    LINEAR_OPTIONS(Dense),
+    LINEAR_OPTIONS,
     LAYER_OPTIONS,
     {0}};
 
@@ -74,9 +80,9 @@ const LayerKind layer_dense = {
              .equation = "Y = X W + b",
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
                        "6.1",
-             .check = dense_check, .deinit = layer_deinit},
+             .check = linear_check, .deinit = layer_deinit},
     .prefix = "dense", .keeps_time = true, .vars = dense_vars,
-    .activation = offsetof(Dense, activation), .units_axis = 2,
+    .activation = offsetof(Linear, activation), .units_axis = 2,
     .samples = (const LayerSample[]){
         {{{"units", "3"}}, {{2, {1, 1}}}, {2, {1, 3}}},
         {{{"units", "2"}, {"activation", "tanh"}}, {{2, {5, 7}}}, {2, {5, 2}}},

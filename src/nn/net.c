@@ -488,11 +488,15 @@ bool layer_built(Layer *net) {
 
 /* -- forward ----------------------------------------------------------------------- */
 
-Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got) {
+Err layer_refuse_input(const Layer *layer, const char *expects, const Shape *got,
+                       Fault *fault) {
   char text[SHAPE_TEXT];
-  if (!graph->fault.code)
-    fault_set(&graph->fault, ERR_SHAPE, "%s: expects %s, got %s", layer->name, expects,
-              shape_text(text, got));
+  return fault_set(fault, ERR_SHAPE, "%s: expects %s, got %s", layer->name, expects,
+                   shape_text(text, got));
+}
+
+Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got) {
+  if (!graph->fault.code) layer_refuse_input(layer, expects, got, &graph->fault);
   return NULL;
 }
 

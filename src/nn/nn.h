@@ -182,25 +182,20 @@ static inline Variable *layer_var(const Layer *layer, int i) {
   {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),    \
    .doc = "shape of one example, to build the net before its first use"}
 
-/* Of layers with a weight, a bias and an activation: fields activation, bias, init,
- * bias_init. */
-#define LINEAR_OPTIONS(type)                                                           \
+#define LAYER_ACTIVATION(type)                                                         \
   {.name = "activation", .kind = OPT_OBJECT, .offset = offsetof(type, activation),     \
    .family = &activation_family,                                                       \
-   .doc = "activation function that is applied to the result"},                        \
+   .doc = "activation function that is applied to the result"}
+#define LAYER_BIAS(type, text)                                                         \
   {.name = "bias", .kind = OPT_BOOL, .offset = offsetof(type, bias), .value = "true",  \
-   .alias = "use_bias", .doc = "add a bias"},                                          \
+   .alias = "use_bias", .doc = text}
+#define LAYER_INIT(type, text)                                                         \
   {.name = "init", .kind = OPT_OBJECT, .offset = offsetof(type, init),                 \
    .family = &init_family, .value = "glorot_uniform", .alias = "kernel_initializer",   \
-   .doc = "initial weight (PyTorch: uniform with deviation 1 / sqrt(3 inputs))"},      \
+   .doc = text}
+#define LAYER_BIAS_INIT(type, text)                                                    \
   {.name = "bias_init", .kind = OPT_OBJECT, .offset = offsetof(type, bias_init),       \
-   .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
-   .doc = "initial bias"},                                                             \
-  LAYER_REGULARIZER(0, "weight", "kernel_regularizer"),                                \
-  LAYER_REGULARIZER(1, "bias", NULL),                                                  \
-  LAYER_ACTIVITY_REGULARIZER,                                                          \
-  LAYER_CONSTRAINT(0, "weight", "kernel_constraint"),                                  \
-  LAYER_CONSTRAINT(1, "bias", NULL)
+   .family = &init_family, .value = "zeros", .alias = "bias_initializer", .doc = text}
 
 /* The options `word`_regularizer and `word`_constraint of variable i of the kind's
  * list, i < REGULAR_VARS: all that a layer says for them. `what`: what help calls the
@@ -266,7 +261,10 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
 /* The same of one number everywhere. */
 Err layer_give_constant(Graph *graph, Layer *layer, int i, double value,
                         const Shape *shape, Fault *fault) WARN_UNUSED;
-/* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
+/* At build, of an input: "<layer>: expects <expects>, got 32x784". */
+Err layer_refuse_input(const Layer *layer, const char *expects, const Shape *got,
+                       Fault *fault);
+/* The same in graph->fault; returns NULL. */
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
 /* Its value as a node, to which gradients flow, as its reader has it; NULL where there
  * is none. */

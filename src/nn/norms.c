@@ -51,13 +51,6 @@ static Err refuse_axis(const Layer *layer, int64_t axis, Fault *fault) {
                    (long long)axis);
 }
 
-static Err refuse_input(Layer *layer, const char *expects, const Shape *in,
-                        Fault *fault) {
-  char got[SHAPE_TEXT];
-  return fault_set(fault, ERR_SHAPE, "%s: expects %s, got %s", layer->name, expects,
-                   shape_text(got, in));
-}
-
 /* -- batch normalization ----------------------------------------------------------- */
 
 typedef struct BatchNorm {
@@ -98,8 +91,8 @@ static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
   int axis = channel_axis(layer, in);
   bool masked = ports->v[0].mask;
   if (axis < (masked ? 2 : 1))
-    return refuse_input(layer, masked ? MASKED_INPUT : channels_expected(layer), in,
-                        fault);
+    return layer_refuse_input(layer, masked ? MASKED_INPUT : channels_expected(layer),
+                              in, fault);
   return give_all(graph, layer, in->dim[axis], fault);
 }
 
@@ -425,7 +418,7 @@ static Err layer_norm_check(Object *object, Fault *fault) {
 static Err layer_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
-  if (in->rank < 2) return refuse_input(layer, "[N, ..., D]", in, fault);
+  if (in->rank < 2) return layer_refuse_input(layer, "[N, ..., D]", in, fault);
   return give_all(graph, layer, in->dim[in->rank - 1], fault);
 }
 
@@ -475,7 +468,7 @@ typedef struct GroupNorm {
 static Err group_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
-  if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
+  if (in->rank < 2) return layer_refuse_input(layer, "[N, C, ...]", in, fault);
   return give_all(graph, layer, in->dim[1], fault);
 }
 

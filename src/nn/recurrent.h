@@ -75,17 +75,12 @@ Err recurrent_reset(Graph *graph, Layer *layer);
   RECURRENT_FLAG("layer_norm", layer_norm,                                             \
                  "normalize the products with x and h, and the c of LSTM before h "    \
                  "sees it, with gains of their own; step by step, so slower"),         \
-  {.name = "bias", .kind = OPT_BOOL, RECURRENT_AT(bias), .value = "true",              \
-   .alias = "use_bias", .doc = "add a bias"},                                          \
-  {.name = "init", .kind = OPT_OBJECT, RECURRENT_AT(init), .family = &init_family,     \
-   .value = "glorot_uniform", .alias = "kernel_initializer",                           \
-   .doc = "initial weight_ih"},                                                        \
+  LAYER_BIAS(RecurrentLayer, "add a bias"),                                            \
+  LAYER_INIT(RecurrentLayer, "initial weight_ih"),                                     \
   {.name = "recurrent_init", .kind = OPT_OBJECT, RECURRENT_AT(recurrent_init),         \
    .family = &init_family, .value = "orthogonal", .alias = "recurrent_initializer",    \
    .doc = "initial weight_hh"},                                                        \
-  {.name = "bias_init", .kind = OPT_OBJECT, RECURRENT_AT(bias_init),                   \
-   .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
-   .doc = "initial bias"},                                                             \
+  LAYER_BIAS_INIT(RecurrentLayer, "initial bias"),                                     \
   LAYER_REGULARIZER(WEIGHT_IH, "weight", "kernel_regularizer"),                        \
   LAYER_REGULARIZER_OF(WEIGHT_HH, "recurrent", "recurrent weight", NULL),              \
   LAYER_REGULARIZER(BIAS, "bias", NULL),                                               \
