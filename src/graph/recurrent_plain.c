@@ -54,9 +54,10 @@ static void plain_run(const PlainRun *p) {
 /* From the first inputs of a cell's op; `drop` may be NULL. */
 static PlainRun plain_of(const Recurrent *v, const double *const *in,
                          const double *drop) {
+  int64_t n_drop = drop ? v->N * v->H : 0;
   int64_t n[IN_DROP + 1] = {v->N * v->T * v->F,
                             recurrent_weight_size(v->cell, v->F, v->H),
-                            v->N * (v->H + recurrent_rest(v)), 0, drop ? v->N * v->H : 0};
+                            v->N * (v->H + recurrent_rest(v)), 0, n_drop};
   int64_t n_y = v->N * v->T * v->H,
           total = n_y + n[IN_STATE] + 2 * recurrent_width(v) + v->H;
   for (int i = 0; i <= IN_DROP; i++) total += n[i];
