@@ -3,7 +3,6 @@
 #include "base/record.h"
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #define OPTION_TYPE(NAME, record) extern const OptionType option_##record;
 #include "base/option_types.def"

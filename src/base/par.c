@@ -26,7 +26,6 @@
 #include "base/par.h"
 #include "base/fault.h"
 #include "base/sys.h"
-#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>

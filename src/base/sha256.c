@@ -1,6 +1,5 @@
 /* sha256.c: SHA-256; see sha256.h. */
 #include "base/sha256.h"
-#include "base/fault.h"
 #include <sys/types.h>
 #include <sha2.h>
 

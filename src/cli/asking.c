@@ -5,7 +5,6 @@
 #include "base/path.h"
 #include "lab/plan_file.h"
 #include "lab/names.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

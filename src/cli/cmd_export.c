@@ -10,11 +10,9 @@
 #include "cli/asking.h"
 #include "cli/columns.h"
 #include "base/csv.h"
-#include "lab/metrics.h"
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -12,8 +12,6 @@
 #include "base/lock.h"
 #include "lab/names.h"
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

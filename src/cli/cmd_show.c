@@ -7,7 +7,6 @@
 #include "lab/look.h"
 #include "lab/names.h"
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

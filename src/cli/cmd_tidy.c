@@ -3,8 +3,6 @@
 #include "cli/tidy.h"
 #include "base/out.h"
 #include "lab/names.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* -- telling ----------------------------------------------------------------------- */

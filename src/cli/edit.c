@@ -3,7 +3,6 @@
  * Reading waits in interrupt_wait alone, so that Ctrl-C is seen at once and none is
  * lost. */
 #include "cli/edit.h"
-#include "base/out.h"
 #include "base/sys.h"
 #include "cli/history.h"
 #include "cli/libedit.h"

@@ -20,7 +20,6 @@
 #include "base/version.h"
 #include "cli/edit.h"
 #include "cli/history.h"
-#include "kernel/gemm.h"
 #include "lua/interrupt.h"
 #include <stdlib.h>
 #include <string.h>

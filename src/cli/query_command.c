@@ -5,7 +5,6 @@
 #include "cli/page.h"
 #include "lab/filter.h"
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -10,7 +10,6 @@
  * code), a target, the weight, or ignored. A missing value is an error, drops its row,
  * or is marked by NaN, to be filled in by the data sets that look at the rows
  * (dataset_complete). */
-#include "base/ints.h"
 #include "base/out.h"
 #include "data/csv_table.h"
 #include "data/plain.h"

@@ -1,6 +1,5 @@
 /* csv_survey.c: what a table's columns hold, before anything is made of it. */
 #include "base/array.h"
-#include "base/ints.h"
 #include "data/csv_table.h"
 #include <math.h>
 #include <stdlib.h>

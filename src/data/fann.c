@@ -7,7 +7,6 @@
  * The three numbers of the head say how many must follow: neither more nor less. */
 #include "data/plain.h"
 #include "data/sources.h"
-#include "base/ints.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>

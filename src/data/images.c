@@ -7,7 +7,6 @@
  *
  * Samples stay whole numbers: uint8, or int32 where a picture has 16 bits; then those
  * of 8 bits are multiplied by 257, so that all go from 0 to 65,535. */
-#include "base/ints.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "data/image.h"

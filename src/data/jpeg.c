@@ -4,7 +4,6 @@
  * the picture. */
 #include "data/image.h"
 #include <stdio.h>
-#include <string.h>
 #include <turbojpeg.h>
 
 /* A marker is 0xff and a byte; in pictures 0xff is written as 0xff 0x00, and the

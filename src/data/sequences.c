@@ -3,7 +3,6 @@
  * Row i takes draw i of the stream "data" of its kind, so it does not depend on how
  * many there are. Symbols are numbers from 1, or one feature each. Where lengths
  * differ, what fills a row up is 0, behind it, and the set has a mask. */
-#include "base/ints.h"
 #include "data/draws.h"
 #include "data/sources.h"
 #include "data/token_rows.h"

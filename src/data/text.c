@@ -3,7 +3,6 @@
  * Each token of the vocabulary is a class, and the class names are the tokens. A row is
  * a window of `length` tokens, by number; its target is the token behind it, or, at
  * every place of the window, the one behind that. Windows begin every `step` tokens. */
-#include "base/ints.h"
 #include "data/plain.h"
 #include "data/sources.h"
 #include "data/token_rows.h"

@@ -3,7 +3,6 @@
 #include "data/dataset.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define TRANSFORM(name) extern const TransformKind transform_##name;
 #include "data/transforms.def"

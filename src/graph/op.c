@@ -1,6 +1,5 @@
 /* op.c: the table of all ops. */
 #include "graph/op.h"
-#include <string.h>
 
 const Op *const op_table[N_OPS] = {
 #define OP(name) [OP_##name] = &op_record_##name,

@@ -25,7 +25,6 @@
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
-#include <stdlib.h>
 #include <string.h>
 
 enum { Q, K, V, MASK, KEEP, N_IN };                  /* inputs of attention */

@@ -19,7 +19,6 @@
  *
  * Source: Dumoulin, Visin, "A guide to convolution arithmetic", arXiv:1603.07285. */
 #include "graph/ops.h"
-#include "base/ints.h"
 #include "kernel/conv.h"
 #include <string.h>
 

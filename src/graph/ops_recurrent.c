@@ -17,7 +17,6 @@
  * none. */
 #include "graph/recurrent.h"
 #include "base/ints.h"
-#include "graph/graph_private.h"
 #include "graph/ops.h"
 #include "kernel/gemm.h"
 #include <string.h>

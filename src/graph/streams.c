@@ -1,6 +1,5 @@
 /* streams.c: the named random streams of a session, and how far each is. */
 #include "graph/graph_private.h"
-#include <stdlib.h>
 #include <string.h>
 
 Stream graph_draw(Graph *graph, const char *purpose, const char *name) {

@@ -3,7 +3,6 @@
  * What is hashed is a list of parts, each with its name and length before it, so that
  * no two lists give the same bytes. */
 #include "lab/digest.h"
-#include "base/file.h"
 #include "base/path.h"
 #include "lab/names.h"
 #include <stdio.h>
@@ -11,7 +10,8 @@
 
 enum { FILE_LIMIT = 1 << 30 };
 
-bool digest_skips(const char *column) {
+/* A column of times: "time_s", or a name that ends in "_time_s". */
+static bool is_of_times(const char *column) {
   return strcmp(column, "time_s") == 0 || text_ends_with(column, "_time_s");
 }
 
@@ -42,7 +42,7 @@ static bool skips_field(const char *bytes, size_t n_bytes) {
   if (n_bytes >= sizeof name) return false;
   memcpy(name, bytes, n_bytes);
   name[n_bytes] = 0;
-  return digest_skips(name);
+  return is_of_times(name);
 }
 
 /* Adds the table without its time columns. `skipped` gets a byte per column. */

@@ -9,9 +9,6 @@
 #include "base/json.h"
 #include "base/sha256.h"
 
-/* A column of times: "time_s", or a name that ends in "_time_s". */
-bool digest_skips(const char *column);
-
 /* `result` is a map; its keys state, step, layer and values count. `weights` is the
  * hash of the final weights as text; NULL: none. */
 Err digest_trial(const char *directory, const Json *result, const char *weights,

@@ -3,7 +3,6 @@
 #include "base/array.h"
 #include "base/csv.h"
 #include "base/path.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -11,7 +11,6 @@
 #include "lab/stat.h"
 #include "lab/trial.h"
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,6 @@
 #include "lab/look.h"
 #include "base/lock.h"
 #include "lab/names.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

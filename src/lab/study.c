@@ -393,12 +393,13 @@ Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
 
 /* -- the queue --------------------------------------------------------------------- */
 
-bool study_is_open(const StudyTrial *trial) {
+/* Has it no result, and is it not running? */
+static bool is_open(const StudyTrial *trial) {
   return trial->info.state == TRIAL_PENDING || trial->info.state == TRIAL_INTERRUPTED ||
          trial->info.state == TRIAL_STALE;
 }
 
-static bool to_run(const StudyTrial *t) { return !t->ours && study_is_open(t); }
+static bool to_run(const StudyTrial *t) { return !t->ours && is_open(t); }
 
 int64_t study_next(Study *study) {
   for (; study->next < study->n_trials; study->next++) {
@@ -422,7 +423,7 @@ Err study_look_again(Study *study, int64_t trial, bool ended, Fault *fault) {
   StudyTrial *t = &study->trials[trial];
   if (study_look_at(study, trial, fault)) return fault->code;
   t->ours = study_is_published(t) || (ended && t->info.damaged);
-  if (study_is_open(t) && !t->ours) study_put_back(study, trial, true);
+  if (is_open(t) && !t->ours) study_put_back(study, trial, true);
   return ERR_OK;
 }
 
@@ -447,7 +448,7 @@ static bool has_result(const Study *s, const StudyTrial *t) {
  * happened before: then it is left, in n[1]. */
 static Err note_gone(Study *s, int64_t trial, int64_t n[2], Fault *fault) {
   StudyTrial *t = &s->trials[trial];
-  if (study_look_at(s, trial, fault) || !study_is_open(t)) return fault->code;
+  if (study_look_at(s, trial, fault) || !is_open(t)) return fault->code;
   n[t->gone]++;
   t->ours = t->gone;
   if (!t->gone && trial < s->next) s->next = trial;

@@ -93,8 +93,6 @@ bool study_is_published(const StudyTrial *trial);
 bool study_is_done(const StudyTrial *trial);
 bool study_is_foreign(const StudyTrial *trial);
 bool study_is_asked_about(const StudyTrial *trial);
-/* Has it no result, and is it not running? */
-bool study_is_open(const StudyTrial *trial);
 
 /* Differences between two listings of code, as lines of text; NULL on lack of
  * memory. */

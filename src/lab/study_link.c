@@ -1,7 +1,6 @@
 /* study_link.c: lines of JSON between the coordinator of a study and a worker. */
 #include "lab/study_link.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -3,7 +3,6 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include <stdio.h>
-#include <string.h>
 
 enum { BAR_CELLS = 20, TRIAL_LINES = 20 };
 static const double redraw_s = 0.2, line_s = 30;

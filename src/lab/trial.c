@@ -48,15 +48,6 @@ const char *trial_state_name(TrialState state) { return states[state].name; }
 const char *trial_state_doc(TrialState state) { return states[state].doc; }
 bool trial_state_is_published(TrialState state) { return states[state].published; }
 
-TrialState trial_state_of(Err err) {
-  switch (err) {
-  case ERR_OK: return TRIAL_COMPLETE;
-  case ERR_NONFINITE: return TRIAL_DIVERGED;
-  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
-  default: return TRIAL_FAILED;
-  }
-}
-
 bool trial_state_parse(const char *name, TrialState *out) {
   int i = 0;
   while (i < TRIAL_STATES && strcmp(name, states[i].name) != 0) i++;
@@ -326,9 +317,19 @@ Err trial_table(Trial *trial, const char *name, const Text *csv, Fault *fault) {
 
 /* -- the end ----------------------------------------------------------------------- */
 
+/* How a run that ended with this error ended. */
+static TrialState state_of(Err err) {
+  switch (err) {
+  case ERR_OK: return TRIAL_COMPLETE;
+  case ERR_NONFINITE: return TRIAL_DIVERGED;
+  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
+  default: return TRIAL_FAILED;
+  }
+}
+
 TrialEnd trial_end_of(const Fault *fault, const Json *values) {
   const FaultPlace *place = &fault->place;
-  return (TrialEnd){.state = trial_state_of(fault->code), .values = values,
+  return (TrialEnd){.state = state_of(fault->code), .values = values,
                     .message = fault->code ? fault->text : NULL,
                     .step = place->step > 0 ? place->step : -1,
                     .layer = *place->layer ? place->layer : NULL};

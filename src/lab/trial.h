@@ -41,8 +41,6 @@ const char *trial_state_doc(TrialState state);
 /* Does a result of a study's trial have it? One of a plain script may also be
  * interrupted. */
 bool trial_state_is_published(TrialState state);
-/* How a run that ended with this error ended. */
-TrialState trial_state_of(Err err);
 /* False when it is no state's name. */
 bool trial_state_parse(const char *name, TrialState *out);
 

@@ -2,7 +2,6 @@
 #include "lua/checkpoints.h"
 #include "base/array.h"
 #include "lua/history.h"
-#include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
 #include "lua/run_record.h"

@@ -19,7 +19,6 @@
 #include "lab/study_verify.h"
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -13,7 +13,6 @@
 #include "base/sys.h"
 #include "graph/op.h"
 #include <stdlib.h>
-#include <string.h>
 
 void trial_enter(Session *s, Trial *record) {
   s->record->of_study = record;

@@ -9,7 +9,6 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { BAR_CELLS = 12 };

@@ -2,7 +2,6 @@
  * them.
  */
 #include "lua/net_private.h"
-#include "lua/reflect.h"
 #include "graph/ops.h"
 #include <string.h>
 

@@ -11,9 +11,7 @@
 #include "lua/trace.h"
 #include "base/environment.h"
 #include "base/out.h"
-#include "base/sys.h"
 #include "graph/op.h"
-#include <stdlib.h>
 #include <string.h>
 
 /* Registry: the table of the library's names; that of the functions which C calls. */

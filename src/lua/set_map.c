@@ -3,9 +3,7 @@
  * A row is what a batch has of it where nothing is trained, without its first axis;
  * what is left without axes, as a label, is a number of Lua, so that == means what it
  * says. */
-#include "graph/ops.h"
 #include "lua/set_private.h"
-#include <stdlib.h>
 #include <string.h>
 
 /* All rows of the set at 1 and what is made of them. */

@@ -9,7 +9,6 @@
  * in a call of C or in a finalizer, is ended: nothing of its process group outlives the
  * study. */
 #include "base/file.h"
-#include "base/out.h"
 #include "base/sha256.h"
 #include "base/sys.h"
 #include "lua/interrupt.h"

@@ -18,7 +18,6 @@
 #include "graph/ops.h"
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SMALLEST_P 1e-7

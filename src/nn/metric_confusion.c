@@ -1,6 +1,5 @@
 /* metric_confusion.c: how often each class is taken for each: a matrix. */
 #include "nn/metric_items.h"
-#include <math.h>
 
 /* v[0]: classes; then rows of true classes, columns of predicted ones. */
 enum { CLASSES, FIRST };

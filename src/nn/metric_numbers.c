@@ -2,7 +2,6 @@
  * Sums over all elements, in double, each times the weight of its row. */
 #include "nn/metric.h"
 #include <math.h>
-#include <stddef.h>
 
 static Err check_numbers(const Metric *metric, const MetricBatch *batch, Fault *fault) {
   (void)metric;

@@ -1,7 +1,6 @@
 /* reuse.c: nets made of others: a part, a copy, one with another layer in it. */
 #include "nn/reuse.h"
 #include "base/record_copy.h"
-#include "nn/trained.h"
 #include <stdlib.h>
 #include <string.h>
 

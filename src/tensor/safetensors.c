@@ -63,8 +63,8 @@ static Err build_header(const NamedTensor *tensors, int n_tensors,
   return err;
 }
 
-Err safetensors_write(FILE *file, const NamedTensor *tensors, int n_tensors,
-                      const NamedText *meta, int n_meta, Fault *fault) {
+static Err write_all(FILE *file, const NamedTensor *tensors, int n_tensors,
+                     const NamedText *meta, int n_meta, Fault *fault) {
   Text header = {0};
   Err err = build_header(tensors, n_tensors, meta, n_meta, &header, fault);
   if (!err) {
@@ -85,7 +85,7 @@ Err safetensors_save(const char *path, const NamedTensor *tensors, int n_tensors
   NewFile file;
   Err err = file_begin(&file, path, fault);
   if (err) return err;
-  err = safetensors_write(file.file, tensors, n_tensors, meta, n_meta, fault);
+  err = write_all(file.file, tensors, n_tensors, meta, n_meta, fault);
   if (!err) return file_publish(&file, PUBLISH_REPLACE, fault); /* sees failed writes */
   fault_prefix(fault, "%s", path);
   file_abandon(&file);
@@ -95,7 +95,7 @@ Err safetensors_save(const char *path, const NamedTensor *tensors, int n_tensors
 static Err write_tensors(FILE *file, const NamedTensor *tensors, int n_tensors,
                          bool compress, Fault *fault) {
   must(!compress);
-  return safetensors_write(file, tensors, n_tensors, NULL, 0, fault);
+  return write_all(file, tensors, n_tensors, NULL, 0, fault);
 }
 
 /* -- loading: the header ----------------------------------------------------------- */

@@ -15,16 +15,12 @@ enum { SAFETENSORS_HEADER_LIMIT = 100000000 };
 
 extern const TensorFormat safetensors_format;
 
-/* As a TensorFormat reads; and as it writes, with metadata. Names must differ and not
- * be
- * "__metadata__": ERR_VALUE. */
+/* As a TensorFormat reads. */
 Err safetensors_read(TensorFile *out, Input *in, MemoryCount *count,
                      Fault *fault) WARN_UNUSED;
-Err safetensors_write(FILE *file, const NamedTensor *tensors, int n_tensors,
-                      const NamedText *meta, int n_meta, Fault *fault) WARN_UNUSED;
 
 /* tensor_file_save and tensor_file_load in this format, whatever the file's name, with
- * metadata. */
+ * metadata. Names must differ and not be "__metadata__": ERR_VALUE. */
 Err safetensors_save(const char *path, const NamedTensor *tensors, int n_tensors,
                      const NamedText *meta, int n_meta, Fault *fault) WARN_UNUSED;
 Err safetensors_load(TensorFile *out, const char *path, MemoryCount *count,

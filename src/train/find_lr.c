@@ -5,7 +5,6 @@
  * is as if there had been none. */
 #include "train/find_lr.h"
 #include "base/array.h"
-#include "nn/trained.h"
 #include "train/checkpoint.h"
 #include <math.h>
 #include <stddef.h>

@@ -5,7 +5,6 @@
 #include "base/out.h"
 #include "tempdir.h"
 #include "test.h"
-#include <errno.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>

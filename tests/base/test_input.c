@@ -3,7 +3,6 @@
 #include "test.h"
 #include "tempdir.h"
 #include "base/input.h"
-#include "base/ints.h"
 #include "base/pack.h"
 #include "base/sys.h"
 

@@ -1,7 +1,6 @@
 /* Packed bytes: what is packed comes back, whatever its size; what is cut, changed or
  * longer than it should be is a fault. */
 #include "base/pack.h"
-#include "base/ints.h"
 #include "tempdir.h"
 #include "test.h"
 

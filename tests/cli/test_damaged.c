@@ -5,7 +5,6 @@
  * each of a list of others, and all commands that read are run, in this process. */
 #include "base/file.h"
 #include "base/json.h"
-#include "base/out.h"
 #include "cli/query_command.h"
 #include "tempdir.h"
 #include "test.h"

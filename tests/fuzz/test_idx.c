@@ -3,7 +3,6 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/input.h"
 #include "data/sources.h"
-#include <string.h>
 #include <zlib.h>
 
 enum { PLAIN, PACKED, IMAGES, WAYS };

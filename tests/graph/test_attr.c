@@ -4,7 +4,6 @@
 #include "graph/ops.h"
 #include "graph/plan.h"
 #include "test.h"
-#include <stdlib.h>
 
 enum { MANY = 5000 };
 

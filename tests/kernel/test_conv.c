@@ -5,7 +5,6 @@
  * random shapes. */
 #include "test.h"
 #include "base/par.h"
-#include "base/philox.h"
 #include "base/sys.h"
 #include "kernel/conv.h"
 #include <sys/wait.h>

@@ -1,7 +1,6 @@
 /* What is synced when, and what becomes of trials that a crash of the machine
  * damaged. */
 #include "base/file.h"
-#include "base/sys.h"
 #include "lab/crash.h"
 #include "base/lock.h"
 #include "tempdir.h"

@@ -1,7 +1,6 @@
 /* Trials on disk: identity, states, claims, attempts, publication exactly once,
  * digests. */
 #include "base/file.h"
-#include "base/lock.h"
 #include "lab/store.h"
 #include "tempdir.h"
 #include "test.h"

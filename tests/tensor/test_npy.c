@@ -1,6 +1,5 @@
 /* .npy and .npz: round trips, zip64, and files that lie. What NumPy writes and reads is
  * tested from Lua, in test_file.lua. */
-#include "base/ints.h"
 #include "base/zip.h"
 #include "hostile.h"
 #include "tempdir.h"
