@@ -126,7 +126,8 @@ struct Graph {
                         NULL: graph_penalize */
   const char *layer; /* label for nodes being made */
   void *net;         /* the net that is being called (nn/net.c), or NULL */
-  const char *file;  /* script line for nodes being made */
+  struct Sight *sight; /* which keys attention in it may see (nn/sight.h); NULL: all */
+  const char *file;    /* script line for nodes being made */
   int line;
   Fault fault; /* the first failure since graph_ok */
   MemoryCount memory;

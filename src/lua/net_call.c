@@ -3,6 +3,7 @@
  */
 #include "lua/net_private.h"
 #include "graph/ops.h"
+#include "nn/sight.h"
 #include <string.h>
 
 /* -- calling ----------------------------------------------------------------------- */
@@ -14,10 +15,14 @@ typedef struct CallOptions {
   const char *const *allowed;
   bool training, dropout;
   int64_t batch_size;
-  Node *mask; /* of the first input; or NULL */
+  Node *mask[MAX_PORTS]; /* of each input; or NULL */
+  int n_masks;
+  bool sighted; /* what attention may see is given, in `sight` */
+  Sight sight;
 } CallOptions;
 
-static const char *const call_options[] = {"training", "dropout", "mask", NULL};
+static const char *const call_options[] = {"training", "dropout", "mask",
+                                           "attention_mask", "memory_mask", NULL};
 static const char *const predict_options[] = {"batch_size", "dropout", "mask", NULL};
 
 static bool is_allowed(const CallOptions *options, const char *name) {
@@ -43,25 +48,95 @@ static bool check_switch(lua_State *L, const char *name, const char *function) {
   return lua_toboolean(L, -1);
 }
 
+/* The tensor at the top, or NULL for false, as the option `name`. */
+static Node *check_mask_tensor(lua_State *L, const CallOptions *options,
+                               const char *name, const char *allowed) {
+  if (lua_type(L, -1) == LUA_TBOOLEAN && !lua_toboolean(L, -1)) return NULL;
+  if (!bind_is_tensor(L, -1))
+    luaL_error(L, "%s: option \"%s\": got a %s, allowed: %s", options->function, name,
+               luaL_typename(L, -1), allowed);
+  return bind_check_node(L, lua_gettop(L));
+}
+
+/* mask = m, or { m, false, ... }, one for each input. */
+static void take_masks(lua_State *L, CallOptions *out) {
+  static const char allowed[] = "a tensor [N, T], 1 where a step counts, else 0; of "
+                                "several inputs a list, false where one has none";
+  int list = lua_gettop(L);
+  out->n_masks = 1;
+  if (lua_type(L, list) != LUA_TTABLE || bind_is_tensor(L, list)) {
+    out->mask[0] = check_mask_tensor(L, out, "mask", allowed);
+    return;
+  }
+  lua_Unsigned n = lua_rawlen(L, list);
+  if (n > MAX_PORTS)
+    luaL_error(L, "%s: option \"mask\": got a list of %d, allowed: one for each input",
+               out->function, (int)n);
+  out->n_masks = (int)n;
+  for (int i = 0; i < out->n_masks; i++) {
+    lua_rawgeti(L, list, i + 1);
+    out->mask[i] = check_mask_tensor(L, out, "mask", allowed);
+    lua_settop(L, list); /* the list holds it */
+  }
+}
+
+/* Are there other values than 0 and 1, as far as they are computed? */
+static void check_pairs(lua_State *L, const CallOptions *options, const char *name,
+                        const Node *mask) {
+  const Tensor *t = node_value(mask);
+  int64_t n = t ? shape_count(&t->a.shape) : 0;
+  for (int64_t i = 0; i < n; i++) {
+    double v = array_get(&t->a, i);
+    if (v == 0 || v == 1) continue;
+    luaL_error(L,
+               "%s: option \"%s\": got %f, allowed: 1 where a query may see a key, "
+               "else 0 (of a mask m that is added, 0 or -inf: m:eq(0))",
+               options->function, name, v);
+  }
+}
+
+static Node *take_pairs(lua_State *L, CallOptions *out, const char *name) {
+  Node *mask = check_mask_tensor(L, out, name,
+                                 "a tensor [N, Q, S] or [Q, S], 1 where a query may "
+                                 "see "
+                                 "a key, else 0; false for none");
+  out->sighted = true;
+  if (!mask) return NULL;
+  check_pairs(L, out, name, mask);
+  return op_cast(session_graph(L), mask, DT_REAL);
+}
+
+static const Habit call_habits[] = {
+    {"attn_mask", "attention_mask, 1 where a query may see a key (PyTorch's of "
+                  "booleans are true where it may not)"},
+    {"key_padding_mask", "mask, 1 where a step counts (PyTorch's is true where it does "
+                         "not); of a second input mask = { false, m }"},
+    {NULL, NULL}};
+
+static int refuse_call_option(lua_State *L, const CallOptions *out, const char *name) {
+  char allowed[128];
+  const char *habit = bind_habit_of(call_habits, name);
+  if (habit)
+    return luaL_error(L, "%s: unknown option \"%s\"; here it is %s", out->function,
+                      name, habit);
+  option_words_allowed(out->allowed, allowed, sizeof allowed);
+  return luaL_error(L, "%s: unknown option \"%s\"; allowed: %s", out->function,
+                    luaL_tolstring(L, -2, NULL), allowed);
+}
+
 static void take_call_option(lua_State *L, CallOptions *out) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-  char allowed[128];
-  if (!is_allowed(out, name)) {
-    option_words_allowed(out->allowed, allowed, sizeof allowed);
-    luaL_error(L, "%s: unknown option \"%s\"; allowed: %s", out->function,
-               luaL_tolstring(L, -2, NULL), allowed);
-  }
+  if (!is_allowed(out, name)) refuse_call_option(L, out, name);
   if (strcmp(name, "training") == 0) {
     out->training = check_switch(L, name, out->function);
   } else if (strcmp(name, "dropout") == 0) {
     out->dropout = check_switch(L, name, out->function);
   } else if (strcmp(name, "mask") == 0) {
-    if (!bind_is_tensor(L, -1))
-      luaL_error(L,
-                 "%s: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a "
-                 "step counts, else 0",
-                 out->function, luaL_typename(L, -1));
-    out->mask = bind_check_node(L, lua_gettop(L));
+    take_masks(L, out);
+  } else if (strcmp(name, "attention_mask") == 0) {
+    out->sight.own = take_pairs(L, out, name);
+  } else if (strcmp(name, "memory_mask") == 0) {
+    out->sight.memory = take_pairs(L, out, name);
   } else {
     out->batch_size = check_batch_size(L, lua_gettop(L), out->function);
   }
@@ -109,8 +184,9 @@ static void check_inputs(lua_State *L, int last, const CallOptions *options,
   in->n = n;
 }
 
-static void check_mask(lua_State *L, const CallOptions *options, const Node *x) {
-  const Shape *steps = &options->mask->shape, *of = &x->shape;
+static void check_mask(lua_State *L, const CallOptions *options, const Node *mask,
+                       const Node *x) {
+  const Shape *steps = &mask->shape, *of = &x->shape;
   char got[SHAPE_TEXT], input[SHAPE_TEXT];
   if (steps->rank == 2 && of->rank >= 2 && steps->dim[0] == of->dim[0] &&
       steps->dim[1] == of->dim[1])
@@ -119,6 +195,17 @@ static void check_mask(lua_State *L, const CallOptions *options, const Node *x) 
              "%s: option \"mask\": got %s for an input of %s; allowed: [N, T] of an "
              "input [N, T, ...]",
              options->function, shape_text(got, steps), shape_text(input, of));
+}
+
+static void give_masks(lua_State *L, const CallOptions *options, Ports *in) {
+  if (options->n_masks > in->n)
+    luaL_error(L, "%s: option \"mask\": got %d masks, but the net gets %d tensor%s",
+               options->function, options->n_masks, in->n, in->n == 1 ? "" : "s");
+  for (int i = 0; i < options->n_masks; i++) {
+    if (!options->mask[i]) continue;
+    check_mask(L, options, options->mask[i], in->v[i].x);
+    in->v[i].mask = op_cast(session_graph(L), options->mask[i], DT_REAL);
+  }
 }
 
 /* The inputs from argument 2 on, and the options behind them: a table, or of predict
@@ -131,12 +218,26 @@ static void check_call(lua_State *L, CallOptions *options, Ports *in) {
     options->batch_size = check_batch_size(L, last--, options->function);
   check_inputs(L, last, options, in);
   if (options_at) take_call_options(L, options_at, options);
-  if (!options->mask) return;
-  check_mask(L, options, in->v[0].x);
-  in->v[0].mask = op_cast(session_graph(L), options->mask, DT_REAL);
+  give_masks(L, options, in);
 }
 
-/* net(x, ...), net(x, ..., { training = true, dropout = true, mask = m }) -> y, ... */
+/* A mask that no layer has asked for is a mistake. */
+static void check_sight(lua_State *L, const Layer *net, const Sight *sight) {
+  const char *const of = net->name;
+  if (sight->own && !sight->own_used)
+    luaL_error(L,
+               "net: option \"attention_mask\": no layer of %s takes it; allowed: of "
+               "nets with attention, as nn.MultiHeadAttention",
+               of);
+  if (sight->memory && !sight->memory_used)
+    luaL_error(L,
+               "net: option \"memory_mask\": no layer of %s takes it; allowed: of "
+               "nets with nn.TransformerDecoder",
+               of);
+}
+
+/* net(x, ...), net(x, ..., { training = true, dropout = true, mask = m }) -> y, ...
+ * What is not said is as in the call around this one. */
 int net_call(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = bind_enter_call(L);
@@ -146,11 +247,15 @@ int net_call(lua_State *L) {
   Ports in = {0};
   check_call(L, &options, &in);
   bool training = graph->training, dropout = graph->dropout;
+  Sight *sight = graph->sight;
   graph->training = options.training;
   graph->dropout = options.dropout;
+  if (options.sighted) graph->sight = &options.sight;
   Ports out = layer_call_ports(graph, net, &in);
   graph->training = training;
   graph->dropout = dropout;
+  graph->sight = sight;
+  if (out.n) check_sight(L, net, &options.sight);
   luaL_checkstack(L, MAX_PORTS, "too many results");
   if (out.n == 0) bind_push_node(L, NULL);
   for (int i = 0; i < out.n; i++) bind_push_node(L, out.v[i].x);

@@ -3,10 +3,12 @@
  *
  * The op (graph/ops_attention.c) finds each head's columns in one product of all heads,
  * so that nothing is moved. Steps that a mask leaves out are read as 0: whatever they
- * held, no product meets it; as keys they have weight 0. */
+ * held, no product meets it; as keys they have weight 0. So are, as keys, the steps
+ * that no query sees by the mask of pairs that came with the call (sight.h). */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include "nn/positions.h"
+#include "nn/sight.h"
 #include <stdio.h>
 
 typedef struct MultiHeadAttention {
@@ -99,13 +101,12 @@ static Err attention_build(Graph *graph, Layer *layer, const Ports *in, Fault *f
   return err;
 }
 
-/* 0 where the mask leaves a step out. */
-static Node *counted(Graph *graph, const Port *in) {
-  Node *x = op_cast(graph, in->x, DT_REAL);
-  if (!in->mask || !x) return x;
+/* x [N, T, F], 0 where `counts` [N, T] is 0; x itself where that is NULL. */
+static Node *counted(Graph *graph, Node *x, Node *counts) {
+  x = op_cast(graph, x, DT_REAL);
+  if (!counts || !x) return x;
   const Shape steps = SHAPE_OF(x->shape.dim[0], x->shape.dim[1], 1);
-  return op_where(graph, op_reshape(graph, in->mask, &steps), x,
-                  graph_scalar(graph, 0));
+  return op_where(graph, op_reshape(graph, counts, &steps), x, graph_scalar(graph, 0));
 }
 
 static Node *projected(Graph *graph, Layer *layer, Node *x, int i) {
@@ -128,6 +129,71 @@ static Node *keys_mask(Graph *graph, const Ports *in) {
   return op_mul(graph, key, value);
 }
 
+/* Does `mask` broadcast to the pairs [N, Q, S]? */
+static bool fits(const Shape *mask, const Shape *pairs) {
+  if (mask->rank != 2 && mask->rank != 3) return false;
+  for (int i = 1; i <= mask->rank; i++) {
+    int64_t n = mask->dim[mask->rank - i];
+    if (n != 1 && n != pairs->dim[3 - i]) return false;
+  }
+  return true;
+}
+
+/* Which keys each query may see by the call's own mask, [N, Q, S]; NULL: it has none,
+ * or does not fit. */
+static Node *pairs_mask(Graph *graph, const Layer *layer, const Ports *in) {
+  Sight *sight = graph->sight;
+  Node *mask = sight ? sight->own : NULL;
+  if (!mask) return NULL;
+  sight->own_used = true;
+  const Shape *q = &in->v[0].x->shape, *k = &role(in, KEY)->x->shape;
+  const Shape pairs = SHAPE_OF(q->dim[0], q->dim[1], k->dim[1]);
+  if (fits(&mask->shape, &pairs)) return op_broadcast_to(graph, mask, &pairs);
+  char got[SHAPE_TEXT], all[SHAPE_TEXT], each[SHAPE_TEXT];
+  fault_set(&graph->fault, ERR_SHAPE,
+            "%s: the attention mask: got %s, allowed: [N, Q, S], %s, or [Q, S], %s: "
+            "for "
+            "each query the keys that it may see, the same in all heads (a mask of "
+            "steps "
+            "[N, T] is the option \"mask\")",
+            layer->name, shape_text(got, &mask->shape), shape_text(all, &pairs),
+            shape_text(each, &SHAPE_OF(pairs.dim[1], pairs.dim[2])));
+  return NULL;
+}
+
+/* What a query may see, [N, S] or [N, Q, S], and which keys some query sees, [N, S];
+ * NULL: all. */
+typedef struct Seen {
+  Node *mask, *keys;
+} Seen;
+
+static Seen what_is_seen(Graph *graph, const Layer *layer, const Ports *in) {
+  Node *keys = keys_mask(graph, in), *pairs = pairs_mask(graph, layer, in);
+  if (!pairs) return (Seen){keys, keys};
+  const Shape *s = &pairs->shape;
+  if (keys)
+    pairs = op_mul(graph, pairs,
+                   op_reshape(graph, keys, &SHAPE_OF(s->dim[0], 1, s->dim[2])));
+  Node *some = op_max(graph, pairs, 1u << 1, false);
+  return (Seen){pairs, op_gt(graph, some, graph_scalar(graph, 0.5))};
+}
+
+/* q, k and v of all heads. */
+static void project_all(Graph *graph, Layer *layer, const Ports *in, Node *keys,
+                        Node **part) {
+  const MultiHeadAttention *self = (const MultiHeadAttention *)layer;
+  Node *x[3];
+  for (int i = QUERY; i <= VALUE; i++) {
+    const Port *port = role(in, i);
+    bool before = i && role(in, i - 1) == port && (i > KEY || keys == port->mask);
+    x[i] = before ? x[i - 1] : counted(graph, port->x, i ? keys : port->mask);
+    part[i] = projected(graph, layer, x[i], i);
+  }
+  for (int i = QUERY; self->rotary && i <= KEY; i++)
+    part[i] = op_rotary(graph, part[i], positions_of(graph, role(in, i)->mask),
+                        self->heads, self->rotary_base);
+}
+
 static Ports attention_ports(Graph *graph, Layer *layer, const Ports *in) {
   const MultiHeadAttention *self = (const MultiHeadAttention *)layer;
   Fault fault = {0};
@@ -136,20 +202,16 @@ static Ports attention_ports(Graph *graph, Layer *layer, const Ports *in) {
     fault_pass(&graph->fault, &fault);
     return (Ports){0};
   }
-  Node *x[MAX_PORTS], *part[3];
-  for (int i = 0; i < in->n; i++) x[i] = counted(graph, &in->v[i]);
-  for (int i = QUERY; i <= VALUE; i++)
-    part[i] = projected(graph, layer, x[i < in->n ? i : in->n - 1], i);
-  for (int i = QUERY; self->rotary && i <= KEY; i++)
-    part[i] = op_rotary(graph, part[i], positions_of(graph, role(in, i)->mask),
-                        self->heads, self->rotary_base);
+  Node *part[3];
+  Seen seen = what_is_seen(graph, layer, in);
+  project_all(graph, layer, in, seen.keys, part);
   const Shape weights = SHAPE_OF(in->v[0].x->shape.dim[0], self->heads,
                                  in->v[0].x->shape.dim[1],
                                  role(in, KEY)->x->shape.dim[1]);
   Node *kept = layer_drop(graph, layer, "dropout", self->dropout, &weights);
   if (graph->fault.code) return (Ports){0};
-  Node *all = op_attention(graph, part[QUERY], part[KEY], part[VALUE],
-                           keys_mask(graph, in), kept, self->heads, self->causal);
+  Node *all = op_attention(graph, part[QUERY], part[KEY], part[VALUE], seen.mask, kept,
+                           self->heads, self->causal);
   Node *y = all ? projected(graph, layer, graph_pick(graph, all, 0), OUTPUT) : NULL;
   Ports out = layer_ports_of(y, in->v[0].mask);
   if (self->return_scores && all)
@@ -202,8 +264,13 @@ const LayerKind layer_multi_head_attention = {
                     "others [N, S, G], net(query, key) or net(query, key, value) "
                     "(Keras: query, value, key) -> [N, T, F]. Steps of the keys that "
                     "their mask leaves out have weight exactly 0; a step that may look "
-                    "at none gives the bias alone. weight_q [F, H D], weight_k and "
-                    "weight_v [G, H D], weight_o [H D, F], and a bias for each.",
+                    "at none gives the bias alone. net(x, { attention_mask = m }) says "
+                    "which keys each query may see, beside padding and causal: [N, Q, "
+                    "S] or [Q, S], 1 where it may (PyTorch's of booleans: where it may "
+                    "not); it holds for all attention inside the net that is called, "
+                    "and keys that no query sees may hold anything. weight_q [F, H D], "
+                    "weight_k and weight_v [G, H D], weight_o [H D, F], and a bias for "
+                    "each.",
              .equation = "y = concat_h(softmax(q_h k_h^T / sqrt(D)) v_h) W_o + b_o, q "
                          "= x W_q + b_q, k = z W_k + b_k, v = z W_v + b_v",
              .source = "Vaswani et al., NIPS 2017, section 3.2.2; rotary: Su et al., "

@@ -12,6 +12,7 @@
 #include "nn/nn.h"
 #include "base/record_copy.h"
 #include "graph/ops.h"
+#include "nn/sight.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,13 +270,26 @@ static Ports through(Graph *graph, const Transformer *self, int part, Ports x) {
   return layer_forward(graph, (Layer *)self->parts.v[part], &x);
 }
 
+/* The attention of a step; that to a memory sees by the call's mask for it. */
+static Ports inner(Graph *graph, const Transformer *self, int part, Ports x,
+                   bool memory) {
+  Sight *sight = graph->sight;
+  if (!memory || !sight) return through(graph, self, part, x);
+  Sight of_memory = {.own = sight->memory};
+  graph->sight = &of_memory;
+  Ports y = through(graph, self, part, x);
+  graph->sight = sight;
+  sight->memory_used |= of_memory.own_used;
+  return y;
+}
+
 /* What a step of a block makes of x: `first` is its first part. */
 static Port block_step(Graph *graph, const Transformer *self, int first, Port x,
                        const Port *memory) {
   Ports y = {.n = 1, .v = {x}};
   if (self->norm_first) y = through(graph, self, first + NORM, y);
   if (memory && y.n) y.v[y.n++] = *memory;
-  y = through(graph, self, first + INNER, y);
+  y = inner(graph, self, first + INNER, y, memory != NULL);
   y = through(graph, self, first + DROP, y);
   if (!y.n) return (Port){NULL, NULL};
   if (!shape_equal(&y.v[0].x->shape, &x.x->shape)) {
@@ -363,7 +377,8 @@ const LayerKind layer_transformer_encoder = {
                     "it is what language models are (a decoder without a memory). "
                     "It does not know the steps' places: put nn."
                     "SinePositionEncoding or nn.PositionEmbedding before it, or "
-                    "set rotary = true.",
+                    "set rotary = true. net(x, { attention_mask = m }) is for all "
+                    "blocks (nn.MultiHeadAttention).",
              .equation = "x <- norm(x + attention(x)); x <- norm(x + ff(x)); "
                          "norm_first: x <- x + attention(norm(x)); x <- x + "
                          "ff(norm(x))",
@@ -387,7 +402,9 @@ const LayerKind layer_transformer_decoder = {
              .doc = "Blocks of attention of a sequence to its past, to a memory, "
                     "and a feed-forward net of each step: net(x, memory), [N, T, "
                     "F] and [N, S, G] -> [N, T, F]. The memory is what an encoder "
-                    "gives, with its mask.",
+                    "gives, with its mask. { attention_mask = m } of the call is for "
+                    "attention to the past, { memory_mask = m } for that to the "
+                    "memory, { mask = { a, b } } the padding of both.",
              .equation = "x <- norm(x + attention(x)); x <- norm(x + attention(x, "
                          "memory)); x <- norm(x + ff(x))",
              .source = TRANSFORMER_SOURCE},

@@ -82,6 +82,110 @@ function tests.test_nothing_to_look_at()
     { { { 0, 0 }, { 1, 1 }, { 1, 1 } } } })
 end
 
+-- Which key each query may see, given with the call: by the equation, with masks of steps and
+-- causal ones beside it; of all heads and, as [Q, S], of all examples.
+function tests.test_a_mask_of_pairs()
+  local x, z = tensor.randn(2, 4, 6), tensor.randn(2, 5, 3)
+  local pairs_ = tensor { { { 1, 0, 0, 1, 1 }, { 0, 1, 0, 0, 0 }, { 1, 1, 1, 1, 1 },
+    { 0, 0, 0, 0, 1 } },
+    { { 0, 0, 1, 0, 0 }, { 1, 1, 0, 0, 1 }, { 0, 1, 0, 1, 0 }, { 1, 0, 0, 0, 0 } } }
+  local layer = nn.MultiHeadAttention(3, { init = "normal", bias_init = "normal" })
+  check.near(layer(x, z, { attention_mask = pairs_ }), by_equation(layer, x, z, pairs_), near)
+  local one = pairs_:slice({ 2, 2 })
+  local of_all = { attention_mask = one:reshape(4, 5) }
+  check.near(layer(x, z, of_all), by_equation(layer, x, z, one * tensor.ones(2, 1, 1)), near)
+  check.near(layer(x, z, { attention_mask = one }), layer(x, z, of_all), 0)
+  local own = nn.MultiHeadAttention(2, { causal = true, bias_init = "normal" })
+  local square, steps = pairs_:slice({}, {}, { 1, 4 }), tensor { { 1, 1, 1, 0 }, { 1, 0, 1, 1 } }
+  local lower = tensor.arange(1, 4):reshape(4, 1):ge(tensor.arange(1, 4)):reshape(1, 4, 4)
+  local may = tensor.maximum(square, tensor { 1, 0, 0, 0 }):eval() -- and each sees key 1
+  local function seen(how)
+    return own(x, { mask = steps, attention_mask = may, training = how }) * steps:reshape(2, 4, 1)
+  end
+  seen()
+  local function wanted()
+    return by_equation(own, x, x, may * lower * steps:reshape(2, 1, 4)) * steps:reshape(2, 4, 1)
+  end
+  check.near(seen(), wanted(), near)
+  local got, want = gradients(seen(true), own:parameters()), gradients(wanted(), own:parameters())
+  for i, g in ipairs(want) do check.near(got[i], g, 30 * near) end
+end
+
+-- Keys that no query sees may hold NaN; a query that sees none gives the bias, and no gradient.
+function tests.test_a_mask_of_pairs_that_hides_a_key()
+  local layer = nn.MultiHeadAttention(2, { init = "normal", bias_init = "normal" })
+  local x, z = tensor.variable(tensor.randn(2, 3, 4)), tensor.randn(2, 3, 4):eval()
+  local may = tensor { { 1, 0, 1 }, { 0, 0, 0 }, { 1, 0, 0 } }
+  local y = layer(x, z, { attention_mask = may })
+  check.equal(y:slice({}, { 2, 2 }):reshape(2, 4):totable(),
+    (layer.bias_o * tensor.ones(2, 1)):totable())
+  local list = layer:parameters()
+  list[#list + 1] = x
+  local want = gradients(y, list)
+  check.equal(want[#want]:slice({}, { 2, 2 }):totable(), tensor.zeros(2, 1, 4):totable())
+  for _, fill in ipairs { nan, 1 / 0 } do
+    local hole = tensor.where(tensor { 1, 0, 1 }:reshape(1, 3, 1):gt(0), z, fill):eval()
+    local again = layer(x, hole, { attention_mask = may })
+    check.equal(again:totable(), y:totable())
+    for i, g in ipairs(gradients(again, list)) do check.near(g, want[i], near) end
+  end
+  -- the padding of each input as a mask of its own: the memory's is the second
+  local padded = { mask = { tensor.ones(2, 3), tensor { { 1, 0, 1 }, { 1, 0, 1 } } } }
+  check.near(layer(x, z, padded), layer(x, z, { attention_mask = tensor { { 1, 0, 1 } } }), near)
+end
+
+-- The mask reaches all attention inside; a decoder's to its memory has one of its own; what
+-- nothing takes is refused.
+function tests.test_masks_of_pairs_inside_nets()
+  local x, z = tensor.randn(2, 3, 4), tensor.randn(2, 5, 4)
+  local lower = tensor.arange(1, 3):reshape(3, 1):ge(tensor.arange(1, 3)):eval()
+  local options = { layers = 2, dropout = 0.1 }
+  local free, causal = nn.TransformerEncoder(2, 5, options), nn.TransformerEncoder(2, 5, options)
+  causal:build(3, 4)
+  causal:load(free:build(3, 4):state())
+  for i = 2, #causal, 6 do causal[i].causal = true end -- attention of each block
+  check.near(nn.Sequential { free }(x, { attention_mask = lower }), causal(x), near)
+  local decoder = nn.TransformerDecoder(2, 5, { causal = false })
+  local short = decoder(x, z:slice({}, { 2, 4 }))
+  check.near(decoder(x, z, { memory_mask = tensor { { 0, 1, 1, 1, 0 } } }), short, near)
+  check.yes((decoder(x, z, { attention_mask = lower }) - decoder(x, z)):abs():max():item() > 1e-3)
+  local within = nn.Sequential { { a = free, forward = function(self, u)
+    return self.a(u, { attention_mask = false }) end } }
+  check.fails(function() within(x, { attention_mask = lower }) end, '"attention_mask"', "no layer")
+  check.fails(function() free(x, { memory_mask = lower }) end, '"memory_mask"',
+    "TransformerDecoder")
+  check.fails(function() nn.Dense(2)(x, { attention_mask = lower }) end, "no layer of dense_1")
+  check.fails(function() free(x, { attention_mask = tensor.ones(2, 3) }) end, "got 2x3",
+    "2x3x3", "3x3", '"mask"')
+  check.fails(function() free(x, { attention_mask = tensor.ones(2, 2, 3, 3) }) end, "2x2x3x3",
+    "the same in all heads")
+  check.fails(function() free(x, { attention_mask = tensor { { 0, -1 / 0, 0 } } }) end,
+    "got -inf", "m:eq(0)")
+  check.fails(function() free(x, { attention_mask = 1 }) end, "got a number", "[N, Q, S]")
+  check.fails(function() free(x, { attn_mask = lower }) end, "attention_mask", "PyTorch")
+  check.fails(function() free(x, { key_padding_mask = lower }) end, "mask = { false, m }")
+  check.fails(function() free(x, { mask = { lower, lower } }) end, "2 masks", "1 tensor")
+  check.fails(function() free(x, { mask = { 1 } }) end, "got a number")
+end
+
+-- A training step with such a mask, which is another one each time.
+function tests.test_steps_with_masks_of_pairs()
+  local script = [[
+    local net = nn.TransformerEncoder(2, 8)
+    local step = train.step(function(x, m)
+      return loss.mse(net(x, { attention_mask = m }), x * 0.5)
+    end, net, optim.Adam { lr = 0.01 })
+    for i = 1, 6 do
+      local m = tensor.maximum(tensor.rand(4, 4):lt(0.5), tensor.eye(4)):eval()
+      print(("%a"):format(step(tensor.randn(3, 4, 6), m)))
+    end]]
+  local path = check.file("pairs.lua", script)
+  local planned, err, status = check.runner { path }
+  check.equal({ status, err }, { 0, "" })
+  check.equal(check.runner({ path }, "RUNNER_EXECUTOR=naive"), planned)
+  check.equal(check.runner({ "--threads", "3", path }, "RUNNER_PAR_THRESHOLD=1"), planned)
+end
+
 local function padded(x, side, fill)
   local gap = tensor.full(fill, x.shape[1], 2, x.shape[3])
   local on, off = tensor.ones(x.shape[1], x.shape[2]), tensor.zeros(x.shape[1], 2)

@@ -41,9 +41,12 @@ local function drawn(seed)
     layer = nn.Sequential { nn.TimeDistributed(nn.Dense(F)), nn.Masking(), nn.FeedForward(r(6)) }
   end
   local mask = yes() and tensor.rand(N, T):lt(0.7):eval() or nil
+  local keys = kind == 2 and S or T
+  local sees = kind < 6 and yes() and tensor.rand(any { 1, N }, T, keys):lt(0.7):eval() or nil
+  local memory = kind == 4 and yes() and tensor.rand(T, S):lt(0.7):eval() or nil
   local function output()
     local given = { ids or x, z }
-    given[#given + 1] = { mask = mask }
+    given[#given + 1] = { mask = mask, attention_mask = sees, memory_mask = memory }
     local y = layer(table.unpack(given))
     return mask and y * mask:reshape(N, T, 1) or y
   end

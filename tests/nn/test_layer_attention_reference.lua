@@ -9,18 +9,24 @@ local wanted = tensor.load "tests/nn/reference/attention.safetensors"
 local N, T, S, F, H, U = 2, 4, 5, 6, 2, 7
 local X, Z = { N, T, F }, { N, S, F }
 local MASK = tensor { { 1, 1, 1, 0 }, { 0, 1, 1, 1 } }
+local PAIRS = tensor { { { 1, 0, 0, 1 }, { 1, 1, 0, 0 }, { 0, 0, 1, 0 }, { 1, 1, 1, 1 } },
+  { { 0, 1, 0, 0 }, { 0, 1, 1, 0 }, { 1, 0, 0, 1 }, { 0, 0, 1, 1 } } }
+local BAND = tensor { { 1, 1, 0, 0, 0 }, { 0, 1, 1, 0, 0 }, { 0, 0, 1, 1, 0 }, { 0, 0, 0, 1, 1 } }
 
 local pre = { norm_first = true, final_norm = false }
 local cases = {
   self = { nn.MultiHeadAttention(H), { X } },
   causal = { nn.MultiHeadAttention(H, { causal = true }), { X } },
   masked = { nn.MultiHeadAttention(H), { X }, MASK },
+  pairs = { nn.MultiHeadAttention(H), { X }, options = { attention_mask = PAIRS } },
   cross = { nn.MultiHeadAttention(H), { X, { N, S, 3 }, { N, S, 5 } } },
   encoder_post = { nn.TransformerEncoder(H, U, { activation = "gelu" }), { X }, MASK },
   encoder_pre = { nn.TransformerEncoder(H, U, { activation = "gelu", norm_first = true,
     final_norm = false }), { X }, MASK },
   decoder_post = { nn.TransformerDecoder(H, U), { X, Z } },
   decoder_pre = { nn.TransformerDecoder(H, U, pre), { X, Z } },
+  decoder_pairs = { nn.TransformerDecoder(H, U, { causal = false }), { X, Z },
+    options = { attention_mask = PAIRS, memory_mask = BAND } },
   embedding = { nn.Embedding(7, 3), {}, nil, tensor({ { 2, 4, 2, 1 }, { 7, 4, 4, 2 } },
     { dtype = "int32" }) },
 }
@@ -34,7 +40,7 @@ end
 local function result(case, x)
   local given = { table.unpack(x) }
   given[#given + 1] = case[4]
-  if case[3] then given[#given + 1] = { mask = case[3] } end
+  given[#given + 1] = case.options or { mask = case[3] }
   local y = case[1](table.unpack(given))
   return case[3] and y * case[3]:reshape(N, T, 1) or y
 end

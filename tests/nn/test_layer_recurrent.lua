@@ -440,22 +440,27 @@ local function random_case()
   if kind == "SimpleRNN" then options.activation = pick { "tanh", "relu" } end
   if kind == "LSTM" then options.peepholes = pick { true, false } end
   if kind == "GRU" then options.reset_after = pick { true, false } end
+  options.return_state = pick { true, false }
   local shape = { pick { 1, 2, 17 }, pick { 1, 2, 5 }, pick(size) }
-  local layer = nn[kind](pick(size), options)
-  if pick { true, false } then
-    layer = nn.Bidirectional(layer, { merge_mode = pick { "concat", "sum" } })
-  end
-  return layer, shape, kind
+  local H, both = pick(size), pick { true, false }
+  local layer, states = nn[kind](H, options), {}
+  if both then layer = nn.Bidirectional(layer, { merge_mode = pick { "concat", "sum" } }) end
+  local n = pick { true, false } and (kind == "LSTM" and 2 or 1) * (both and 2 or 1) or 0
+  for i = 1, n do states[i] = tensor.variable(tensor.randn(shape[1], H) * 0.5) end
+  return layer, shape, states, kind
+end
+
+-- All results as one row, with the draws of a seed.
+local function results_of(layer, x, states, mask, seed)
+  tensor.seed(seed)
+  local given = { x, table.unpack(states) }
+  given[#given + 1] = { mask = mask, training = true }
+  local y = { layer(table.unpack(given)) }
+  for i, t in ipairs(y) do y[i] = t:reshape(-1) end
+  return tensor.concat(y, 1)
 end
 ]]
-local random_case = load(drawing .. "return random_case")()
-
--- A sum of a net's results, with the same draws each time.
-local function sum_of(net, x, mask, phase)
-  tensor.seed(5)
-  local y = net(x, { mask = mask, training = true })
-  return (y * numbers(phase, y.shape)):sum()
-end
+local random_case, results_of = load(drawing .. "return random_case, results_of")()
 
 -- By one element of each tensor.
 local function compare_with_difference(v, got, value_of, label)
@@ -479,14 +484,21 @@ end
 function tests.test_random_layers_agree_with_differences()
   math.randomseed(7)
   for round = 1, 40 do
-    local layer, shape, kind = random_case()
+    tensor.seed(round)
+    local layer, shape, states, kind = random_case()
     local x = tensor.variable(numbers(round, shape))
     local mask = numbers(round + 1, { shape[1], shape[2] }):gt(-0.3):eval()
-    local function value_of() return sum_of(layer, x, mask, round + 2) end
+    local function value_of()
+      local y = results_of(layer, x, states, mask, 5)
+      return (y * numbers(round + 2, y.shape)):sum()
+    end
     value_of()
-    for i, v in ipairs(layer:parameters()) do v:assign(numbers(round + i, v.shape) * 0.7) end
+    for i, v in ipairs(layer:parameters()) do -- none is 0, where relu has its kink
+      v:assign(numbers(round + i, v.shape) * 0.7 + 0.003)
+    end
     local list = layer:parameters()
     list[#list + 1] = x
+    table.move(states, 1, #states, #list + 1, list)
     for k, g in ipairs(grad(value_of(), list)) do
       compare_with_difference(list[k], g, value_of,
         ("%s, round %d, tensor %d"):format(kind, round, k))
@@ -499,16 +511,17 @@ function tests.test_random_layers_give_equal_bytes()
   local path = check.file("random_layers.lua", drawing .. [[
     math.randomseed(11)
     for round = 1, 16 do
-      local layer, shape = random_case()
       tensor.seed(round)
+      local layer, shape, states = random_case()
       local x = tensor.variable(tensor.randn(table.unpack(shape)))
       local mask = tensor.rand(shape[1], shape[2]):lt(0.7):eval()
       layer(x)
       for _, v in ipairs(layer:parameters()) do
         v:assign((tensor.randn(table.unpack(v.shape)) * 0.7):eval())
       end
-      local y, list = layer(x, { mask = mask, training = true }), layer:parameters()
+      local y, list = results_of(layer, x, states, mask, round), layer:parameters()
       list[#list + 1] = x
+      table.move(states, 1, #states, #list + 1, list)
       local all = grad(y:square():sum(), list)
       all[#all + 1] = y
       for i, t in ipairs(all) do

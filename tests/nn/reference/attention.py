@@ -18,6 +18,10 @@ from catalogue import numbers, write
 N, T, S, F, H, U = 2, 4, 5, 6, 2, 7
 MASK = torch.tensor([[1, 1, 1, 0], [0, 1, 1, 1]], dtype=torch.bool)
 CAUSAL = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)
+PAIRS = torch.tensor([[[1, 0, 0, 1], [1, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]],
+                      [[0, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1], [0, 0, 1, 1]]], dtype=torch.bool)
+BAND = torch.tensor([[1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 1]],
+                    dtype=torch.bool)
 
 
 def norm(m):
@@ -94,6 +98,8 @@ def cases():
                     lambda m, x: m(x, x, x, attn_mask=CAUSAL)[0], None)
     yield from case("masked", attention(), heads, [(N, T, F)],
                     lambda m, x: m(x, x, x, key_padding_mask=~MASK)[0], MASK)
+    yield from case("pairs", attention(), heads, [(N, T, F)],
+                    lambda m, x: m(x, x, x, attn_mask=~PAIRS.repeat_interleave(H, 0))[0], None)
     yield from case("cross", attention(kdim=3, vdim=5), heads, [(N, T, F), (N, S, 3), (N, S, 5)],
                     lambda m, q, k, v: m(q, k, v)[0], None)
     for first in False, True:
@@ -106,6 +112,10 @@ def cases():
         yield from case(f"decoder_{when}", layer(torch.nn.TransformerDecoderLayer, **options),
                         decoder_parts, [(N, T, F), (N, S, F)],
                         lambda m, x, z: m(x, z, tgt_mask=CAUSAL), None)
+    yield from case("decoder_pairs", layer(torch.nn.TransformerDecoderLayer), decoder_parts,
+                    [(N, T, F), (N, S, F)],
+                    lambda m, x, z: m(x, z, tgt_mask=~PAIRS.repeat_interleave(H, 0),
+                                      memory_mask=~BAND), None)
     ids = torch.tensor([[2, 4, 2, 1], [7, 4, 4, 2]]) - 1
     yield from case("embedding", torch.nn.Embedding(7, 3), lambda m: [(m.weight, None, False)],
                     [], lambda m: m(ids), None)
