@@ -4,9 +4,7 @@ The pass over parameter, gradient and slots alone, on one thread, for 270,000 an
 670,000 parameters: each sample of each optimizer's record in turn, by optimizers.c.
 Bytes are those that the pass must move: it reads the gradient, reads and writes the
 parameter and each slot. Expected: at most 1.3 times as long per byte as Adam's; a ratio
-is the median of those within rounds. Where Adam's pass waits for roots and quotients and
-not for memory, a rule with more of them for its bytes takes longer: on a Zen 3 Adadelta,
-with two roots and a quotient, 1.42 to 1.46 times.
+is the median of those within rounds.
 
 Environment: BENCH_ROUNDS (default 31)."""
 

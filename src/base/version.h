@@ -18,7 +18,7 @@
  *       several axes
  *   3   of trainings: convolutions sum in another order, and leave padding out where a
  *       weight is not finite; LSTMs sum their products in
- *       another order */
+ *       another order; Adadelta takes one root of a quotient */
 #define NUMERICS 3
 
 #endif

@@ -61,7 +61,7 @@ static const Option adadelta_options[] = {
      .open_hi = true, .doc = "share of the old value in both means (Keras: 0.95)"},
     {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-6", .alias = "epsilon",
      .lo = 0, .hi = 1e9, .open = true,
-     .doc = "added inside both square roots, as in the paper (Keras: 1e-7)"},
+     .doc = "added to both means, as in the paper (Keras: 1e-7)"},
     OPTIM_COMMON(OPTIM_COUPLED, "0")};
 
 enum { GRADIENTS, STEPS };
@@ -73,8 +73,9 @@ static void adadelta_rule(const Optimizer *opt, OptimUpdate *u) {
   Graph *g = u->graph;
   Node *gradient = optim_gradient(u), *eps = graph_scalar(g, self->eps);
   Node *s = op_mix_square(g, u->slot[GRADIENTS], gradient, self->rho);
-  Node *unit = op_div(g, op_sqrt(g, op_add(g, u->slot[STEPS], eps)),
-                      op_sqrt(g, op_add(g, s, eps)));
+  /* One root of the quotient: a quotient of two roots costs half as much again. */
+  Node *steps = op_add(g, u->slot[STEPS], eps);
+  Node *unit = op_sqrt(g, op_div(g, steps, op_add(g, s, eps)));
   Node *step = op_mul(g, unit, gradient);
   u->slot[GRADIENTS] = s;
   u->slot[STEPS] = op_mix_square(g, u->slot[STEPS], step, self->rho);
@@ -89,7 +90,7 @@ const OptimKind optim_adadelta = {
              .doc = "Multiplies each gradient by the root of the mean square of past "
                     "steps over that of past gradients, so that steps have the unit of "
                     "the parameter. Keras multiplies by lr = 0.001.",
-             .equation = "s <- rho s + (1 - rho) g^2;  d = g sqrt(x + eps) / sqrt(s + "
-                         "eps);  x <- rho x + (1 - rho) d^2;  w <- w - lr d",
+             .equation = "s <- rho s + (1 - rho) g^2;  d = g sqrt((x + eps) / (s + "
+                         "eps));  x <- rho x + (1 - rho) d^2;  w <- w - lr d",
              .source = "Zeiler, arXiv:1212.5701, algorithm 1"},
     .samples = adadelta_samples, .slots = adadelta_slots, .rule = adadelta_rule};
