@@ -22,8 +22,8 @@ function tests.test_they_repeat_and_a_row_is_its_own()
     tensor.seed(3)
     check.equal(rows(data[name] { n = 40 }), all)
     tensor.seed(1)
-    local other = rows(data[name] { n = 40, seed = 4 })
-    check.yes(not pcall(check.equal, other, all), name)
+    local x, other = tensor(all[1]), data[name] { n = 40, seed = 4 }:tensors()
+    check.yes((x - other):abs():max():item() > 0, name)
   end
 end
 
