@@ -111,6 +111,15 @@ function check.runner(words, environment)
   return check.read(check.temp .. "/out.txt"), check.read(check.temp .. "/err.txt"), status
 end
 
+-- The script must print the same planned, op by op, and by four threads, to the last bit.
+function check.equal_bytes(code)
+  local path = check.file("bytes.lua", code)
+  local planned, err, status = check.runner { path }
+  check.equal({ status, err }, { 0, "" })
+  check.equal(check.runner({ path }, "RUNNER_EXECUTOR=naive"), planned)
+  check.equal(check.runner({ "--threads", "4", path }, "RUNNER_PAR_THRESHOLD=1"), planned)
+end
+
 -- The script must end with this status and say all the parts on stderr.
 function check.script_fails(code, status, ...)
   local path = check.file("script.lua", code)

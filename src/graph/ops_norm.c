@@ -263,23 +263,31 @@ static Node *add_statistics(Graph *g, Node *gx, Node *x, Node *mean, Node *g_mea
   return gx;
 }
 
-static void batch_norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
-                           Node **gx) {
+/* Of either norm, whose gradient is the op `grad`; `spread` makes of what there is per
+ * group of n values a node that broadcasts against x. */
+static void norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx,
+                     const Op *grad, Node *(*spread)(Graph *, Node *, const Shape *),
+                     double n) {
   Node *x = y->in[B_X], *mean = graph_pick(g, y, B_MEAN);
   const Shape *s = &x->shape;
   if (gy[B_Y]) {
     Node *in[] = {gy[B_Y], x, mean, graph_pick(g, y, B_VARIANCE),
                   y->n_in > B_WEIGHT ? y->in[B_WEIGHT] : NULL};
-    Node *all = graph_apply(g, &op_record_batch_norm_grad, in,
-                            y->n_in > B_WEIGHT ? 5 : 4, y->attr, y->n_attr);
+    Node *all = graph_apply(g, grad, in, y->n_in > B_WEIGHT ? 5 : 4, y->attr,
+                            y->n_attr);
     for (int i = 0; i < y->n_in; i++)
       if (want[i]) gx[i] = graph_pick(g, all, i);
   }
   if (!want[B_X]) return;
-  Node *g_mean = gy[B_MEAN] ? op_channels(g, gy[B_MEAN], s) : NULL;
-  Node *g_variance = gy[B_VARIANCE] ? op_channels(g, gy[B_VARIANCE], s) : NULL;
-  gx[B_X] = add_statistics(g, gx[B_X], x, op_channels(g, mean, s), g_mean, g_variance,
-                           channels_of(s).n);
+  Node *g_mean = gy[B_MEAN] ? spread(g, gy[B_MEAN], s) : NULL;
+  Node *g_variance = gy[B_VARIANCE] ? spread(g, gy[B_VARIANCE], s) : NULL;
+  gx[B_X] = add_statistics(g, gx[B_X], x, spread(g, mean, s), g_mean, g_variance, n);
+}
+
+static void batch_norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                           Node **gx) {
+  norm_vjp(g, y, gy, want, gx, &op_record_batch_norm_grad, op_channels,
+           channels_of(&y->in[B_X]->shape).n);
 }
 
 Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps) {
@@ -578,21 +586,8 @@ static void layer_norm_reference(const OpCall *call, const double *const *in,
 
 static void layer_norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                            Node **gx) {
-  Node *x = y->in[B_X], *mean = graph_pick(g, y, B_MEAN);
-  const Shape *s = &x->shape;
-  if (gy[B_Y]) {
-    Node *in[] = {gy[B_Y], x, mean, graph_pick(g, y, B_VARIANCE),
-                  y->n_in > B_WEIGHT ? y->in[B_WEIGHT] : NULL};
-    Node *all = graph_apply(g, &op_record_layer_norm_grad, in,
-                            y->n_in > B_WEIGHT ? 5 : 4, y->attr, y->n_attr);
-    for (int i = 0; i < y->n_in; i++)
-      if (want[i]) gx[i] = graph_pick(g, all, i);
-  }
-  if (!want[B_X]) return;
-  Node *g_mean = gy[B_MEAN] ? keep_last(g, gy[B_MEAN], s) : NULL;
-  Node *g_variance = gy[B_VARIANCE] ? keep_last(g, gy[B_VARIANCE], s) : NULL;
-  gx[B_X] = add_statistics(g, gx[B_X], x, keep_last(g, mean, s), g_mean, g_variance,
-                           (double)rows_of(s).D);
+  norm_vjp(g, y, gy, want, gx, &op_record_layer_norm_grad, keep_last,
+           (double)rows_of(&y->in[B_X]->shape).D);
 }
 
 Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps) {
