@@ -312,6 +312,60 @@ TEST(our_kernels_sum_in_the_order_that_they_say_at_all_levels) {
   assert_int_equal(in_child_at("avx512", NULL, exact_verdict), 0);
 }
 
+/* Products whose B or C lies in memory, and in chunks of how many elements of K BLIS's
+ * kernels for AVX2 would sum each of their blocks. */
+typedef struct Far {
+  int64_t M, N, K;
+  bool transpose_a;
+  int64_t depth;
+} Far;
+
+static real far_chain(const Far *f, const real *a, const real *b, int64_t i,
+                      int64_t j) {
+  real sum = 0;
+  for (int64_t k = 0; k < f->K; k += f->depth) {
+    real part = 0;
+    for (int64_t at = k; at < k + f->depth && at < f->K; at++)
+      part = muladd(a[f->transpose_a ? at * f->M + i : i * f->K + at], b[at * f->N + j],
+                    part);
+    sum = k == 0 ? part : sum + part;
+  }
+  return sum;
+}
+
+static bool far_exact(const Far *f) {
+  real *a = values(f->M * f->K, 1), *b = values(f->K * f->N, 2);
+  real *c = values(f->M * f->N, 3);
+  Gemm g = {.M = f->M, .N = f->N, .K = f->K, .transpose_a = f->transpose_a,
+            .a = a, .b = b, .c = c};
+  for (int64_t i = 0; i < f->M * f->N; i++) c[i] = (real)NAN;
+  c[f->M * f->N] = 77;
+  for (int64_t block = gemm_blocks(&g); block-- > 0;) gemm_run_block(&g, block);
+  bool ok = c[f->M * f->N] == 77 || describe(&g, "guard overwritten", f->M * f->N);
+  for (int64_t at = 0; at < f->M * f->N && ok; at += 37)
+    ok = c[at] == far_chain(f, a, b, at / f->N, at % f->N) ||
+         describe(&g, "not in BLIS's order", at);
+  free(a), free(b), free(c);
+  return ok;
+}
+
+static int far_verdict(const char *choice) {
+  static const Far products[] = {{64, 1024, 1100, false, 256},
+                                 {41, 514, 2100, false, 256}, {7, 550, 2000, false, 48},
+                                 {600, 450, 100, true, 48}, {520, 518, 7, true, 48}};
+  (void)choice;
+  if (!start()) return 1;
+  if (sizeof(real) != sizeof(float) || simd_level() != SIMD_AVX2) return 0;
+  bool ok = true;
+  for (size_t s = 0; s < sizeof products / sizeof *products; s++)
+    ok = far_exact(&products[s]) && ok;
+  return ok ? 0 : 1;
+}
+
+TEST(products_from_memory_are_summed_as_blis_sums_them) {
+  assert_int_equal(in_child_at("avx2", "3", far_verdict), 0);
+}
+
 /* -- the kernel set ---------------------------------------------------------------- */
 
 enum { RIGHT, WRONG, REFUSED };

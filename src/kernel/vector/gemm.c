@@ -24,6 +24,10 @@
  *
  * Caches. A chunk of a panel (DEPTH rows of three vectors, 48 KB at most) is read again
  * by every tile below it; BAND rows of a chunk of A (256 KB), again by every panel.
+ * Where B or C lies in memory, its rows are so far apart that no processor foresees
+ * them, and all in the same few places of a cache: a panel of B is fetched and copied
+ * while the one before it is in use, and the lines of a tile of C are fetched a tile
+ * ahead.
  *
  * Matrix times vector. Both walk the matrix along its contiguous rows. A sum over K
  * uses LANES partial sums in real for at most CHUNK elements and adds those in double,
@@ -281,6 +285,100 @@ void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64
            b + (s->transpose_b ? k : k * s->b), rows, N, depth, s, chunk > 0);
     }
   }
+}
+
+/* -- of a B, or into a C, that lies in memory -------------------------------------- */
+
+/* K rows of n columns of B, `stride` apart, which are copied to `to`. */
+typedef struct Rows {
+  real *to;
+  const real *from;
+  int64_t K, n, stride;
+} Rows;
+
+static void copy_rows(const Rows *r, int64_t first, int64_t end) {
+  int64_t row = divide_up(r->n, WIDTH) * WIDTH;
+  copy_padded(r->to + first * row, r->from + first * r->stride, end - first, r->n,
+              r->stride);
+}
+
+static void fetch_rows(const Rows *r, int64_t first, int64_t end) {
+  enum { LINE = 64 / (int)sizeof(real) };
+  for (int64_t k = first; k < end; k++)
+    for (int64_t j = 0; j < r->n; j += LINE)
+      __builtin_prefetch(r->from + k * r->stride + j, 0, 2);
+}
+
+static void fetch_result(const real *c, int64_t n, int64_t row_c) {
+  for (int64_t i = 0; i < n; i++) __builtin_prefetch(c + i * row_c, 1, 3);
+}
+
+/* A tile, K in chunks of `depth`, while its part of C is near. */
+static void far_tile(Tile t, int64_t K, int64_t depth, int rows, int vectors,
+                     bool transposed) {
+  const real *a = t.a, *b = t.b;
+  bool add = t.add;
+  for (int64_t k = 0; k < K; k += depth) {
+    t.a = a + k * (transposed ? t.stride_a : 1);
+    t.b = b + k * t.row_b;
+    t.K = least(depth, K - k);
+    t.add = add || k > 0;
+    tiles[vectors][rows][transposed](&t);
+  }
+}
+
+/* Tiles from top to bottom of a panel of t.K rows of B. Between them comes what is
+ * next: with each tile some rows are fetched, while those before them are copied. */
+static void far_panel(Tile t, int64_t M, int64_t depth, int vectors, bool transposed,
+                      const Rows *next) {
+  const real *a = t.a;
+  real *c = t.c;
+  int64_t n_tiles = divide_up(M, rows_of[vectors]), copied = 0, fetched = 0;
+  for (int64_t tile = 0; tile < n_tiles; tile++) {
+    int64_t i = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
+    copy_rows(next, copied, fetched);
+    copied = fetched;
+    fetched = (tile + 1) * next->K / n_tiles;
+    fetch_rows(next, copied, fetched);
+    fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c);
+    t.a = a + i * (transposed ? 1 : t.stride_a);
+    t.c = c + i * t.row_c;
+    far_tile(t, t.K, depth, (int)(end - i), vectors, transposed);
+  }
+  copy_rows(next, copied, fetched);
+}
+
+/* Panel p of n of the stretch of B that begins at k; behind the last panel comes the
+ * first of the next stretch. K 0: there is none. */
+static Rows far_rows(const real *b, int64_t N, int64_t K, const GemmStrides *s,
+                     int64_t k, int64_t stretch, int64_t p, int64_t n) {
+  if (p == n) k += stretch;
+  if (k >= K) return (Rows){.from = b};
+  Panel at = panel_of(N, p < n ? p : 0, n);
+  return (Rows){.from = b + k * s->b + at.j, .K = least(stretch, K - k), .n = at.n,
+                .stride = s->b};
+}
+
+void KN(gemm_far)(real *c, const real *a, const real *b, int64_t M, int64_t N,
+                  int64_t K, const GemmStrides *s) {
+  real copy[2][DEPTH * VECTORS_MAX * WIDTH] __attribute__((aligned(VECTOR_BYTES)));
+  int64_t n_panels = panel_count(divide_up(N, WIDTH));
+  int64_t stretch = DEPTH / s->depth * s->depth, n_done = 0;
+  Rows here = far_rows(b, N, K, s, 0, stretch, 0, n_panels);
+  here.to = copy[0];
+  copy_rows(&here, 0, here.K);
+  for (int64_t k = 0; k < K; k += stretch)
+    for (int64_t p = 0; p < n_panels; p++) {
+      Panel at = panel_of(N, p, n_panels);
+      Rows next = far_rows(b, N, K, s, k, stretch, p + 1, n_panels);
+      next.to = copy[++n_done % 2];
+      Tile t = {.c = c + at.j, .a = a + k * (s->transpose_a ? s->a : 1), .b = here.to,
+                .row_c = s->c, .row_b = at.vectors * WIDTH, .stride_a = s->a,
+                .K = here.K, .last = (int)at.n - (at.vectors - 1) * WIDTH,
+                .add = k > 0, .again = k > 0 ? at.again : 0};
+      far_panel(t, M, s->depth, at.vectors, s->transpose_a, &next);
+      here = next;
+    }
 }
 
 /* -- B copied once, for many products ---------------------------------------------- */
