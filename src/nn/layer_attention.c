@@ -250,6 +250,11 @@ static const Option attention_options[] = {
     LAYER_INIT(MultiHeadAttention, "initial weights, each with its own fans (PyTorch: "
                                    "those of query, key and value as one)"),
     LAYER_BIAS_INIT(MultiHeadAttention, "initial biases"),
+    LAYER_REGULARIZER_OF(0, "weight", "four weights", "kernel_regularizer"),
+    LAYER_REGULARIZER_OF(1, "bias", "four biases", NULL),
+    LAYER_ACTIVITY_REGULARIZER,
+    LAYER_CONSTRAINT_OF(0, "weight", "four weights", "kernel_constraint"),
+    LAYER_CONSTRAINT_OF(1, "bias", "four biases", NULL),
     LAYER_OPTIONS,
     {0}};
 
@@ -276,6 +281,7 @@ const LayerKind layer_multi_head_attention = {
              .source = "Vaswani et al., NIPS 2017, section 3.2.2; rotary: Su et al., "
                        "arXiv:2104.09864"},
     .prefix = "multi_head_attention", .knows_masks = true, .vars = attention_vars,
+    .regular_span = BIASES,
     .samples = (const LayerSample[]){
         {{{"num_heads", "2"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},
         {{{"num_heads", "1"}, {"key_dim", "2"}, {"value_dim", "3"}, {"causal", "true"},

@@ -101,6 +101,11 @@ static const Option forward_options[] = {
     FF_ACTIVATION(FeedForward),
     DROPOUT(FeedForward, "share of the units that is dropped"),
     INITS(FeedForward),
+    LAYER_REGULARIZER_OF(0, "weight", "two weights", "kernel_regularizer"),
+    LAYER_REGULARIZER_OF(1, "bias", "two biases", NULL),
+    LAYER_ACTIVITY_REGULARIZER,
+    LAYER_CONSTRAINT_OF(0, "weight", "two weights", "kernel_constraint"),
+    LAYER_CONSTRAINT_OF(1, "bias", "two biases", NULL),
     LAYER_OPTIONS,
     {0}};
 
@@ -115,6 +120,7 @@ const LayerKind layer_feed_forward = {
              .equation = "y = f(x W_1 + b_1) W_2 + b_2",
              .source = "Vaswani et al., NIPS 2017, section 3.3"},
     .prefix = "feed_forward", .keeps_time = true, .vars = forward_vars,
+    .regular_span = BIAS_1,
     .activation = offsetof(FeedForward, activation),
     .samples = (const LayerSample[]){
         {{{"units", "3"}}, {{3, {2, 3, 2}}}, {3, {2, 3, 2}}},

@@ -315,9 +315,16 @@ static Err reserve_own(Layer *layer, Fault *fault) {
   return layer_reserve(layer, n, names, fault);
 }
 
+/* Which of LayerRegular's are those of variable i; REGULAR_VARS or more: none. */
+static int regular_of(const Layer *layer, int i) {
+  int span = layer_kind(layer)->regular_span;
+  return span ? i / span : i;
+}
+
 /* Asked again whenever an option is set. */
 static void bound_variable(Layer *layer, int i) {
-  Constraint *limit = i < REGULAR_VARS ? layer->regular.limit[i] : NULL;
+  int k = regular_of(layer, i);
+  Constraint *limit = k < REGULAR_VARS ? layer->regular.limit[k] : NULL;
   variable_limit(layer->var[i], limit ? &limit->object : NULL,
                  layer_kind(layer)->units_axis - 1);
 }
@@ -602,11 +609,12 @@ static void penalize(Graph *graph, Layer *layer, Node *y) {
   LayerRegular *r = &layer->regular;
   double n = y->shape.rank ? (double)y->shape.dim[0] : 1;
   if (r->activity) graph_penalize(graph, regularizer_penalty(graph, r->activity, y, n));
-  for (int i = 0; r->step != graph->step && i < REGULAR_VARS; i++) {
-    Variable *v = r->penalty[i] ? layer_var(layer, i) : NULL;
-    if (!v) continue;
-    graph_penalize(graph, regularizer_penalty(graph, r->penalty[i],
-                                              variable_read(graph, v), 1));
+  for (int i = 0; r->step != graph->step && i < layer->n_vars; i++) {
+    int k = regular_of(layer, i);
+    if (k >= REGULAR_VARS) break;
+    if (!r->penalty[k] || !layer->var[i]) continue;
+    Node *value = variable_read(graph, layer->var[i]);
+    graph_penalize(graph, regularizer_penalty(graph, r->penalty[k], value, 1));
   }
   r->step = graph->step;
 }

@@ -71,7 +71,8 @@ typedef struct InitNote {
 } InitNote;
 
 /* What keeps small the first variables of a layer, in the order of its kind's list, and
- * its result; each may be NULL. */
+ * its result; each may be NULL. Number i is for one variable, or for as many as the
+ * kind says (regular_span), one behind the other. */
 enum { REGULAR_VARS = 4 };
 typedef struct LayerRegular {
   Regularizer *penalty[REGULAR_VARS], *activity;
@@ -158,6 +159,7 @@ struct LayerKind {
   ObjectList *(*growing)(Layer *layer);
   size_t activation; /* of a leaf: offset of its option of that name; 0: it has none */
   const ActivationKind *as_activation; /* it may be an activation, of this kind */
+  int regular_span; /* variables that share each of LayerRegular's; 0: 1 */
   int units_axis; /* of its first variable, a weight: the axis of the units, from 1; 0:
                      it has no such weight */
   /* What a layer inside, whose reader this is, takes for its first variable v. */
@@ -198,9 +200,9 @@ static inline Variable *layer_var(const Layer *layer, int i) {
    .family = &init_family, .value = "zeros", .alias = "bias_initializer", .doc = text}
 
 /* The options `word`_regularizer and `word`_constraint of variable i of the kind's
- * list, i < REGULAR_VARS: all that a layer says for them. `what`: what help calls the
- * variable, if not so. Units lie along the kind's units_axis, or along the last
- * axis. */
+ * list, or of its i-th regular_span of them, i < REGULAR_VARS: all that a layer says
+ * for them. `what`: what help calls the variable, if not so. Units lie along the kind's
+ * units_axis, or along the last axis. */
 #define LAYER_REGULARIZER(i, word, alias_) LAYER_REGULARIZER_OF(i, word, word, alias_)
 #define LAYER_REGULARIZER_OF(i, word, what, alias_)                                    \
   LAYER_REGULAR(word "_regularizer", penalty[i], &regularizer_family, alias_,          \

@@ -111,7 +111,8 @@ function tests.test_a_mask_of_pairs()
   for i, g in ipairs(want) do check.near(got[i], g, 30 * near) end
 end
 
--- Keys that no query sees may hold NaN; a query that sees none gives the bias, and no gradient.
+-- pytorch#63271: keys that no query sees may hold NaN; a query that sees none gives the bias, and
+-- no gradient.
 function tests.test_a_mask_of_pairs_that_hides_a_key()
   local layer = nn.MultiHeadAttention(2, { init = "normal", bias_init = "normal" })
   local x, z = tensor.variable(tensor.randn(2, 3, 4)), tensor.randn(2, 3, 4):eval()
@@ -129,6 +130,11 @@ function tests.test_a_mask_of_pairs_that_hides_a_key()
     check.equal(again:totable(), y:totable())
     for i, g in ipairs(gradients(again, list)) do check.near(g, want[i], near) end
   end
+  -- pytorch#152028, #103963: nor do weights that are dropped, and returned, become NaN
+  local drops = nn.MultiHeadAttention(2, { dropout = 0.5, return_scores = true })
+  local u, p = drops(x, z, { attention_mask = may, training = true })
+  check.equal(p:slice({}, {}, { 2, 2 }):totable(), tensor.zeros(2, 2, 1, 3):totable())
+  check.yes(u:square():sum():item() >= 0)
   -- the padding of each input as a mask of its own: the memory's is the second
   local padded = { mask = { tensor.ones(2, 3), tensor { { 1, 0, 1 }, { 1, 0, 1 } } } }
   check.near(layer(x, z, padded), layer(x, z, { attention_mask = tensor { { 1, 0, 1 } } }), near)

@@ -144,6 +144,30 @@ function tests.test_save_and_load()
     values_of(net)["dense_1.weight"]:totable())
 end
 
+-- Of layers with several weights: one option for all of them, another for the biases.
+function tests.test_weights_of_attention_and_feed_forward_nets()
+  local u = tensor.randn(2, 3, 4):eval()
+  for _, make in ipairs { function(o) return nn.MultiHeadAttention(2, o) end,
+    function(o) return nn.FeedForward(5, o) end } do
+    local layer = make { kernel_regularizer = nn.l2(0.3), bias_regularizer = nn.l1(0.5),
+      kernel_constraint = nn.max_norm(0.4), bias_constraint = "unit_norm", bias_init = "ones",
+      activity_regularizer = nn.l1(0.25) }
+    local y, want = layer(u), 0
+    want = 0.25 * y:abs():sum():item() / 2
+    for name, v in pairs(layer:state()) do
+      want = want + (name:find "weight" and 0.3 * v:square():sum() or 0.5 * v:abs():sum()):item()
+    end
+    local value = train.step(function(a) return layer(a):sum() * 0 end, layer,
+      optim.SGD { lr = 0.1 })(u)
+    check.near(value / want, 1, 20 * check.eps)
+    for name, v in pairs(layer:state()) do
+      if name:find "weight" then
+        for _, n in ipairs(norms(v)) do check.yes(n <= 0.4 * (1 + 10 * check.eps), name) end
+      else check.near(v:square():sum():item(), 1, 1e-5) end
+    end
+  end
+end
+
 -- A weight [3, 4, 2] has two units of twelve numbers.
 function tests.test_units_of_a_bilinear_layer()
   local net = nn.Sequential {
