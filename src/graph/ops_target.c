@@ -1,11 +1,13 @@
 /* ops_target.c: what comes from data beside the inputs, refused where it cannot be
- * used: targets of cross-entropies, shares from 0 to 1, and weights of examples.
+ * used: targets of cross-entropies, shares from 0 to 1, weights of examples, and masks
+ * of steps of which statistics are taken.
  *
  *   y = t                      real targets; integers too, unless they are labels
  *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
  *
  * One meaning for every shape: whether an integer is a label follows from the loss
- * alone. Weights are finite, none below 0, and not all 0 where their sum divides. */
+ * alone. Weights are finite, none below 0, and not all 0 where their sum divides. A
+ * variance is that of two values at least. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -195,4 +197,49 @@ const Op op_record_weights = {
 
 Node *op_weights(Graph *g, Node *w, bool none) {
   return graph_apply(g, &op_record_weights, &w, 1, &(Attr){.i = none}, 1);
+}
+
+/* -- masks of steps ---------------------------------------------------------------- */
+
+static Err counted_check(const OpCall *call, Fault *fault) {
+  const Array *mask = &call->in[0];
+  int64_t n = 0, all = shape_count(&mask->shape), each = call->attr[0].i;
+  for (int64_t i = 0; i < all && n * each < 2; i++) n += array_get(mask, i) != 0;
+  if (n * each >= 2) return ERR_OK;
+  return fault_set(fault, ERR_DATA,
+                   "%s of %lld steps by the mask, but a channel has a variance from 2 "
+                   "values on: the batch is refused; more steps that count give it "
+                   "one",
+                   n ? "1" : "none", (long long)all);
+}
+
+static const Sample counted_samples[] = {
+    {1, {{.shape = {2, {2, 1}}, .lo = 0.1, .hi = 1}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {130, 9}}, .lo = 0, .hi = 1}}, ATTRS({.i = 1})},
+    {1, {{.shape = {2, {1, 1}}, .lo = 0.1, .hi = 1}}, ATTRS({.i = 2})},
+    SAMPLES_END};
+
+const Op op_record_counted = {
+    .name = "counted",
+    .n_in = 1,
+    .n_out = 1,
+    .flags = OP_INTERNAL,
+    .inputs = (const char *const[]){"mask"},
+    .attrs = OP_ATTRS({.name = "each", .kind = ATTR_INT, .lo = 1, .hi = 0x1p53,
+                       .doc = "values of a channel in a step"}),
+    .doc = "a mask of steps, refused where it counts fewer than two values of a "
+           "channel",
+    .equation = "y = mask",
+    .infer = infer_broadcast,
+    .check = counted_check,
+    .split = elements_split,
+    .run = weights_run,
+    .vjp = targets_vjp,
+    .reference = weights_reference,
+    .samples = counted_samples,
+    .known = weights_known,
+};
+
+Node *op_counted(Graph *g, Node *mask, int64_t each) {
+  return graph_apply(g, &op_record_counted, &mask, 1, &(Attr){.i = each}, 1);
 }

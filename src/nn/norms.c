@@ -1,9 +1,10 @@
 /* norms.c: batch, layer, group, instance and root-mean-square normalization.
  *
  *   training   y = weight (x - mean) / sqrt(var + eps) + bias
- *              mean, var (biased) of the batch, per channel (BatchNorm), of each row
- *              (LayerNorm), of each group of channels of an example (GroupNorm), or of
- *              each channel of an example (InstanceNorm); RMSNorm leaves the mean out
+ *              mean, var (biased) of the batch, per channel (BatchNorm), over axes of
+ *              each example (LayerNorm: the last), of each group of channels of an
+ *              example (GroupNorm), or of each channel of an example (InstanceNorm);
+ *              RMSNorm leaves the mean out
  *   inference  BatchNorm uses running statistics instead, which every training forward
  *              moves towards those of its batch, with the unbiased variance:
  *              running <- (1 - momentum) running + momentum batch
@@ -29,14 +30,13 @@ typedef struct Norm {
   bool affine;
 } Norm;
 
-/* Gives all declared variables `n` elements: ones for weight and variance, zeros
- * else. */
-static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
+/* Gives all declared variables that shape: ones for weight and variance, zeros else. */
+static Err give_all(Graph *graph, Layer *layer, const Shape *shape, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < layer->n_vars; i++) {
     if (!layer->var[i]) continue;
     double value = i == WEIGHT || i == RUNNING_VAR ? 1 : 0;
-    err = layer_give_constant(graph, layer, i, value, &SHAPE_OF(n), fault);
+    err = layer_give_constant(graph, layer, i, value, shape, fault);
   }
   return err;
 }
@@ -83,7 +83,9 @@ static const char *channels_expected(const Layer *layer) {
 }
 
 /* Where there is a mask. */
-#define MASKED_INPUT "[N, T, ..., C] with its mask of steps, and axis = -1"
+#define MASKED_INPUT                                                                   \
+  "[N, T, ..., C] with its mask of steps, and channels behind them: write axis = -1 "  \
+  "(nn.Unmask() before it drops the mask)"
 
 static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
@@ -93,7 +95,7 @@ static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
   if (axis < (masked ? 2 : 1))
     return layer_refuse_input(layer, masked ? MASKED_INPUT : channels_expected(layer),
                               in, fault);
-  return give_all(graph, layer, in->dim[axis], fault);
+  return give_all(graph, layer, &SHAPE_OF(in->dim[axis]), fault);
 }
 
 /* With frozen running statistics it uses these in training, too. */
@@ -216,8 +218,7 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
 /* -- the same of sequences with a mask --------------------------------------------- */
 
 /* x - mean where the mask counts, else 0; *mean, *var (with n and with n - 1 below it)
- * of what counts, [C]. Of fewer than two counted values the last is no number, and the
- * batch is refused. */
+ * of what counts, [C]: two values at least. */
 typedef struct Counted {
   Node *centred, *mean, *var, *unbiased;
 } Counted;
@@ -226,10 +227,11 @@ static Counted count_steps(Graph *graph, Node *x, Node *mask, int axis) {
   const Shape shape = x->shape, channels = SHAPE_OF(shape.dim[axis]);
   Shape steps = {.rank = shape.rank, .dim = {shape.dim[0], shape.dim[1], 1, 1, 1, 1}};
   unsigned others = ((1u << shape.rank) - 1) & ~(1u << axis);
-  double each = 1;
-  for (int i = 2; i < shape.rank; i++) each *= i == axis ? 1 : (double)shape.dim[i];
+  int64_t each = 1;
+  for (int i = 2; i < shape.rank; i++) each *= i == axis ? 1 : shape.dim[i];
+  mask = op_counted(graph, mask, each);
   Node *counts = op_reshape(graph, mask, &steps), *zero = graph_scalar(graph, 0);
-  Node *n = op_scale(graph, op_sum(graph, mask, ALL_AXES, false), each);
+  Node *n = op_scale(graph, op_sum(graph, mask, ALL_AXES, false), (double)each);
   Node *sum = op_sum(graph, op_where(graph, counts, x, zero), others, true);
   Node *mean = op_div(graph, sum, n);
   Counted c = {.centred = op_where(graph, counts, op_sub(graph, x, mean), zero)};
@@ -415,48 +417,171 @@ static Err layer_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
-static Err layer_norm_build(Graph *graph, Layer *layer, const Ports *ports,
-                            Fault *fault) {
-  const Shape *in = &ports->v[0].x->shape;
-  if (in->rank < 2) return layer_refuse_input(layer, "[N, ..., D]", in, fault);
-  return give_all(graph, layer, in->dim[in->rank - 1], fault);
-}
+/* Over axes of each example. */
+typedef struct AxesNorm {
+  Norm norm;
+  IntList axis; /* from 1, below 0 from the end; none: the last */
+} AxesNorm;
 
-static Node *layer_norm_forward(Graph *graph, Layer *layer, Node *x) {
-  const Norm *norm = (const Norm *)layer;
-  int64_t last = x->shape.rank ? x->shape.dim[x->shape.rank - 1] : 0;
-  int64_t want = norm->affine ? layer->var[WEIGHT]->current->shape.dim[0] : last;
-  if (x->shape.rank < 2 || last != want) {
-    char expects[64] = "[N, ..., D]";
-    if (norm->affine)
-      snprintf(expects, sizeof expects, "[N, ..., %lld]", (long long)want);
-    return layer_refuse(graph, layer, expects, &x->shape);
+/* Is each an axis of one example, and there once? */
+static Err check_axes(Object *object, Fault *fault) {
+  const AxesNorm *self = (const AxesNorm *)object;
+  char label[96];
+  for (int i = 0; i < self->axis.n; i++) {
+    int64_t axis = self->axis.v[i];
+    if (axis == 0 || axis == 1) return refuse_axis(&self->norm.layer, axis, fault);
+    for (int k = 0; k < i; k++)
+      if (self->axis.v[k] == axis)
+        return fault_set(fault, ERR_VALUE,
+                         "%s: option \"axis\": got %lld twice, allowed: each axis once",
+                         kind_label(object->kind, label, sizeof label),
+                         (long long)axis);
   }
-  return op_layer_norm(graph, op_cast(graph, x, DT_REAL),
-                       layer_read(graph, layer, WEIGHT), layer_read(graph, layer, BIAS),
-                       norm->eps);
+  return ERR_OK;
 }
 
-static const Option layer_norm_options[] = {EPS_AFFINE, OF_WEIGHT, OF_BIAS,
+static Err axes_norm_check(Object *object, Fault *fault) {
+  Err err = check_axes(object, fault);
+  return err ? err : layer_norm_check(object, fault);
+}
+
+/* The axes as bits, from 0; 0: x lacks one of them. */
+static unsigned axes_of(const Layer *layer, const Shape *x) {
+  const IntList *list = &((const AxesNorm *)layer)->axis;
+  unsigned axes = list->n || x->rank < 2 ? 0 : 1u << (x->rank - 1);
+  for (int i = 0; i < list->n; i++) {
+    int64_t axis = shape_axis(x->rank, list->v[i]);
+    if (axis < 1 || axis >= x->rank || axes & 1u << axis) return 0;
+    axes |= 1u << axis;
+  }
+  return axes;
+}
+
+/* The sizes of x along the axes; with `all` 1 along the others. */
+static Shape sizes_along(const Shape *x, unsigned axes, bool all) {
+  Shape s = {0};
+  for (int i = 0; i < x->rank; i++)
+    if (all || axes & 1u << i) s.dim[s.rank++] = axes & 1u << i ? x->dim[i] : 1;
+  return s;
+}
+
+static const char *axes_expected(const Layer *layer) {
+  return ((const AxesNorm *)layer)->axis.n ? "[N, ...] with the axes of its option axis"
+                                           : "[N, ..., D]";
+}
+
+static Err axes_norm_build(Graph *graph, Layer *layer, const Ports *ports,
+                           Fault *fault) {
+  const Shape *in = &ports->v[0].x->shape;
+  unsigned axes = axes_of(layer, in);
+  if (!axes) return layer_refuse_input(layer, axes_expected(layer), in, fault);
+  const Shape shape = sizes_along(in, axes, false);
+  return give_all(graph, layer, &shape, fault);
+}
+
+/* The axes of x, which fits the weight; 0 and a fault: it does not. */
+static unsigned fitting_axes(Graph *graph, Layer *layer, const Shape *x) {
+  unsigned axes = axes_of(layer, x);
+  const Variable *weight = layer_var(layer, WEIGHT);
+  const Shape along = sizes_along(x, axes, false);
+  if (axes && (!weight || shape_equal(&along, &weight->current->shape))) return axes;
+  char expects[64 + SHAPE_TEXT], want[SHAPE_TEXT];
+  if (axes && ((const AxesNorm *)layer)->axis.n)
+    snprintf(expects, sizeof expects, "%s along its axes",
+             shape_text(want, &weight->current->shape));
+  else if (weight)
+    snprintf(expects, sizeof expects, "[N, ..., %lld]",
+             (long long)weight->current->shape.dim[0]);
+  else snprintf(expects, sizeof expects, "%s", axes_expected(layer));
+  layer_refuse(graph, layer, expects, x);
+  return 0;
+}
+
+/* A mask passes on where no steps are mixed. */
+static Ports axes_norm_ports(Graph *graph, Layer *layer, const Ports *in,
+                             Node *(*f)(Graph *, Layer *, Node *, unsigned)) {
+  if (!layer_takes(graph, layer, in, 1, 1)) return (Ports){0};
+  Node *x = in->v[0].x, *mask = in->v[0].mask;
+  unsigned axes = fitting_axes(graph, layer, &x->shape);
+  if (axes && mask && axes & 2u)
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: axis 2 is that of the steps, which a mask counts; allowed: axes "
+              "from 3 on, or nn.Unmask() before it, which drops the mask",
+              layer->name);
+  if (graph->fault.code) return (Ports){0};
+  return layer_ports_of(f(graph, layer, op_cast(graph, x, DT_REAL), axes), mask);
+}
+
+/* The order of x's axes that puts `axes` behind the others. True: it is another one. */
+static bool axes_last(int perm[MAX_RANK], int rank, unsigned axes) {
+  int n = 0;
+  for (int behind = 0; behind < 2; behind++)
+    for (int i = 0; i < rank; i++)
+      if ((axes >> i & 1u) == (unsigned)behind) perm[n++] = i;
+  for (int i = 0; i < rank; i++)
+    if (perm[i] != i) return true;
+  return false;
+}
+
+static Node *flat(Graph *graph, Node *v) {
+  return v && v->shape.rank > 1 ? op_reshape(graph, v, &SHAPE_OF(-1)) : v;
+}
+
+/* Rows of all that is along the axes go through the op. */
+static Node *layer_norm_forward(Graph *graph, Layer *layer, Node *x, unsigned axes) {
+  int perm[MAX_RANK], back[MAX_RANK], rank = x->shape.rank;
+  bool moved = axes_last(perm, rank, axes), rows = axes != 1u << (rank - 1);
+  for (int i = 0; i < rank; i++) back[perm[i]] = i;
+  if (moved) x = op_transpose(graph, x, perm);
+  if (!x) return NULL;
+  const Shape shape = x->shape;
+  int64_t size[] = {1, 1}; /* of what is not along the axes, and of what is */
+  for (int i = 0; i < rank; i++) size[axes >> perm[i] & 1u] *= shape.dim[i];
+  if (rows) x = op_reshape(graph, x, &SHAPE_OF(size[0], size[1]));
+  Node *y = op_layer_norm(graph, x, flat(graph, layer_read(graph, layer, WEIGHT)),
+                          flat(graph, layer_read(graph, layer, BIAS)),
+                          ((const Norm *)layer)->eps);
+  if (rows) y = op_reshape(graph, y, &shape);
+  return moved ? op_transpose(graph, y, back) : y;
+}
+
+static Ports layer_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
+  return axes_norm_ports(graph, layer, in, layer_norm_forward);
+}
+
+#define AXES_OPTION                                                                    \
+  {.name = "axis", .kind = OPT_INTS, .offset = offsetof(AxesNorm, axis),               \
+   .lo = -MAX_RANK, .hi = MAX_RANK,                                                    \
+   .doc = "the axis, or list of axes, over which each example is normalized, each "    \
+          "with a weight of its own; axis 1 is the batch; left out: the last. Of "     \
+          "images 2: the channels of each pixel; { 2, 3, 4 }: all (PyTorch's "         \
+          "normalized_shape of three sizes)"}
+
+static const Option layer_norm_options[] = {EPS_AFFINE, AXES_OPTION, OF_WEIGHT, OF_BIAS,
                                             LAYER_OPTIONS, {0}};
 
 const LayerKind layer_layer_norm = {
     .kind = {.name = "LayerNorm", .alias = "LayerNormalization",
              .family = &layer_family,
-             .size = sizeof(Norm), .options = layer_norm_options,
-             .check = layer_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each row over its last axis, in training and inference "
-                    "alike.",
+             .size = sizeof(AxesNorm), .options = layer_norm_options,
+             .check = axes_norm_check, .deinit = layer_deinit,
+             .doc = "Normalizes each row over its last axis, or each example over the "
+                    "axes that are given, in training and inference alike.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
-             .source = "Ba et al., arXiv:1607.06450, eq. 4"},
-    .prefix = "layer_norm", .norm = "layer", .keeps_time = true, .vars = layer_vars,
+             .source = "Ba et al., arXiv:1607.06450, eq. 4; of channels: Liu et al., "
+                       "CVPR 2022, section 2.6"},
+    .prefix = "layer_norm", .norm = "layer", .knows_masks = true, .vars = layer_vars,
     .samples = (const LayerSample[]){
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
         {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
         {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
+        {{{"axis", "2"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
+        {{{"axis", "2 3 4"}}, {{4, {2, 3, 2, 4}}}, {4, {2, 3, 2, 4}}},
+        {{{"axis", "-1 2"}, {"affine", "false"}}, {{4, {2, 3, 2, 4}}},
+         {4, {2, 3, 2, 4}}},
         LAYER_SAMPLES_END},
-    .build = layer_norm_build,
-    .forward = layer_norm_forward};
+    .build = axes_norm_build,
+    .ports = layer_norm_ports};
 
 /* -- group normalization ----------------------------------------------------------- */
 
@@ -469,7 +594,7 @@ static Err group_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) return layer_refuse_input(layer, "[N, C, ...]", in, fault);
-  return give_all(graph, layer, in->dim[1], fault);
+  return give_all(graph, layer, &SHAPE_OF(in->dim[1]), fault);
 }
 
 static Node *refuse_groups(Graph *graph, Layer *layer, int64_t groups, const Shape *x) {
@@ -548,11 +673,14 @@ static Node *instance_norm_forward(Graph *graph, Layer *layer, Node *x) {
   return by_groups(graph, layer, x, channels ? channels : 1);
 }
 
+static const Option instance_norm_options[] = {EPS_AFFINE, OF_WEIGHT, OF_BIAS,
+                                               LAYER_OPTIONS, {0}};
+
 const LayerKind layer_instance_norm = {
     .kind = {.name = "InstanceNorm",
              .alias = "InstanceNormalization InstanceNorm1d InstanceNorm2d",
              .family = &layer_family, .size = sizeof(Norm),
-             .options = layer_norm_options, .check = layer_norm_check,
+             .options = instance_norm_options, .check = layer_norm_check,
              .deinit = layer_deinit,
              .example = "print(nn.InstanceNorm()(tensor.randn(2, 3, 4, 4)))",
              .doc = "Normalizes each channel (axis 2) of each example by itself, in "
@@ -569,41 +697,46 @@ const LayerKind layer_instance_norm = {
 /* -- root-mean-square normalization ------------------------------------------------ */
 
 static const char *const rms_vars[] = {"weight", NULL};
-static const Option rms_norm_options[] = {EPS_AFFINE, OF_WEIGHT, LAYER_OPTIONS, {0}};
+static const Option rms_norm_options[] = {EPS_AFFINE, AXES_OPTION, OF_WEIGHT,
+                                          LAYER_OPTIONS, {0}};
 
 static Err rms_norm_check(Object *object, Fault *fault) {
   Norm *norm = (Norm *)object;
-  return norm->affine ? layer_declare(&norm->layer, WEIGHT, true, fault) : ERR_OK;
+  Err err = check_axes(object, fault);
+  if (err || !norm->affine) return err;
+  return layer_declare(&norm->layer, WEIGHT, true, fault);
 }
 
-static Node *rms_norm_forward(Graph *graph, Layer *layer, Node *x) {
-  const Variable *weight = layer_var(layer, WEIGHT);
-  int last = x->shape.rank - 1;
-  int64_t want = weight ? weight->current->shape.dim[0] : 0;
-  if (last < 1 || (weight && x->shape.dim[last] != want)) {
-    char expects[64] = "[N, ..., D]";
-    if (weight) snprintf(expects, sizeof expects, "[N, ..., %lld]", (long long)want);
-    return layer_refuse(graph, layer, expects, &x->shape);
-  }
-  x = op_cast(graph, x, DT_REAL);
-  Node *mean = op_mean(graph, op_square(graph, x), 1u << last, true);
+static Node *rms_norm_forward(Graph *graph, Layer *layer, Node *x, unsigned axes) {
+  Node *weight = layer_read(graph, layer, WEIGHT);
+  if (!x) return NULL;
+  const Shape along = sizes_along(&x->shape, axes, true);
+  Node *mean = op_mean(graph, op_square(graph, x), axes, true);
   Node *eps = graph_scalar(graph, ((const Norm *)layer)->eps);
   Node *y = op_div(graph, x, op_sqrt(graph, op_add(graph, mean, eps)));
-  return weight ? op_mul(graph, y, layer_read(graph, layer, WEIGHT)) : y;
+  if (!weight) return y;
+  bool last = axes == 1u << (x->shape.rank - 1);
+  return op_mul(graph, y, last ? weight : op_reshape(graph, weight, &along));
+}
+
+static Ports rms_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
+  return axes_norm_ports(graph, layer, in, rms_norm_forward);
 }
 
 const LayerKind layer_rms_norm = {
     .kind = {.name = "RMSNorm", .alias = "RMSNormalization", .family = &layer_family,
-             .size = sizeof(Norm), .options = rms_norm_options,
+             .size = sizeof(AxesNorm), .options = rms_norm_options,
              .check = rms_norm_check, .deinit = layer_deinit,
-             .doc = "Divides each row by its root mean square over the last axis, in "
-                    "training and inference alike. affine: learn a weight.",
+             .doc = "Divides each row by its root mean square over the last axis, or "
+                    "each example over the axes that are given, in training and "
+                    "inference alike. affine: learn a weight.",
              .equation = "y = weight x / sqrt(mean(x^2) + eps)",
              .source = "Zhang & Sennrich, NeurIPS 2019, eq. 4"},
-    .prefix = "rms_norm", .norm = "rms", .keeps_time = true, .vars = rms_vars,
+    .prefix = "rms_norm", .norm = "rms", .knows_masks = true, .vars = rms_vars,
     .samples = (const LayerSample[]){
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
         {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
         {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
+        {{{"axis", "2 4"}}, {{4, {2, 3, 2, 4}}}, {4, {2, 3, 2, 4}}},
         LAYER_SAMPLES_END},
-    .build = layer_norm_build, .forward = rms_norm_forward};
+    .build = axes_norm_build, .ports = rms_norm_ports};

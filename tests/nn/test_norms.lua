@@ -4,15 +4,14 @@ local check = dofile "tests/check.lua"
 local reference = dofile "tests/nn/reference.lua"
 local tests = {}
 
--- Of images; the channels of each pixel by a layer normalization between two Permutes.
+-- Of images; of a layer normalization the channels of each pixel.
 function tests.test_images()
   local images, both = { 2, 4, 7, 6 }, { { "weight", { 4 } }, { "bias", { 4 } } }
   reference.open "images".layers {
     batch_norm = { nn.BatchNorm(), { images }, both, { training = true } },
     group_norm = { nn.GroupNorm(2), { images }, both },
     instance_norm_images = { nn.InstanceNorm(), { images }, both },
-    layer_norm_channels = { nn.Sequential { nn.Permute { 3, 4, 2 }, nn.LayerNorm(),
-      nn.Permute { 4, 2, 3 } }, { images }, both },
+    layer_norm_channels = { nn.LayerNorm { axis = 2 }, { images }, both },
   }
 end
 
@@ -57,6 +56,72 @@ function tests.test_axes_of_batch_norm()
   check.fails(function() nn.BatchNorm { axis = 1 } end, "axis 1 is the batch")
   check.fails(function() nn.BatchNorm { axis = 4 }(x) end, "axis of channels", "6x3x4")
   check.fails(function() last(tensor.ones(2, 2, 3)) end, "4 channels along axis 3", "2x2x3")
+end
+
+-- Against the equation, with weights (keras#19642: of axes that are not the last); LayerNorm of
+-- all but the batch is PyTorch's of three sizes.
+function tests.test_axes_of_layer_and_rms_norm()
+  local x = tensor.randn(2, 3, 4, 5) * 3 + 5
+  local cases = { { 2, { 3, 1, 1 } }, { { 2, 3, 4 }, { 3, 4, 5 } }, { { 4, 2 }, { 3, 1, 5 } },
+    { { -1, -2 }, { 1, 4, 5 } }, { { 3 }, { 1, 4, 1 } }, { 4, { 1, 1, 5 } } }
+  for _, case in ipairs(cases) do
+    for _, rms in ipairs { false, true } do
+      local axis, shape = table.unpack(case)
+      local layer = rms and nn.RMSNorm { axis = axis } or nn.LayerNorm { axis = axis }
+      local y = layer(x)
+      local axes = {}
+      for i, a in ipairs(type(axis) == "table" and axis or { axis }) do axes[i] = a end
+      local mean = rms and tensor.zeros(1) or x:mean(axes, { keepdims = true })
+      local var = (x - mean):square():mean(axes, { keepdims = true })
+      local want = (x - mean) / (var + 1e-5):sqrt()
+      check.near(y, want, 1e-4)
+      local w = tensor.randn(table.unpack(layer.weight.shape)):eval()
+      layer.weight:assign(w)
+      check.near(layer(x), want * w:reshape(1, table.unpack(shape)), 1e-4)
+      if not rms then
+        layer.bias:assign(w * 2)
+        check.near(layer(x), want * w:reshape(1, table.unpack(shape)) +
+          2 * w:reshape(1, table.unpack(shape)), 1e-4)
+      end
+    end
+  end
+  check.fails(function() nn.LayerNorm { axis = { 2, 1 } } end, "axis 1 is the batch")
+  check.fails(function() nn.RMSNorm { axis = { 2, 2 } } end, "got 2 twice")
+  check.fails(function() nn.LayerNorm { axis = { 4, -1 } }(x) end, "axes of its option axis")
+  check.fails(function() nn.LayerNorm { axis = 5 }(x) end, "layer_norm_1", "2x3x4x5")
+  local channels = nn.LayerNorm { axis = 2 }
+  channels(x)
+  check.fails(function() channels(tensor.ones(2, 4, 3, 3)) end, "3 along its axes", "2x4x3x3")
+end
+
+-- Under a mask of steps: what mixes them is refused, with what to write instead; a batch in which
+-- fewer than two values of a channel count has no variance.
+function tests.test_masks()
+  local x, m = tensor.randn(2, 3, 4), tensor { { 1, 1, 0 }, { 1, 0, 0 } }
+  check.near(nn.LayerNorm { axis = 3 }(x, { mask = m }):slice({}, { 1, 1 }),
+    nn.LayerNorm()(x):slice({}, { 1, 1 }), 0)
+  check.fails(function() nn.LayerNorm { axis = { 2, 3 } }(x, { mask = m }) end,
+    "axis 2 is that of the steps", "nn.Unmask()")
+  check.fails(function() nn.RMSNorm { axis = 2 }(x, { mask = m }) end, "axis 2")
+  check.fails(function() nn.BatchNorm()(x, { mask = m }) end, "write axis = -1", "nn.Unmask()")
+  local norm = nn.BatchNorm { axis = -1 }
+  local two = tensor { { 1, 1, 0 }, { 0, 0, 0 } }
+  norm(x, { mask = two, training = true })
+  local before = norm.running_var:totable()
+  local step = train.step(function(a, b) return norm(a, { mask = b }):square():mean() end, norm,
+    optim.SGD { lr = 0.1 })
+  for _, case in ipairs { { { { 0, 1, 0 }, { 0, 0, 0 } }, "1 of 6 steps by the mask" },
+    { { { 0, 0, 0 }, { 0, 0, 0 } }, "none of 6 steps by the mask" } } do
+    local few = tensor(case[1])
+    check.fails(function() norm(x, { mask = few, training = true }) end, "batch_norm_1", case[2])
+    check.fails(function() step(x, few) end, "batch_norm_1", case[2], "2 values")
+    norm(x, { mask = few })
+  end
+  check.equal(norm.running_var:totable(), before)
+  -- of images of each step one is enough (keras#19848)
+  local steps, first = tensor.randn(1, 2, 3, 4), { mask = tensor { { 1, 0 } }, training = true }
+  check.near(nn.BatchNorm { axis = -1 }(steps, first)[1][1],
+    nn.BatchNorm { axis = -1 }(steps[1][1], { training = true }), 1e-4)
 end
 
 function tests.test_noisy_batch_norm()
