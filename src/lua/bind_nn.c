@@ -381,24 +381,64 @@ static const Habit layer_habits[] = {
     {"load_weights", "net:load(path)"},
     {NULL, NULL}};
 
+#define SIZES_FOLLOW "sizes of inputs follow by themselves"
+#define ONE_OP "nothing: the layer is one op over all steps"
+#define SEQUENCES "nothing: sequences are [N, T, features]"
 static const Habit layer_options_elsewhere[] = {
-    {"in_features", "nn.Dense(units): sizes of inputs follow by themselves"},
-    {"num_features", "nn.BatchNorm(): sizes of inputs follow by themselves"},
-    {"normalized_shape", "nn.LayerNorm(): sizes of inputs follow by themselves"},
-    {"input_size", "nn.LSTM(units): sizes of inputs follow by themselves"},
-    {"batch_first", "nothing: sequences are [N, T, features]"},
+    {"in_features", "nn.Dense(units): " SIZES_FOLLOW},
+    {"in_channels", "nn.Conv2D(filters, kernel_size): " SIZES_FOLLOW},
+    {"num_features", "nn.BatchNorm(): " SIZES_FOLLOW},
+    {"num_channels", "nn.GroupNorm(groups): " SIZES_FOLLOW},
+    {"normalized_shape", "nn.LayerNorm(), of the last axis, or axis = { 2, 3, 4 }: "
+                         SIZES_FOLLOW},
+    {"input_size", "nn.LSTM(units): " SIZES_FOLLOW},
+    {"d_model", "nothing: " SIZES_FOLLOW},
+    {"kdim", "nothing: " SIZES_FOLLOW " (key_dim is of one head)"},
+    {"vdim", "nothing: " SIZES_FOLLOW " (value_dim is of one head)"},
+    {"input_length", "nothing: " SIZES_FOLLOW},
+    {"input_dim", "input_shape = { ... }, or leave it out: sizes follow at first use"},
+    {"batch_first", SEQUENCES},
+    {"time_major", SEQUENCES},
+    {"data_format", "nothing: images are [N, C, H, W], sequences [N, T, features]"},
+    {"attention_axes", "nothing: attention is along axis 2, that of the steps"},
+    {"device", "nothing: everything runs on the CPU"},
+    {"dtype", "nothing: all layers compute in the numbers of the program"},
+    {"seed", "tensor.seed(n), or the argument seed of the run: layers draw from "
+             "streams of their names"},
+    {"trainable", "net:freeze(name)"},
+    {"freeze", "trainable = false, or net:freeze(name)"},
+    {"_freeze", "trainable = false, or net:freeze(name)"},
     {"num_layers", "nn.Sequential of so many layers, all but the last with "
                    "return_sequences = true"},
     {"bidirectional", "nn.Bidirectional(nn.LSTM(units))"},
     {"unit_forget_bias", "forget_bias = 1, or 0"},
     {"proj_size", "a nn.Dense layer behind it"},
-    {"unroll", "nothing: the layer is one op over all steps"},
-    {"d_model", "nothing: sizes of inputs follow by themselves"},
-    {"data_format", "nothing: images are [N, C, H, W], sequences [N, T, features]"},
+    {"activation", "nn.activation(name) behind it (inside LSTM and GRU are tanh and "
+                   "sigmoid; nn.SimpleRNN takes one)"},
+    {"recurrent_activation", "nothing: the gates of LSTM and GRU are sigmoids"},
+    {"zero_output_for_mask", "nothing: what follows leaves out the steps that a mask "
+                             "does not count; or y * mask:reshape(N, T, 1)"},
+    {"unroll", ONE_OP},
+    {"use_cudnn", ONE_OP},
+    {"implementation", ONE_OP},
+    {"flash_attention", "nothing: attention is one op"},
+    {"add_bias_kv", "nothing: a query that sees no key gives the bias alone"},
+    {"add_zero_attn", "nothing: a query that sees no key gives the bias alone"},
+    {"average_attn_weights", "return_scores = true gives those of each head: y, p = "
+                             "layer(x), then p:mean(2)"},
+    {"padding_mode", "nothing: what is padded is 0"},
+    {"divisor_override", "count_include_pad = true, which divides by the size of the "
+                         "window"},
+    {"return_indices", "nothing: pools give their maxima, not where they were"},
     {"padding_idx", "mask_zero = true: ids count from 1, and 0 is padding"},
-    {"input_length", "nothing: sizes of inputs follow by themselves"},
+    {"max_norm", "weight_constraint = nn.max_norm(m): of all rows, after each update"},
+    {"center", "affine = true, which learns weight and bias, or false"},
+    {"scale", "affine = true, which learns weight and bias, or false"},
+    {"gamma_initializer", "layer.weight:assign(t), once the layer is built"},
+    {"beta_initializer", "layer.bias:assign(t), once the layer is built"},
+    {"track_running_stats", "nothing: they are kept; net:freeze(name) makes training "
+                            "use them, too"},
     {"size", "scale_factor (Keras) or output_size (PyTorch)"},
-    {"input_dim", "input_shape = { ... }, or leave it out: sizes follow at first use"},
     {NULL, NULL}};
 
 static const Function layer_methods[] = {

@@ -261,8 +261,8 @@ Err recurrent_reset(Graph *graph, Layer *layer) {
 
 /* -- Bidirectional ----------------------------------------------------------------- */
 
-enum { MERGE_CONCAT, MERGE_SUM, MERGE_MUL, MERGE_AVE };
-static const char *const merge_names[] = {"concat", "sum", "mul", "ave", NULL};
+enum { MERGE_CONCAT, MERGE_SUM, MERGE_MUL, MERGE_AVE, MERGE_NONE };
+static const char *const merge_names[] = {"concat", "sum", "mul", "ave", "none", NULL};
 
 typedef struct Bidirectional {
   Layer layer;
@@ -287,10 +287,11 @@ static Err check_pair(const RecurrentLayer *f, const RecurrentLayer *b, int merg
                      "nn.Bidirectional: \"backward\" must be another layer, whose "
                      "go_backwards is %s",
                      f->go_backwards ? "false" : "true");
-  if (merge != MERGE_CONCAT && f->units != b->units)
+  bool joined = merge == MERGE_SUM || merge == MERGE_MUL || merge == MERGE_AVE;
+  if (joined && f->units != b->units)
     return fault_set(fault, ERR_VALUE,
                      "nn.Bidirectional: merge_mode \"%s\" joins results of %lld and "
-                     "%lld units; allowed: as many in both, or \"concat\"",
+                     "%lld units; allowed: as many in both, or \"concat\" or \"none\"",
                      merge_names[merge], (long long)f->units, (long long)b->units);
   if (f->return_sequences == b->return_sequences && f->return_state == b->return_state)
     return ERR_OK;
@@ -360,8 +361,11 @@ static Ports bidirectional_ports(Graph *graph, Layer *layer, const Ports *in) {
     mine[i] = layer_forward(graph, i ? self->backward : self->forward, &part);
     if (!mine[i].n) return out;
   }
-  out = layer_ports_of(merged(graph, self->merge, mine[0].v[0].x, mine[1].v[0].x),
-                       mine[0].v[0].mask);
+  if (self->merge == MERGE_NONE)
+    out = (Ports){.n = 2, .v = {mine[0].v[0], mine[1].v[0]}};
+  else
+    out = layer_ports_of(merged(graph, self->merge, mine[0].v[0].x, mine[1].v[0].x),
+                         mine[0].v[0].mask);
   for (int i = 0; i < 2 && out.n; i++)
     for (int k = 1; k < mine[i].n; k++) out.v[out.n++] = mine[i].v[k];
   return out;
@@ -376,7 +380,7 @@ static const Option bidirectional_options[] = {
      .doc = "the layer of the other direction; left out: one like the first"},
     {.name = "merge_mode", .kind = OPT_CHOICE, .offset = offsetof(Bidirectional, merge),
      .choices = merge_names, .value = "concat",
-     .doc = "how the results of both are joined"},
+     .doc = "how the results of both are joined; \"none\": they are two"},
     LAYER_OPTIONS,
     {0}};
 

@@ -131,6 +131,24 @@ function tests.test_arguments_from_elsewhere()
 end
 
 -- Three classes and one output: the loss, and the one that is right.
+-- Options of PyTorch's and Keras's layers that have no like here say what to write.
+function tests.test_options_of_layers_from_elsewhere()
+  local cases = { { "LSTM", 3, "bidirectional num_layers proj_size batch_first device dtype seed "
+    .. "activation recurrent_activation use_cudnn zero_output_for_mask time_major" },
+    { "MultiHeadAttention", 2, "kdim vdim add_bias_kv add_zero_attn average_attn_weights "
+    .. "attention_axes flash_attention" }, { "Conv2D", 3, "in_channels padding_mode" },
+    { "MaxPool2D", 2, "return_indices" }, { "AveragePooling2D", 2, "divisor_override" },
+    { "Embedding", 4, "padding_idx max_norm freeze" }, { "LayerNorm", nil, "center scale "
+    .. "normalized_shape gamma_initializer" }, { "BatchNorm", nil, "track_running_stats" } }
+  for _, case in ipairs(cases) do
+    for option in case[3]:gmatch "%S+" do
+      local given = { case[2] or { [option] = 1 }, case[2] and { [option] = 1 } }
+      check.fails(function() nn[case[1]](table.unpack(given)) end, case[1],
+        ('unknown option "%s"; write '):format(option))
+    end
+  end
+end
+
 function tests.test_classes_that_a_loss_does_not_know()
   local three, net = data.spirals { n = 30, classes = 3 }, nn.Sequential { nn.Dense(1) }
   for _, name in ipairs { "binary_crossentropy", "bce" } do

@@ -333,6 +333,12 @@ function tests.test_backwards()
       merged:load(both:state())
       check.near(merged(x), join)
     end
+    local apart = nn.Bidirectional(nn[kind](3, { return_sequences = true }),
+      { merge_mode = "none" })
+    apart(x)
+    apart:load(both:state())
+    local a, b = apart(x)
+    check.equal({ rows(a), rows(b) }, { rows(one), rows(other) })
   end
   local named = nn.Bidirectional(nn.LSTM(2, { name = "reader" }))
   named(x)
@@ -444,7 +450,8 @@ local function random_case()
   local shape = { pick { 1, 2, 17 }, pick { 1, 2, 5 }, pick(size) }
   local H, both = pick(size), pick { true, false }
   local layer, states = nn[kind](H, options), {}
-  if both then layer = nn.Bidirectional(layer, { merge_mode = pick { "concat", "sum" } }) end
+  local join = pick { "concat", "sum", "none" }
+  if both then layer = nn.Bidirectional(layer, { merge_mode = join }) end
   local n = pick { true, false } and (kind == "LSTM" and 2 or 1) * (both and 2 or 1) or 0
   for i = 1, n do states[i] = tensor.variable(tensor.randn(shape[1], H) * 0.5) end
   return layer, shape, states, kind
