@@ -471,7 +471,7 @@ local random_case, results_of = load(drawing .. "return random_case, results_of"
 
 -- By one element of each tensor.
 local function compare_with_difference(v, got, value_of, label)
-  local flat, old, h = rows(v:reshape { -1 }), v:eval(), 1e-6
+  local flat, old, h = rows(v:reshape { -1 }), v:detach():eval(), 1e-6
   local at = math.random(#flat)
   local function moved(by)
     local copy = table.move(flat, 1, #flat, 1, {})

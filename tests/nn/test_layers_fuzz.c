@@ -77,7 +77,9 @@ static const struct {
     {"GlobalMaxPooling1D", 3, {YES_NO("keepdims")}},
     {"GlobalAveragePooling1D", 3, {YES_NO("keepdims")}},
     {"AdaptiveMaxPool1D", 3, {NEEDED("output_size", 1, 0, 12)}},
-    {"AdaptiveAvgPool1D", 3, {NEEDED("output_size", 1, 0, 12)}}};
+    {"AdaptiveAvgPool1D", 3, {NEEDED("output_size", 1, 0, 12)}},
+    {"LayerNorm", 4, {{"axis", 0, 2, 4, NULL, false}, YES_NO("affine")}},
+    {"RMSNorm", 4, {{"axis", 0, 2, 4, NULL, false}, YES_NO("affine")}}};
 
 enum { N_DRAWN = sizeof drawn / sizeof *drawn };
 
