@@ -5,9 +5,9 @@
 -- 20,000 images of Fashion-MNIST, SGD with momentum, 3 epochs, five seeds. Compared is the accuracy
 -- on the *training* rows: a deep net that is worse there does not overfit, it is not trained.
 -- plain: Dense, BatchNorm, ReLU; residual: ReLU(x + BatchNorm(Dense(x))); bare: plain without
--- BatchNorm. Seen in a pilot at 8, 20 and 56 layers: plain .845 .752 .317, residual .850 .824 .540,
--- bare .839 .774 .414. Expected: plain of 56 layers at least .2 below plain of 20, and residual of
--- 56 at least .1 above plain of 56.
+-- BatchNorm. Asked beforehand, as contrasts: is plain of 56 layers at least .2 below plain of 20,
+-- and residual of 56 at least .1 above plain of 56? Seen, the means of five seeds at 8, 20 and 56
+-- layers: plain .839 .700 .285, residual .848 .835 .817, bare .825 .732 .322: yes, by .42 and .53.
 --
 --   runner experiments/plain_vs_residual.lua
 --   runner experiments/plain_vs_residual.lua depth=8,20 epochs=2 seeds=3
@@ -36,11 +36,12 @@ local layers = {
 }
 
 experiment {
-  name     = "plain-vs-residual",
-  factors  = { depth = { 8, 20, 56 }, net = { "plain", "residual", "bare" } },
-  baseline = { depth = 20, net = "plain" },
-  metric   = "test_accuracy",
-  report   = "accuracy",
+  name      = "plain-vs-residual",
+  factors   = { depth = { 8, 20, 56 }, net = { "plain", "residual", "bare" } },
+  baseline  = { depth = 20, net = "plain" },
+  contrasts = { { { net = "plain", depth = 20 }, { net = "plain", depth = 56 } },
+                { { net = "residual", depth = 56 }, { net = "plain", depth = 56 } } },
+  metric    = "accuracy",
 
   trial = function(c, run)
     local net = nn.Sequential { nn.Flatten(), dense { activation = "relu" } }
