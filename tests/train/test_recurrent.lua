@@ -49,27 +49,28 @@ if not long then
   return
 end
 
+-- 8,000 updates, each of sequences that were not seen before; the mean squared error of others.
 local function adding(layer, seed)
   tensor.seed(seed)
   local function sums(n, of) return data.adding_problem { n = n, length = 100, seed = of } end
-  return mse(nn.Sequential { layer, nn.Dense(1) }, sums(8000), { epochs = 16,
-    validation = sums(1000, 10 ^ 9 + 1), test = sums(1000, 10 ^ 9),
-    callbacks = { train.early_stopping { patience = 16 } },
-    optimizer = optim.Adam { lr = 0.001, clipnorm = 1 } }).test_loss
+  return mse(nn.Sequential { layer, nn.Dense(1) }, sums(128000), { epochs = 1,
+    test = sums(1000, 10 ^ 9),
+    optimizer = optim.Adam { lr = 0.001, global_clipnorm = 1 } }).test_loss
 end
 
 function tests.test_the_adding_problem_over_100_steps()
-  local solved = 0
+  local seen, solved = {}, 0
   for seed = 1, 3 do
-    local irnn = nn.SimpleRNN(100, { activation = "relu", recurrent_init = "identity",
-      init = init.normal { std = 0.001 } })
-    if adding(irnn, seed) < 0.05 then solved = solved + 1 end
+    seen[seed] = adding(nn.SimpleRNN(100, { activation = "relu", recurrent_init = "identity",
+      init = init.normal { std = 0.001 } }), seed)
+    if seen[seed] < 0.02 then solved = solved + 1 end
   end
-  check.yes(solved >= 2, solved)
-  check.yes(adding(nn.SimpleRNN(100), 1) > 0.14)
+  check.yes(solved >= 2, table.concat(seen, " "))
+  local tanh = adding(nn.SimpleRNN(100), 1)
+  check.yes(tanh > 0.14, tanh)
 end
 
--- Greydanus's architecture: both directions of 6 units, all steps to the classes; about .89 there.
+-- Greydanus's architecture: both directions of 6 units, all steps to the classes; .891 there.
 function tests.test_mnist1d_as_a_sequence()
   tensor.seed(1)
   local set = data.mnist1d { sequence = true }
@@ -78,7 +79,7 @@ function tests.test_mnist1d_as_a_sequence()
   local history = train.fit(net, set.train, { loss = "sparse_categorical_crossentropy",
     optimizer = optim.Adam { lr = 0.01 }, batch_size = 100, epochs = 150, test = set.test,
     metrics = { "accuracy" }, verbose = false, record = false })
-  check.yes(history.test_accuracy > 0.86, history.test_accuracy)
+  check.yes(history.test_accuracy >= 0.89, history.test_accuracy)
 end
 
 check.run(tests)

@@ -170,11 +170,17 @@ local function accuracy_on_mnist1d(steps, options)
   return h.test_accuracy
 end
 
--- As is 92 %; with the places in another order, where neighbours mean nothing, 59 %.
+-- As is 92 %; with the places in another order, where neighbours mean nothing, 59 %. Long: the mean
+-- of three seeds, for of these one differs from the next by three points.
 function tests.test_convolution_sees_neighbours()
-  local steps = long and 6000 or 400
-  local as_is, permuted = accuracy_on_mnist1d(steps), accuracy_on_mnist1d(steps, { permute = true })
-  local least, gap = long and 0.90 or 0.70, long and 0.25 or 0.15
+  local seeds, steps = long and 3 or 1, long and 6000 or 400
+  local as_is, permuted = 0, 0
+  for seed = 1, seeds do
+    tensor.seed(seed)
+    as_is = as_is + accuracy_on_mnist1d(steps) / seeds
+    permuted = permuted + accuracy_on_mnist1d(steps, { permute = true }) / seeds
+  end
+  local least, gap = long and 0.92 or 0.70, long and 0.25 or 0.15
   check.yes(as_is >= least, as_is)
   check.yes(as_is - permuted >= gap, as_is - permuted)
 end
@@ -198,6 +204,7 @@ end
 
 -- Short: a few images. Long: 20,000 images, 3 epochs, whose rate falls along a cosine.
 function tests.test_resnet_8()
+  tensor.seed(1)
   local fashion = data.fashion_mnist()
   local h = fit(resnet_8(long and 16 or 4), fashion.train:take(long and 20000 or 512), {
     optimizer = optim.SGD { lr = 0.1, momentum = 0.9,
@@ -211,6 +218,7 @@ end
 -- 32 and 64 kernels of 5 x 5, 1,024 hidden units, Adam.
 function tests.test_lenet()
   if not long then return end
+  tensor.seed(1)
   local fashion = data.fashion_mnist()
   local function conv5(n) return nn.Conv2D(n, 5, { activation = "relu", init = "he_normal" }) end
   local net = nn.Sequential { conv5(32), nn.MaxPool2D(2), conv5(64), nn.MaxPool2D(2), nn.Flatten(),
