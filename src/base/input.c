@@ -136,6 +136,12 @@ Err memory_holds(int64_t n_bytes, Fault *fault) {
                    (double)n_bytes / 1e9, (double)free_bytes / 1e9);
 }
 
+Err memory_holds_all(int64_t n, int64_t n_bytes_each, Fault *fault) {
+  int64_t n_bytes = 0;
+  if (__builtin_mul_overflow(n, n_bytes_each, &n_bytes)) n_bytes = INT64_MAX;
+  return memory_holds(n_bytes, fault);
+}
+
 Err input_holds(const Input *in, int64_t n_bytes, Fault *fault) {
   if (n_bytes > input_left(in))
     return fault_set(fault, ERR_DATA, "truncated: cannot hold %lld bytes more",

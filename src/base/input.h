@@ -61,5 +61,7 @@ Err input_rest(Input *in, int64_t limit_bytes, Text *out, Fault *fault) WARN_UNU
 /* A fault (ERR_MEMORY) where a block of that size would take more than the machine has
  * free. */
 Err memory_holds(int64_t n_bytes, Fault *fault) WARN_UNUSED;
+/* The same of n things, however large the product is. */
+Err memory_holds_all(int64_t n, int64_t n_bytes_each, Fault *fault) WARN_UNUSED;
 
 #endif

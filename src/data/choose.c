@@ -54,10 +54,8 @@ static Tensor *label_shares(const Dataset *set, Fault *fault) {
     return NULL;
   }
   shape.dim[shape.rank++] = n_classes;
-  Tensor *out = tensor_new(set->source->memory, DT_REAL, &shape, fault);
-  if (!out) return NULL;
-  memset(out->a.data, 0, (size_t)tensor_count(out) * sizeof(real));
-  for (int64_t i = 0; i < tensor_count(y); i++) {
+  Tensor *out = source_zeros(set->source->memory, DT_REAL, &shape, fault);
+  for (int64_t i = 0; out && i < tensor_count(y); i++) {
     int32_t label = ((const int32_t *)y->a.data)[i];
     if (label > 0) tensor_reals(out)[i * n_classes + label - 1] = 1;
   }

@@ -247,30 +247,24 @@ static Err fill(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *faul
   return ERR_OK;
 }
 
-/* All zero; NULL and a fault. */
-static Tensor *new_reals(const Shape *shape, MemoryCount *memory, Fault *fault) {
-  Tensor *t = tensor_new(memory, DT_REAL, shape, fault);
-  if (t) memset(t->a.data, 0, (size_t)tensor_count(t) * sizeof(real));
-  return t;
-}
-
 static Err fill_rows(Table *t, MemoryCount *memory, Fault *fault) {
   Rows *out = t->out;
   const Csv *csv = t->csv;
   Err err = place_features(t, out, fault);
   if (!err) err = new_targets(t, out, memory, fault);
   if (csv->inside) csv_end_series(t);
-  int64_t n_bytes = 0, n_steps = csv->inside ? t->longest : 1;
-  if (!err && __builtin_mul_overflow(t->n_rows * n_steps * (int64_t)sizeof(real),
-                                     t->n_features, &n_bytes))
-    n_bytes = INT64_MAX;
-  if (!err) err = memory_holds(n_bytes, fault);
+  int64_t n_steps = csv->inside ? t->longest : 1;
+  if (!err)
+    err = memory_holds_all(t->n_rows * n_steps, t->n_features * (int64_t)sizeof(real),
+                           fault);
   if (err) return err;
   Shape x = csv->inside ? SHAPE_OF(t->n_rows, t->longest, t->n_features)
                         : SHAPE_OF(t->n_rows, t->n_features);
-  out->x = new_reals(&x, memory, fault);
-  if (csv->weight.n) out->weight = new_reals(&SHAPE_OF(t->n_rows), memory, fault);
-  if (csv->inside) out->mask = new_reals(&SHAPE_OF(x.dim[0], x.dim[1]), memory, fault);
+  out->x = source_zeros(memory, DT_REAL, &x, fault);
+  if (csv->weight.n)
+    out->weight = source_zeros(memory, DT_REAL, &SHAPE_OF(t->n_rows), fault);
+  if (csv->inside)
+    out->mask = source_zeros(memory, DT_REAL, &SHAPE_OF(x.dim[0], x.dim[1]), fault);
   if (!out->x || (csv->weight.n && !out->weight) || (csv->inside && !out->mask))
     return fault->code;
   err = csv_walk(t, fill, fault);

@@ -52,10 +52,8 @@ static Tensor *fold_steps(const Table *t, const Tensor *from, MemoryCount *memor
          (size_t)(from->a.shape.rank - 1) * sizeof *shape.dim);
   int64_t n_row = shape_stride(&from->a.shape, 0);
   size_t n_bytes = (size_t)n_row * dtype_bytes(from->a.dtype);
-  Tensor *out = tensor_new(memory, from->a.dtype, &shape, fault);
-  if (!out) return NULL;
-  memset(out->a.data, 0, (size_t)tensor_count(out) * dtype_bytes(out->a.dtype));
-  for (int64_t i = 0; i < t->n_rows; i++) {
+  Tensor *out = source_zeros(memory, from->a.dtype, &shape, fault);
+  for (int64_t i = 0; out && i < t->n_rows; i++) {
     int64_t at = t->steps[i].sequence * t->longest + t->steps[i].place;
     memcpy((char *)out->a.data + (size_t)at * n_bytes,
            (const char *)from->a.data + (size_t)i * n_bytes, n_bytes);
@@ -112,17 +110,14 @@ static Err fold_targets(const Table *t, MemoryCount *memory, Fault *fault) {
 
 Err csv_fold(Table *t, MemoryCount *memory, Fault *fault) {
   Rows *out = t->out;
-  int64_t n_bytes = 0;
   Err err = number_steps(t, fault);
-  if (__builtin_mul_overflow(t->ids->tokens.n * t->longest,
-                             (t->n_features + 2) * (int64_t)sizeof(real), &n_bytes))
-    n_bytes = INT64_MAX;
-  if (!err) err = memory_holds(n_bytes, fault);
+  if (!err)
+    err = memory_holds_all(t->ids->tokens.n * t->longest,
+                           (t->n_features + 2) * (int64_t)sizeof(real), fault);
   if (err) return err;
-  out->mask = tensor_new(memory, DT_REAL, &SHAPE_OF(t->ids->tokens.n, t->longest),
-                         fault);
+  out->mask = source_zeros(memory, DT_REAL, &SHAPE_OF(t->ids->tokens.n, t->longest),
+                           fault);
   if (!out->mask) return fault->code;
-  memset(out->mask->a.data, 0, (size_t)tensor_count(out->mask) * sizeof(real));
   for (int64_t i = 0; i < t->n_rows; i++)
     tensor_reals(out->mask)[t->steps[i].sequence * t->longest + t->steps[i].place] = 1;
   err = fold_targets(t, memory, fault);

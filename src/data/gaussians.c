@@ -41,9 +41,7 @@ static double *begin(Normals *s, int64_t n_common, Rows *out, Fault *fault) {
 }
 
 #define AT(field) .offset = offsetof(Normals, field)
-#define COUNT                                                                          \
-  {.name = "n", .kind = OPT_INT, AT(n), .position = 1, .value = "1000", .lo = 1,       \
-   .hi = 1e9, .doc = "number of rows"}
+#define COUNT COUNT_OPTION(Normals, "number of rows")
 #define FEATURES(default_)                                                             \
   {.name = "features", .kind = OPT_INT, AT(n_features), .value = default_, .lo = 1,    \
    .hi = 1e6, .doc = "number of features of a row"}

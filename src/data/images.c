@@ -223,10 +223,8 @@ static Err new_rows(const Image *first, int64_t n, int bits, MemoryCount *memory
                     Rows *out, Fault *fault) {
   DType dtype = bits == 16 ? DT_INT32 : DT_UINT8;
   Shape shape = SHAPE_OF(n, first->channels, first->height, first->width);
-  int64_t n_bytes = 0, size = (int64_t)dtype_bytes(dtype);
-  if (__builtin_mul_overflow(n * size, shape_stride(&shape, 0), &n_bytes))
-    n_bytes = INT64_MAX;
-  Err err = memory_holds(n_bytes, fault);
+  Err err = memory_holds_all(n, shape_stride(&shape, 0) * (int64_t)dtype_bytes(dtype),
+                             fault);
   if (err) return err;
   out->x = tensor_new(memory, dtype, &shape, fault);
   return out->x ? ERR_OK : fault->code;

@@ -211,16 +211,14 @@ static Err new_rows(const Lines *l, int64_t t, Rows *out, Fault *fault) {
   bool each = l->source->predict == PREDICT_EACH, labelled = l->labels->tokens.n > 0;
   DType dtype = tokens_dtype(out->vocabulary->tokens.n);
   int64_t per_step = (int64_t)dtype_bytes(dtype) + (int64_t)sizeof(real) + each * 4;
-  int64_t n_bytes = 0;
-  if (__builtin_mul_overflow(l->n * t, per_step, &n_bytes)) n_bytes = INT64_MAX;
-  Err err = memory_holds(n_bytes, fault);
+  Err err = memory_holds_all(l->n * t, per_step, fault);
   if (err) return err;
   Shape steps = SHAPE_OF(l->n, t), y = each ? steps : SHAPE_OF(l->n);
   out->x = tensor_new(memory, dtype, &steps, fault);
   if (out->x) out->mask = tensor_new(memory, DT_REAL, &steps, fault);
-  if (out->mask && (each || labelled)) out->y = tensor_new(memory, DT_INT32, &y, fault);
+  if (out->mask && (each || labelled))
+    out->y = source_zeros(memory, DT_INT32, &y, fault);
   if (!out->mask || ((each || labelled) && !out->y)) return fault->code;
-  if (each) memset(out->y->a.data, 0, (size_t)tensor_count(out->y) * sizeof(int32_t));
   return ERR_OK;
 }
 
@@ -337,11 +335,7 @@ static const Option lines_options[] = {
     {.name = "length", .kind = OPT_INT, AT(length), .value = "0", .lo = 0, .hi = 1e6,
      .alias = "max_length output_sequence_length maxlen",
      .doc = "steps of a row; 0: those of the longest line"},
-    {.name = "padding", .kind = OPT_CHOICE, AT(padding), .value = "right",
-     .choices = side_names, .doc = "on which side shorter lines are filled up with 0"},
-    {.name = "truncate", .kind = OPT_CHOICE, AT(truncate), .value = "right",
-     .choices = side_names, .alias = "truncating",
-     .doc = "on which side longer lines are cut off"},
+    SIDE_OPTIONS(LinesSource, "lines"),
     {.name = "predict", .kind = OPT_CHOICE, AT(predict), .value = "class",
      .choices = predict_names,
      .doc = "class: y is the class of the line, [n]. each: at each step the token "

@@ -73,8 +73,7 @@ static Err quadratic_load(Source *source, int part, Rows *out, Fault *fault) {
 
 #define AT(field) .offset = offsetof(Quadratic, field)
 static const Option quadratic_options[] = {
-    {.name = "n", .kind = OPT_INT, AT(n), .position = 1, .value = "1000", .lo = 1,
-     .hi = 1e9, .doc = "number of rows of .train, and of .test"},
+    COUNT_OPTION(Quadratic, "number of rows of .train, and of .test"),
     {.name = "features", .kind = OPT_INT, AT(n_features), .value = "100", .lo = 1,
      .hi = 1e4, .doc = "number of parameters"},
     {.name = "noise", .kind = OPT_REAL, AT(noise), .value = "0.6", .lo = 0, .hi = 1e6,

@@ -49,16 +49,13 @@ static bool is_one_hot(const Sequences *s, const Task *task) {
 /* Of one input of so many steps. */
 static Tensor *new_input(const Sequences *s, const Task *task, int64_t n_steps,
                          Fault *fault) {
-  int64_t symbols = task->n_symbols, n_step = symbols ? symbols : REALS, n_bytes = 0;
+  int64_t symbols = task->n_symbols, n_step = symbols ? symbols : REALS;
   bool one_hot = is_one_hot(s, task), flat = symbols > 0 && !one_hot;
   Shape shape = flat ? SHAPE_OF(s->n, n_steps) : SHAPE_OF(s->n, n_steps, n_step);
   DType dtype = symbols ? tokens_dtype(one_hot ? 1 : symbols) : DT_REAL;
-  if (__builtin_mul_overflow(s->n * n_steps, (flat ? 1 : n_step) * 8, &n_bytes))
-    n_bytes = INT64_MAX;
-  if (memory_holds(n_bytes / 8 * (int64_t)dtype_bytes(dtype), fault)) return NULL;
-  Tensor *x = tensor_new(s->source.memory, dtype, &shape, fault);
-  if (x) memset(x->a.data, 0, (size_t)tensor_count(x) * dtype_bytes(dtype));
-  return x;
+  int64_t step_bytes = (flat ? 1 : n_step) * (int64_t)dtype_bytes(dtype);
+  if (memory_holds_all(s->n * n_steps, step_bytes, fault)) return NULL;
+  return source_zeros(s->source.memory, dtype, &shape, fault);
 }
 
 static Err new_rows(const Sequences *s, const Task *task, Rows *out, Fault *fault) {
@@ -132,9 +129,7 @@ static const char *const encoding_names[] = {
     [ENCODE_CODE] = "code", [ENCODE_ONE_HOT] = "onehot", NULL};
 
 #define AT(field) .offset = offsetof(Sequences, field)
-#define COUNT                                                                          \
-  {.name = "n", .kind = OPT_INT, AT(n), .position = 1, .value = "1000", .lo = 1,       \
-   .hi = 1e9, .doc = "number of rows"}
+#define COUNT COUNT_OPTION(Sequences, "number of rows")
 #define LENGTH(default_, least_, doc_)                                                 \
   {.name = "length", .kind = OPT_INT, AT(length), .value = default_, .lo = least_,     \
    .hi = 1e6, .doc = doc_}

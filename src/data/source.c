@@ -98,6 +98,13 @@ void source_deinit(Object *object) {
   for (int i = 0; i < MAX_PARTS; i++) rows_deinit(&source->rows[i]);
 }
 
+Tensor *source_zeros(MemoryCount *memory, DType dtype, const Shape *shape,
+                     Fault *fault) {
+  Tensor *t = tensor_new(memory, dtype, shape, fault);
+  if (t) memset(t->a.data, 0, (size_t)tensor_count(t) * dtype_bytes(dtype));
+  return t;
+}
+
 Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
                 Fault *fault) {
   Input in;

@@ -13,11 +13,19 @@ void source_deinit(Object *object);
 Stream source_stream(const Source *source, int64_t seed, const char *name,
                      uint64_t number);
 
+/* The option `n` of a struct of that field, of a set that is drawn. */
+#define COUNT_OPTION(type, text)                                                       \
+  {.name = "n", .kind = OPT_INT, .offset = offsetof(type, n), .position = 1,           \
+   .value = "1000", .lo = 1, .hi = 1e9, .doc = text}
 /* The option `seed` of a struct of that field: 0 stands for the run's. */
 #define SEED_OPTION(type)                                                              \
   {.name = "seed", .kind = OPT_INT, .offset = offsetof(type, seed), .value = "0",      \
    .lo = 0, .hi = 0x1p53,                                                              \
    .doc = "seed of the random numbers; 0: the seed of the run"}
+
+/* A tensor of rows, all 0: new. */
+Tensor *source_zeros(MemoryCount *memory, DType dtype, const Shape *shape,
+                     Fault *fault);
 
 /* A source of given rows, which it takes over, also on failure: new. NULL and a fault
  * where they do not fit each other. */

@@ -40,10 +40,7 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
 }
 
 /* Options of all kinds. */
-#define COUNT                                                                          \
-  {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,      \
-   .value = "1000", .lo = 1, .hi = 1e9,                                                \
-   .doc = "number of points, all classes together"}
+#define COUNT COUNT_OPTION(Synthetic, "number of points, all classes together")
 #define NOISE(default_)                                                                \
   {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),            \
    .value = default_, .lo = 0, .hi = 1e6,                                              \

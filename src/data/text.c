@@ -24,12 +24,8 @@ typedef struct TextSource {
 static Err new_rows(const TextSource *s, int64_t n, Rows *out, Fault *fault) {
   DType dtype = tokens_dtype(out->vocabulary->tokens.n);
   bool each = s->predict == PREDICT_EACH;
-  int64_t cells = 0, n_bytes = 0;
-  if (__builtin_mul_overflow(n, s->length, &cells) ||
-      __builtin_mul_overflow(cells, (int64_t)dtype_bytes(dtype) + (each ? 4 : 0),
-                             &n_bytes))
-    n_bytes = INT64_MAX;
-  Err err = memory_holds(n_bytes, fault);
+  int64_t per_token = (int64_t)dtype_bytes(dtype) + (each ? 4 : 0);
+  Err err = memory_holds_all(n, s->length * per_token, fault);
   if (err) return err;
   out->x = tensor_new(s->source.memory, dtype, &SHAPE_OF(n, s->length), fault);
   if (!out->x) return fault->code;

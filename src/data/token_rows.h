@@ -14,6 +14,15 @@ typedef struct TokenRow {
 TokenRow tokens_put(const int32_t *numbers, int64_t n, Array *x, Tensor *mask,
                     int64_t i, int64_t t, int padding, int truncate);
 
+/* The options of these sides; `what`: "lines". */
+#define SIDE_OPTIONS(type, what)                                                       \
+  {.name = "padding", .kind = OPT_CHOICE, .offset = offsetof(type, padding),           \
+   .value = "right", .choices = side_names,                                            \
+   .doc = "on which side shorter " what " are filled up with 0"},                      \
+  {.name = "truncate", .kind = OPT_CHOICE, .offset = offsetof(type, truncate),         \
+   .value = "right", .choices = side_names, .alias = "truncating",                     \
+   .doc = "on which side longer " what " are cut off"}
+
 /* As few bytes as hold the numbers of n tokens, and 0. */
 DType tokens_dtype(int64_t n);
 /* The tokens of the vocabulary as the classes of `out`. */

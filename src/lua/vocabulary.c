@@ -161,12 +161,7 @@ static const Option encode_options[] = {
     {.name = "length", .kind = OPT_INT, .offset = offsetof(EncodeCall, length),
      .value = "0", .lo = 0, .hi = 1e6,
      .doc = "numbers of a row; 0: those of the longest text"},
-    {.name = "padding", .kind = OPT_CHOICE, .offset = offsetof(EncodeCall, padding),
-     .value = "right", .choices = side_names,
-     .doc = "on which side shorter texts are filled up with 0"},
-    {.name = "truncate", .kind = OPT_CHOICE, .offset = offsetof(EncodeCall, truncate),
-     .value = "right", .choices = side_names, .alias = "truncating",
-     .doc = "on which side longer texts are cut off"},
+    SIDE_OPTIONS(EncodeCall, "texts"),
     {0}};
 static const Kind encode_kind = {
     .name = "encode", .family = &encode_calls, .size = sizeof(EncodeCall),
