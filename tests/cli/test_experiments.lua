@@ -56,7 +56,7 @@ function tests.test_plain_vs_residual()
 end
 
 function tests.test_rnn_memory()
-  runs("rnn_memory.lua", 4, { "length=8", "units=4", "steps=20", "passes=2", "seeds=1" })
+  runs("rnn_memory.lua", 4, { "length=8", "units=4", "steps=20", "seeds=1" })
 end
 
 -- Each is read in one go, and says how it is called.
