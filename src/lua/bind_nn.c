@@ -502,7 +502,8 @@ static const Function layer_methods[] = {
     {"predict", net_predict,
      "net:predict(x, { batch_size = 256, mask = m, dropout = true })",
      "The outputs for all rows of x, computed batch by batch. A net that takes several "
-     "tensors: net:predict(a, b). A number in place of the options is the batch_size.",
+     "tensors: net:predict(a, b). A number in place of the options is the batch_size. "
+     "attention_mask is that of nn.MultiHeadAttention.",
      NULL},
     {"predict_classes", net_predict_classes,
      "net:predict_classes(x, { batch_size = 256, mask = m })",

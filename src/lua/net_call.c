@@ -23,7 +23,8 @@ typedef struct CallOptions {
 
 static const char *const call_options[] = {"training", "dropout", "mask",
                                            "attention_mask", "memory_mask", NULL};
-static const char *const predict_options[] = {"batch_size", "dropout", "mask", NULL};
+static const char *const predict_options[] = {
+    "batch_size", "dropout", "mask", "attention_mask", "memory_mask", NULL};
 
 static bool is_allowed(const CallOptions *options, const char *name) {
   const char *const *a = options->allowed;
@@ -222,18 +223,16 @@ static void check_call(lua_State *L, CallOptions *options, Ports *in) {
 }
 
 /* A mask that no layer has asked for is a mistake. */
-static void check_sight(lua_State *L, const Layer *net, const Sight *sight) {
-  const char *const of = net->name;
+static void check_sight(lua_State *L, const Layer *net, const CallOptions *options) {
+  static const char text[] = "%s: option \"%s\": no layer of %s takes it; allowed: of "
+                             "nets with %s";
+  const Sight *sight = &options->sight;
   if (sight->own && !sight->own_used)
-    luaL_error(L,
-               "net: option \"attention_mask\": no layer of %s takes it; allowed: of "
-               "nets with attention, as nn.MultiHeadAttention",
-               of);
+    luaL_error(L, text, options->function, "attention_mask", net->name,
+               "attention, as nn.MultiHeadAttention");
   if (sight->memory && !sight->memory_used)
-    luaL_error(L,
-               "net: option \"memory_mask\": no layer of %s takes it; allowed: of "
-               "nets with nn.TransformerDecoder",
-               of);
+    luaL_error(L, text, options->function, "memory_mask", net->name,
+               "nn.TransformerDecoder");
 }
 
 /* net(x, ...), net(x, ..., { training = true, dropout = true, mask = m }) -> y, ...
@@ -255,7 +254,7 @@ int net_call(lua_State *L) {
   graph->training = training;
   graph->dropout = dropout;
   graph->sight = sight;
-  if (out.n) check_sight(L, net, &options.sight);
+  if (out.n) check_sight(L, net, &options);
   luaL_checkstack(L, MAX_PORTS, "too many results");
   if (out.n == 0) bind_push_node(L, NULL);
   for (int i = 0; i < out.n; i++) bind_push_node(L, out.v[i].x);
@@ -274,9 +273,13 @@ static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, const Ports *, int
   CallOptions options = {"predict", predict_options, .batch_size = PREDICT_BATCH};
   Ports in = {0};
   check_call(L, &options, &in);
+  Sight *sight = graph->sight;
   graph->dropout = options.dropout;
+  graph->sight = options.sighted ? &options.sight : NULL;
   Node *y = f(graph, net, &in, options.batch_size);
   graph->dropout = false;
+  graph->sight = sight;
+  if (y) check_sight(L, net, &options);
   bind_push_node(L, y);
   graph_scope_end(graph, scope);
   return 1;

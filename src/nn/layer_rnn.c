@@ -34,7 +34,9 @@ const LayerKind layer_rnn = {
              .doc = "Simple recurrent layer over sequences: [N, T, F] -> [N, H], the "
                     "last step, or [N, T, H], all steps. Steps that a mask leaves out "
                     "do not change the state h. weight_ih [F, H], weight_hh [H, H], "
-                    "bias [H].",
+                    "bias [H]. How a gradient vanishes on its way back, step by step, "
+                    "of a loss l of x = tensor.variable(...): grad(l, { x })[1]"
+                    ":square():sum({ 1, 3 }):sqrt().",
              .equation = "h <- f(x W_ih + h W_hh + b), f = tanh or relu",
              .source = "Elman, Cognitive Science 14, 1990; IRNN: Le et al., "
                        "arXiv:1504.00941, section 2; dropout: Gal & Ghahramani, NIPS "

@@ -4,6 +4,7 @@
 #include "nn/nn.h"
 #include "base/out.h"
 #include "graph/ops.h"
+#include "nn/sight.h"
 #include "nn/trained.h"
 #include "tensor/safetensors.h"
 #include <fnmatch.h>
@@ -411,13 +412,14 @@ static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
   return ERR_OK;
 }
 
-/* Inputs, then their masks: what a plan of a batch is given. */
-enum { PREDICT_TENSORS = 2 * MAX_PORTS };
+/* Inputs, their masks, masks of pairs: what a plan of a batch is given. */
+enum { PREDICT_TENSORS = 2 * MAX_PORTS + 2 };
 
 typedef struct Prediction {
   Graph *graph;
   Layer *net;
   Ports in;           /* all rows, computed */
+  Sight *sight;       /* of all rows, computed; NULL: none */
   Tensor *out;        /* what was predicted so far, of all rows; NULL: nothing */
   int64_t from, size; /* rows of the batch: its first, and how many */
   bool labels;        /* instead of outputs */
@@ -435,13 +437,37 @@ static Node *batch_rows_of(const Prediction *p, Node *all) {
   return !part || graph_value(p->graph, part) ? part : NULL;
 }
 
+/* Has a mask of pairs the rows of the inputs? Else it is the same for all batches. */
+static bool has_rows(const Prediction *p, const Node *pairs) {
+  return pairs && pairs->shape.rank == 3 && pairs->shape.dim[0] == n_rows_of(p);
+}
+
+static Node *batch_pairs_of(const Prediction *p, Node *pairs) {
+  return has_rows(p, pairs) ? batch_rows_of(p, pairs) : pairs;
+}
+
+/* The net's result for the batch. */
+static Node *call_batch(Prediction *p, const Ports *in) {
+  Graph *graph = p->graph;
+  Sight *all = p->sight;
+  if (!all) return layer_call_one(graph, p->net, in).x;
+  Sight part = {.own = batch_pairs_of(p, all->own),
+                .memory = batch_pairs_of(p, all->memory)};
+  graph->sight = &part;
+  Node *y = graph->fault.code ? NULL : layer_call_one(graph, p->net, in).x;
+  graph->sight = all;
+  all->own_used |= part.own_used;
+  all->memory_used |= part.memory_used;
+  return y;
+}
+
 static Err emit_batch(void *ctx, Node **out, int *n_out, Fault *fault) {
   Prediction *p = ctx;
   Graph *graph = p->graph;
   Ports in = {.n = p->in.n};
   for (int i = 0; i < in.n; i++)
     in.v[i] = (Port){batch_rows_of(p, p->in.v[i].x), batch_rows_of(p, p->in.v[i].mask)};
-  out[0] = graph->fault.code ? NULL : layer_call_one(graph, p->net, &in).x;
+  out[0] = graph->fault.code ? NULL : call_batch(p, &in);
   *n_out = 1;
   if (!out[0]) return graph_ok(graph, fault);
   if (p->labels && out[0]->shape.rank < 1)
@@ -465,6 +491,10 @@ static int list_args(const Prediction *p, Tensor *args[PREDICT_TENSORS]) {
   for (int i = 0; i < p->in.n; i++) args[n++] = view_rows(p, p->in.v[i].x, fault);
   for (int i = 0; i < p->in.n; i++)
     if (p->in.v[i].mask) args[n++] = view_rows(p, p->in.v[i].mask, fault);
+  const Node *pairs[] = {p->sight ? p->sight->own : NULL,
+                         p->sight ? p->sight->memory : NULL};
+  for (int i = 0; i < 2; i++)
+    if (has_rows(p, pairs[i])) args[n++] = view_rows(p, pairs[i], fault);
   return n;
 }
 
@@ -513,12 +543,20 @@ static bool inputs_ready(Graph *graph, const Ports *in) {
   return in->n > 0;
 }
 
+/* Are the call's masks of pairs computed? */
+static bool sight_ready(Graph *graph) {
+  const Sight *sight = graph->sight;
+  return !sight || ((!sight->own || graph_value(graph, sight->own)) &&
+                    (!sight->memory || graph_value(graph, sight->memory)));
+}
+
 static Node *predict(Graph *graph, Layer *net, const Ports *in, int64_t batch,
                      bool labels) {
   if (graph->fault.code || in->n == 0) return NULL;
-  if (!inputs_ready(graph, in)) return NULL;
+  if (!inputs_ready(graph, in) || !sight_ready(graph)) return NULL;
   int64_t n = in->v[0].x->shape.dim[0];
-  Prediction p = {.graph = graph, .net = net, .in = *in, .labels = labels};
+  Prediction p = {.graph = graph, .net = net, .in = *in, .sight = graph->sight,
+                  .labels = labels};
   p.repeat = (Repeat){.graph = graph, .emit = emit_batch, .ctx = &p,
                       .bindable = !object_has_call(&net->object) && !graph->dropout};
   bool training = graph->training, failed = false;

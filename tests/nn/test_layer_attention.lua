@@ -174,6 +174,25 @@ function tests.test_masks_of_pairs_inside_nets()
   check.fails(function() free(x, { mask = { 1 } }) end, "got a number")
 end
 
+-- Of predict each batch has its rows of the masks; one for all is there in every batch.
+function tests.test_predict_with_masks_of_pairs()
+  local x, z = tensor.randn(5, 3, 4), tensor.randn(5, 6, 4)
+  local net = nn.TransformerDecoder(2, 5, { causal = false })
+  local own = tensor.maximum(tensor.rand(5, 3, 3):lt(0.6), tensor.eye(3)):eval()
+  local band = tensor.rand(3, 6):lt(0.6):eval()
+  local want = net(x, z, { attention_mask = own, memory_mask = band })
+  for _, n in ipairs { 1, 2, 5, 9 } do
+    check.near(net:predict(x, z, { attention_mask = own, memory_mask = band, batch_size = n }),
+      want, near)
+  end
+  check.near(net:predict(x, z, { memory_mask = band, batch_size = 2 }),
+    net(x, z, { memory_mask = band }), near)
+  check.fails(function() net:predict(x, z, { attention_mask = tensor.ones(4, 3, 3) }) end,
+    "got 4x3x3")
+  check.fails(function() nn.Dense(2):predict(x, { attention_mask = own }) end,
+    "predict: option", "no layer of dense_1")
+end
+
 -- A training step with such a mask, which is another one each time.
 function tests.test_steps_with_masks_of_pairs()
   check.equal_bytes [[
