@@ -464,6 +464,7 @@ Node *op_mean_pool(Graph *g, Node *x, const PoolPlane *v) {
 
 #define SINGLE STEPS(1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0)
 #define PLAIN STEPS(2, 2, 2, 2, 0, 0, 0, 0, 1, 1, 3, 9, 0, 0)        /* 7 x 19 */
+#define SHORT STEPS(2, 2, 2, 2, 0, 0, 0, 0, 1, 1, 5, 7, 0, 0)        /* 11 x 15 */
 #define OVERLAPPING STEPS(3, 2, 2, 1, 1, 1, 1, 0, 1, 1, 4, 20, 0, 1) /* 7 x 20 */
 #define DILATED STEPS(2, 3, 1, 2, 0, 1, 2, 2, 2, 3, 5, 9, 0, 0)      /* 6 x 19 */
 #define ONE_COLUMN STEPS(3, 1, 3, 1, 0, 0, 0, 0, 1, 1, 4, 33, 0, 2)  /* 11 x 33 */
@@ -472,12 +473,14 @@ Node *op_mean_pool(Graph *g, Node *x, const PoolPlane *v) {
 
 static const Sample max_pool_samples[] = {
     ONE(DIMS(1, 1, 1, 1), SINGLE), ONE(DIMS(2, 3, 7, 19), PLAIN),
+    ONE(DIMS(2, 2, 11, 15), SHORT),
     ONE(DIMS(3, 1, 7, 20), OVERLAPPING), ONE(DIMS(1, 2, 6, 19), DILATED),
     ONE(DIMS(2, 1, 11, 33), ONE_COLUMN), ONE(DIMS(2, 2, 5, 7), SHARED),
     ONE(DIMS(5, 7, 40, 41), MANY), ONE(DIMS(0, 3, 7, 19), PLAIN), SAMPLES_END};
 static const Sample max_pool_grad_samples[] = {
     PAIR(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SINGLE),
     PAIR(DIMS(2, 3, 7, 19), DIMS(2, 3, 3, 9), PLAIN),
+    PAIR(DIMS(2, 2, 11, 15), DIMS(2, 2, 5, 7), SHORT),
     PAIR(DIMS(3, 1, 7, 20), DIMS(3, 1, 4, 20), OVERLAPPING),
     PAIR(DIMS(1, 2, 6, 19), DIMS(1, 2, 5, 9), DILATED),
     PAIR(DIMS(2, 1, 11, 33), DIMS(2, 1, 4, 33), ONE_COLUMN),

@@ -446,27 +446,39 @@ static bool read_otherwise(const Compiler *c, int64_t value, int item, int at) {
   return life_of(c, value)->n_last > 1;
 }
 
+/* May the output of the group's member `at` lie where `in` does, an input of that
+ * member or of one before it? */
+static bool may_inherit(const Compiler *c, const Node *in, int item, int at) {
+  int64_t value = c->spots[in->index].value;
+  const Life *old = life_of(c, value);
+  const Life *life = life_of(c, value_of(c->item_nodes[at], 0));
+  return old->place.kind == IN_ARENA && old->heir == NOBODY && old->born != NOBODY &&
+         old->dies == life->born && old->last_item == item && old->born != life->born &&
+         old->n_bytes == life->n_bytes && is_direct(c, in) &&
+         !read_otherwise(c, value, item, at);
+}
+
+static bool inherit_from(Compiler *c, int item, int at, int member) {
+  const Node *node = c->walk.v[c->item_nodes[member]];
+  int64_t heir = value_of(c->item_nodes[at], 0);
+  for (int k = 0; k < node->n_in; k++) {
+    if (!may_inherit(c, node->in[k], item, at)) continue;
+    life_of(c, c->spots[node->in[k]->index].value)->heir = heir;
+    life_of(c, heir)->inherits = true;
+    return true;
+  }
+  return false;
+}
+
 /* The output of a group's member over an input that no member reads afterwards. */
 static void inherit(Compiler *c, int item) {
-  int end = c->item_first[item + 1];
-  for (int at = c->item_first[item]; at < end; at++) {
+  int first = c->item_first[item], end = c->item_first[item + 1];
+  for (int at = first; at < end; at++) {
     int64_t i = c->item_nodes[at];
-    Node *node = c->walk.v[i];
-    Life *life = life_of(c, value_of(i, 0));
-    if (c->spots[i].group == NOBODY || life->place.kind != IN_ARENA) continue;
-    for (int k = 0; k < node->n_in; k++) {
-      int64_t value = c->spots[node->in[k]->index].value;
-      Life *old = life_of(c, value);
-      if (old->place.kind != IN_ARENA || old->heir != NOBODY || old->born == NOBODY ||
-          old->dies != life->born || old->last_item != item ||
-          old->born == life->born || old->n_bytes != life->n_bytes ||
-          !is_direct(c, node->in[k]))
-        continue;
-      if (read_otherwise(c, value, item, at)) continue;
-      old->heir = value_of(i, 0);
-      life->inherits = true;
-      break;
-    }
+    if (c->spots[i].group == NOBODY) return;
+    if (life_of(c, value_of(i, 0))->place.kind != IN_ARENA) continue;
+    for (int member = at; member >= first; member--)
+      if (inherit_from(c, item, at, member)) break;
   }
 }
 

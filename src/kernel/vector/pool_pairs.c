@@ -3,7 +3,9 @@
  *
  * Of equal elements the first wins (row by row), and the first NaN wins over all, as in
  * pool.c. The last vector of a row begins where it ends with the row, where a row is as
- * long as one: what is written twice is the same. */
+ * long as one: what is written twice is the same. A shorter row is taken as a whole
+ * vector, too, where the image goes on that far: what is written behind its end is of
+ * rows that have their turn later. */
 #include "kernel/kernel.h"
 #include "kernel/vector/vector.h"
 
@@ -26,10 +28,9 @@ INLINE Mask is_nan(Vector v) {
   return (Mask)(v != same);
 }
 
-/* Does v win over `best`, which comes before it? */
-INLINE Mask beats(Vector v, Vector best) {
-  return (Mask)(v > best) | (is_nan(v) & ~is_nan(best));
-}
+/* Does v win over `best`, which comes before it? It does where it is not at most that:
+ * larger, or NaN. */
+INLINE Mask beats(Vector v, Vector best) { return ~((Mask)(v <= best) | is_nan(best)); }
 
 /* n pairs of neighbours, at most a vector of them. */
 INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
@@ -58,13 +59,20 @@ INLINE void max_of(real *y, const real *up, const real *below, int n) {
   store_first(y, chosen(beats(best, best_up), best, best_up), n);
 }
 
+/* How many windows of a row shorter than a vector are computed at once, where n_rows
+ * rows of Q windows are left of the image. */
+INLINE int at_once(int64_t n_rows, int64_t Q, int64_t W) {
+  bool whole = n_rows * Q >= WIDTH && (2 * n_rows - 1) * W >= 2 * WIDTH;
+  return whole ? WIDTH : (int)Q;
+}
+
 void KN(pool_max_pairs)(real *y, const real *x, int64_t W, int64_t P, int64_t Q) {
   for (int64_t p = 0; p < P; p++, y += Q, x += 2 * W) {
     int64_t q = 0;
     for (; q + WIDTH <= Q; q += WIDTH) max_of(y + q, x + 2 * q, x + W + 2 * q, WIDTH);
     if (q == Q) continue;
-    if (Q >= WIDTH) q = Q - WIDTH;
-    max_of(y + q, x + 2 * q, x + W + 2 * q, (int)(Q - q));
+    q = Q < WIDTH ? 0 : Q - WIDTH;
+    max_of(y + q, x + 2 * q, x + W + 2 * q, Q < WIDTH ? at_once(P - p, Q, W) : WIDTH);
   }
 }
 
@@ -83,10 +91,11 @@ INLINE void grad_of(real *g_up, real *g_below, const real *up, const real *below
 void KN(pool_max_grad_pairs)(real *gx, const real *x, const real *gy, int64_t W,
                              int64_t P, int64_t Q) {
   for (int64_t p = 0; p < P; p++, gy += Q, x += 2 * W, gx += 2 * W) {
-    for (int64_t q = 0; q < Q; q += WIDTH) {
+    int n = Q < WIDTH ? at_once(P - p, Q, W) : WIDTH;
+    if (n < WIDTH) grad_of(gx, gx + W, x, x + W, gy, n);
+    for (int64_t q = 0; q < Q && n == WIDTH; q += WIDTH) {
       int64_t at = q + WIDTH > Q && Q >= WIDTH ? Q - WIDTH : q;
-      grad_of(gx + 2 * at, gx + W + 2 * at, x + 2 * at, x + W + 2 * at, gy + at,
-              first_of(Q - at));
+      grad_of(gx + 2 * at, gx + W + 2 * at, x + 2 * at, x + W + 2 * at, gy + at, WIDTH);
     }
     for (int64_t i = 2 * Q; i < W; i++) gx[i] = gx[W + i] = 0;
   }
