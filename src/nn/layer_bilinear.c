@@ -29,8 +29,8 @@ static Err refuse_pair(const Layer *layer, const Ports *in, Fault *fault) {
   shape_text(x, &in->v[0].x->shape);
   if (in->n > 1) shape_text(z, &in->v[1].x->shape);
   return fault_set(fault, ERR_SHAPE,
-                   "%s: takes two tensors, [N, I] and [N, J], got %d: %s %s",
-                   layer->name, in->n, x, z);
+                   "%s: takes two tensors, [N, I] and [N, J], got %d: %s%s%s",
+                   layer->name, in->n, x, *z ? " and " : "", z);
 }
 
 static Err bilinear_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {

@@ -43,6 +43,8 @@ static ConvSteps steps_over(const Conv *self, const Shape *x, int64_t groups) {
 Err conv_check_images(const Conv *self, const Shape *x, Fault *fault) {
   char got[SHAPE_TEXT];
   if (x->rank == 4 && x->dim[1] % self->groups == 0) return ERR_OK;
+  if (self->groups == 1)
+    return layer_refuse_input(&self->linear.layer, "[N, C, H, W]", x, fault);
   return fault_set(fault, ERR_SHAPE,
                    "%s: expects [N, C, H, W] of which C is a multiple of %lld groups, "
                    "got %s",

@@ -22,7 +22,10 @@ static Err conv1d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
   Conv1D *self = (Conv1D *)layer;
   const Shape *x = &in->v[0].x->shape;
   char got[SHAPE_TEXT];
-  if (x->rank != 3 || x->dim[2] % self->groups)
+  bool fits = x->rank == 3 && x->dim[2] % self->groups == 0;
+  if (!fits && self->groups == 1)
+    return layer_refuse_input(layer, "[N, T, F]", x, fault);
+  if (!fits)
     return fault_set(fault, ERR_SHAPE,
                      "%s: expects [N, T, F] of which F is a multiple of %lld groups, "
                      "got %s",
