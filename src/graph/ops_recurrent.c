@@ -8,9 +8,12 @@
  *   (da, dah, du, dh, drest) by the cell,   dx = da W_x^T,   dh += drop du
  *
  * and at the end dW_x and dW_h, one product each, of rows of all steps in the order of
- * `kept`: x^T da and used^T dah; the bias is summed in double. The forward op leaves
- * what the way back needs, where it is asked to; else that computes it again. The
- * gradient op is differentiated through its expansion, the gradient of plain ops.
+ * `kept`: x^T da and used^T dah; the bias is summed in double. da and dah are packed
+ * for them when they have been computed: rows of several KB, read again by columns,
+ * cost a sixth of the step. The forward op leaves what the way back needs, where it is
+ * asked to; else that computes it again. While a step's product runs, the rows of
+ * `kept` that come next are fetched, which are too many for the caches. The gradient op
+ * is differentiated through its expansion, the gradient of plain ops.
  *
  * Bits. Sums of products do not depend on the rows beside (vector/gemm.c), so an
  * example's results are those that it has alone, and steps that do not count change
@@ -18,10 +21,12 @@
 #include "graph/recurrent.h"
 #include "base/ints.h"
 #include "graph/ops.h"
-#include "kernel/gemm.h"
+#include "kernel/kernel.h"
 #include <string.h>
 
 enum { ROWS = 16, INPUT_ROWS = 32 };
+/* Columns of a piece of a factor, and of a cache line: see Back. */
+enum { PIECE_LEAST = 48, PIECE_MOST = 128, LINE = 16 };
 const char *const recurrent_inputs[] = {"x", "weight", "state", "mask", "drop"};
 const char *const recurrent_grad_inputs[] = {"gy", "gstate", "x", "weight", "state",
                                              "mask", "y", "kept", "drop"};
@@ -186,8 +191,10 @@ static void take_inputs(const Recurrent *v, const Block *b, int64_t s, real *to)
 
 void recurrent_product(const Recurrent *v, int p, real *out, int64_t step,
                        const real *u, int64_t n, bool add) {
-  kernels()->gemm_packed(out, u, v->packed_h[p], n, v->cell->columns[p] * v->H, v->H,
-                         v->H, step, add);
+  GemmPacked form = {.M = n, .N = v->cell->columns[p] * v->H, .K = v->H, .row_a = v->H,
+                     .row_c = step, .add = add, .ahead = v->ahead,
+                     .n_ahead = v->n_ahead};
+  kernels()->gemm_packed(out, u, v->packed_h[p], &form);
 }
 
 /* a of step s, of which several are computed together. */
@@ -197,9 +204,9 @@ static real *inputs_of(const Recurrent *v, const Block *b, int64_t s) {
   int64_t n = least(span, v->T - s);
   for (int64_t i = 0; in_span == 0 && i < n; i++)
     take_inputs(v, b, s + i, b->x + i * b->n * v->F);
-  if (in_span == 0)
-    kernels()->gemm_packed(b->a, b->x, v->packed_x, n * b->n, width, v->F, v->F, width,
-                           false);
+  GemmPacked form = {.M = n * b->n, .N = width, .K = v->F, .row_a = v->F,
+                     .row_c = width};
+  if (in_span == 0) kernels()->gemm_packed(b->a, b->x, v->packed_x, &form);
   return b->a + in_span * b->n * width;
 }
 
@@ -255,9 +262,14 @@ static void join_state(const Recurrent *v, const Block *b, real *state, const re
   }
 }
 
-static void forward_block(const Recurrent *v, const Block *b) {
-  split_state(v, b, v->state, b->h, b->rest);
-  for (int64_t s = 0; s < v->T; s++) forward_step(v, b, s);
+static void forward_block(const Recurrent *run, const Block *b) {
+  Recurrent v = *run;
+  v.n_ahead = v.keep ? b->n * v.cell->kept * v.H : 0;
+  split_state(&v, b, v.state, b->h, b->rest);
+  for (int64_t s = 0; s < v.T; s++) {
+    if (v.keep) v.ahead = v.kept + kept_row(&v, b, s) * v.cell->kept * v.H;
+    forward_step(&v, b, s);
+  }
 }
 
 static int64_t forward_work(const Recurrent *v) {
@@ -302,7 +314,12 @@ void recurrent_run(const OpCall *call, int phase, int64_t block) {
 
 /* -- the way back ------------------------------------------------------------------ */
 
-/* All of it; rows of all steps lie in the order of `kept`. */
+/* All of it; rows of all steps lie in the order of `kept`.
+ *
+ * Factors of the products at the end are x and what the products took, and, packed, da
+ * and those of the products, each step's when it has been computed. They are cut in
+ * spans of steps, of at most GEMM_DEPTH rows, and in pieces of columns, which are the
+ * blocks of the products: a span of a piece stays in the cache for all their rows. */
 typedef struct Back {
   Recurrent v;
   bool again; /* what is kept must be computed first */
@@ -310,10 +327,48 @@ typedef struct Back {
   real *gweight, *gfirst, *gx, *gdrop;  /* results; gx, gdrop: NULL: not wanted */
   real *back_x, *back_h[CELL_PRODUCTS]; /* packed: of W_x^T and W_h^T */
   real *x, *used[CELL_PRODUCTS];        /* [N T, F], [N T, H] */
-  real *da, *dah[CELL_PRODUCTS];        /* [N T, G H], [N T, columns H] */
+  real *packed_d[1 + CELL_PRODUCTS];    /* da, dah of the products: see packed_at */
   double *bias;                         /* [blocks, B H] */
   Carve rest;                           /* of the blocks */
 } Back;
+
+/* da is one for all products of a cell of which it is the gradient, too. */
+static int n_factors(const Cell *cell) { return cell->same ? 1 : 1 + cell->n_products; }
+static int64_t factor_columns(const Recurrent *v, int i) {
+  return i ? v->cell->columns[i - 1] * v->H : recurrent_width(v);
+}
+
+static int64_t n_pieces(int64_t columns) {
+  return columns < 2 * PIECE_LEAST ? 1 : 2 * divide_up(columns, 2 * PIECE_MOST);
+}
+static int64_t piece_start(int64_t columns, int64_t i) {
+  return least(columns, i * divide_up(columns, LINE) / n_pieces(columns) * LINE);
+}
+
+static int64_t block_rows(const Recurrent *v) { return most(1, least(ROWS, v->N)); }
+static int64_t n_spans(const Recurrent *v) {
+  return divide_up(v->T, GEMM_DEPTH / block_rows(v));
+}
+static int64_t span_start(const Recurrent *v, int64_t i) {
+  return i * v->T / n_spans(v);
+}
+static int64_t span_of(const Recurrent *v, int64_t s) {
+  return ((s + 1) * n_spans(v) - 1) / v->T;
+}
+
+static int64_t piece_reals(const Recurrent *v, int i) {
+  int64_t columns = factor_columns(v, i);
+  int64_t depth = divide_up(v->T, n_spans(v)) * block_rows(v);
+  return GEMM_PACKED(divide_up(columns, n_pieces(columns)) + LINE, depth);
+}
+
+/* A span of a block, a piece of factor i. */
+static real *packed_at(const Back *g, int i, int64_t block, int64_t span,
+                       int64_t piece) {
+  const Recurrent *v = &g->v;
+  int64_t at = (block * n_spans(v) + span) * n_pieces(factor_columns(v, i)) + piece;
+  return g->packed_d[i] + at * piece_reals(v, i);
+}
 
 static void take_back(Back *g, Carve *c) {
   const Recurrent *v = &g->v;
@@ -326,12 +381,13 @@ static void take_back(Back *g, Carve *c) {
   }
   g->back_x = take(c, GEMM_PACKED(v->F, recurrent_width(v)));
   g->x = take(c, rows * v->F);
-  g->da = take(c, rows * recurrent_width(v));
   for (int p = 0; p < cell->n_products; p++) {
     g->back_h[p] = take(c, GEMM_PACKED(H, cell->columns[p] * H));
     g->used[p] = take(c, rows * H);
-    g->dah[p] = cell->same ? g->da : take(c, rows * cell->columns[p] * H);
   }
+  for (int i = 0; i < n_factors(cell); i++)
+    g->packed_d[i] = take(c, n_blocks_of(v) * n_spans(v) *
+                                 n_pieces(factor_columns(v, i)) * piece_reals(v, i));
   int64_t per_real = (int64_t)(sizeof(double) / sizeof(real));
   g->bias = (double *)(void *)take(c, n_blocks_of(v) * cell->n_bias * H * per_real);
   g->rest = *c;
@@ -374,13 +430,16 @@ static void pack_back(const Back *g, int64_t block) {
 void recurrent_product_back(const Recurrent *v, int p, real *out, const real *d,
                             int64_t n, bool add) {
   int64_t columns = v->cell->columns[p] * v->H;
-  kernels()->gemm_packed(out, d, v->packed_h[p], n, v->H, columns, columns, v->H, add);
+  GemmPacked form = {.M = n, .N = v->H, .K = columns, .row_a = columns, .row_c = v->H,
+                     .add = add, .ahead = v->ahead, .n_ahead = v->n_ahead};
+  kernels()->gemm_packed(out, d, v->packed_h[p], &form);
 }
 
 /* What flows back through a block. */
 typedef struct Flow {
   Block block;
   real *dh, *drest, *du, *dx; /* [ROWS, H], [ROWS, (S - 1) H], [ROWS, H], [ROWS, F] */
+  real *da, *dah[CELL_PRODUCTS]; /* [ROWS, G H], [ROWS, columns H] */
 } Flow;
 
 static Flow take_flow(const Recurrent *v, Carve *c, int64_t block) {
@@ -388,6 +447,9 @@ static Flow take_flow(const Recurrent *v, Carve *c, int64_t block) {
   f.drest = take(c, ROWS * recurrent_rest(v));
   f.du = take(c, ROWS * v->H);
   f.dx = take(c, ROWS * v->F);
+  f.da = take(c, ROWS * recurrent_width(v));
+  for (int p = 0; p < v->cell->n_products; p++)
+    f.dah[p] = v->cell->same ? f.da : take(c, ROWS * v->cell->columns[p] * v->H);
   return f;
 }
 
@@ -433,9 +495,9 @@ static void take_used(const Back *g, const Flow *f, const CellBack *step) {
 static void end_rows(const Back *g, const Flow *f, int64_t s, const CellBack *step) {
   const Recurrent *v = &g->v;
   int64_t H = v->H, F = v->F;
-  if (g->gx)
-    kernels()->gemm_packed(f->dx, step->da, g->back_x, step->n, F, recurrent_width(v),
-                           recurrent_width(v), F, false);
+  GemmPacked form = {.M = step->n, .N = F, .K = recurrent_width(v),
+                     .row_a = recurrent_width(v), .row_c = F};
+  if (g->gx) kernels()->gemm_packed(f->dx, step->da, g->back_x, &form);
   for (int64_t r = 0; r < step->n; r++) {
     int64_t row = f->block.first + r;
     if (g->gx)
@@ -450,6 +512,22 @@ static void end_rows(const Back *g, const Flow *f, int64_t s, const CellBack *st
   }
 }
 
+/* What the products at the end take of a step. */
+static void pack_step(const Back *g, const Flow *f, int64_t s) {
+  const Recurrent *v = &g->v;
+  int64_t n = f->block.n, span = span_of(v, s), first = span_start(v, span);
+  int64_t depth = (span_start(v, span + 1) - first) * n, block = f->block.first / ROWS;
+  for (int i = 0; i < n_factors(v->cell); i++) {
+    const real *d = i ? f->dah[i - 1] : f->da;
+    int64_t columns = factor_columns(v, i);
+    for (int64_t piece = 0; piece < n_pieces(columns); piece++) {
+      int64_t j = piece_start(columns, piece), end = piece_start(columns, piece + 1);
+      kernels()->gemm_pack_rows(packed_at(g, i, block, span, piece), d + j, end - j,
+                                depth, columns, (s - first) * n, n);
+    }
+  }
+}
+
 static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t s,
                       double *bias) {
   const Cell *cell = v->cell;
@@ -458,12 +536,11 @@ static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t 
   bool on[ROWS];
   must(cell->n_products >= 1);
   CellBack step = {.n = n, .on = on, .kept = v->kept + at * K,
-                   .da = g->da + at * recurrent_width(v), .dh = f->dh,
-                   .drest = f->drest,
-                   .du = f->du, .spare = f->block.used, .bias = bias};
+                   .da = f->da, .dh = f->dh, .drest = f->drest, .du = f->du,
+                   .spare = f->block.used, .bias = bias};
   for (int p = 0; p < cell->n_products; p++) {
     step.used[p] = g->used[p] + at * H;
-    step.dah[p] = g->dah[p] + at * cell->columns[p] * H;
+    step.dah[p] = f->dah[p];
   }
   step.h0 = s ? v->y + (first * v->T + recurrent_time(v, s - 1)) * H
               : v->state + first * S;
@@ -474,6 +551,7 @@ static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t 
   begin_rows(g, f, s, &step, on);
   take_inputs(v, &f->block, s, g->x + at * v->F);
   cell->back(v, &step);
+  pack_step(g, f, s);
   end_rows(g, f, s, &step);
 }
 
@@ -490,26 +568,50 @@ static void back_block(const Back *g, int64_t block) {
   if (g->gdrop)
     memset(g->gdrop + f.block.first * v.H, 0, (size_t)(n * v.H) * sizeof(real));
   split_state(&v, &f.block, g->gstate, f.dh, f.drest);
-  for (int64_t s = v.T - 1; s >= 0; s--) back_step(g, &v, &f, s, bias);
+  for (int64_t s = v.T - 1; s >= 0; s--) {
+    v.n_ahead = s ? n * v.cell->kept * v.H : 0;
+    v.ahead = v.kept + kept_row(&v, &f.block, most(0, s - 1)) * v.cell->kept * v.H;
+    back_step(g, &v, &f, s, bias);
+  }
   join_state(&v, &f.block, g->gfirst, f.dh, f.drest);
 }
 
-/* Of W_x (0), or of matrix p - 1 of W_h. */
-static Gemm weight_gemm(const Back *g, int p) {
+/* -- gradients of weights, at the end ---------------------------------------------- */
+
+/* Columns j to j + n of the gradient of W_x (0), or of matrix p - 1 of W_h: (+)= a^T
+ * packed, from rows k on. */
+static void add_product(const Back *g, int p, int64_t j, int64_t n, int64_t k,
+                        int64_t depth, const real *packed) {
   const Recurrent *v = &g->v;
-  bool of_x = p == 0;
-  Gemm gemm = {.M = of_x ? v->F : v->H,
-               .N = of_x ? recurrent_width(v) : v->cell->columns[p - 1] * v->H,
-               .K = v->N * v->T, .transpose_a = true, .a = of_x ? g->x : g->used[p - 1],
-               .b = of_x ? g->da : g->dah[p - 1]};
-  if (g->gweight) gemm.c = g->gweight + (of_x ? 0 : recurrent_weight_place(v, p - 1));
-  return gemm;
+  int64_t M = p ? v->H : v->F, columns = factor_columns(v, p);
+  const real *a = p ? g->used[p - 1] : g->x;
+  real *c = g->gweight + (p ? recurrent_weight_place(v, p - 1) : 0);
+  GemmPacked form = {.M = M, .N = n, .K = depth, .row_a = M, .row_c = columns,
+                     .transposed = true, .add = k > 0};
+  kernels()->gemm_packed(c + j, a + k * M, packed, &form);
+}
+
+static void weight_piece(const Back *g, int i, int64_t piece) {
+  const Recurrent *v = &g->v;
+  int64_t columns = factor_columns(v, i), j = piece_start(columns, piece);
+  int64_t n = piece_start(columns, piece + 1) - j, spans = n_spans(v);
+  for (int64_t part = 0; part < n_blocks_of(v) * spans; part++) {
+    int64_t block = part / spans, span = part % spans, first = span_start(v, span);
+    int64_t rows = least(ROWS, v->N - block * ROWS);
+    int64_t depth = (span_start(v, span + 1) - first) * rows;
+    int64_t k = block * ROWS * v->T + first * rows;
+    const real *packed = packed_at(g, i, block, span, piece);
+    add_product(g, i, j, n, k, depth, packed);
+    if (v->cell->same) add_product(g, 1, j, n, k, depth, packed);
+  }
 }
 
 static void sum_bias(const Back *g) {
   const Recurrent *v = &g->v;
   int64_t n = v->cell->n_bias * v->H;
-  real *out = g->gweight + recurrent_weight_place(v, v->cell->n_products);
+  int64_t place = recurrent_weight_place(v, v->cell->n_products);
+  real *out = g->gweight + place;
+  if (v->N == 0) memset(g->gweight, 0, (size_t)place * sizeof *out);
   for (int64_t j = 0; j < n; j++) {
     double sum = 0;
     for (int64_t b = 0; b < n_blocks_of(v); b++) sum += g->bias[b * n + j];
@@ -528,10 +630,8 @@ void recurrent_grad_split(const OpCall *call, OpSplit *split) {
   split->n_blocks[0] = g.again ? 2 * n : n;
   split->n_blocks[1] = n_blocks_of(&g.v);
   split->n_blocks[2] = 1;
-  for (int p = 0; p < n; p++) {
-    Gemm gemm = weight_gemm(&g, p);
-    split->n_blocks[2] += gemm_blocks(&gemm);
-  }
+  for (int i = 0; i < n_factors(g.v.cell); i++)
+    split->n_blocks[2] += n_pieces(factor_columns(&g.v, i));
   split->scratch_bytes = (size_t)(g.rest.used + n_blocks_of(&g.v) * flow_reals(&g.v)) *
                          sizeof(real);
   split->work = (g.again ? 3 : 2) * forward_work(&g.v);
@@ -547,10 +647,9 @@ void recurrent_grad_run(const OpCall *call, int phase, int64_t block) {
     back_block(&g, block);
     return;
   }
-  for (int p = 0; p <= g.v.cell->n_products; p++) {
-    Gemm gemm = weight_gemm(&g, p);
-    int64_t n = gemm_blocks(&gemm);
-    if (block >= 0 && block < n) gemm_run_block(&gemm, block);
+  for (int i = 0; i < n_factors(g.v.cell); i++) {
+    int64_t n = n_pieces(factor_columns(&g.v, i));
+    if (block >= 0 && block < n) weight_piece(&g, i, block);
     block -= n;
   }
   if (block == 0) sum_bias(&g);

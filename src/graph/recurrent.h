@@ -40,6 +40,8 @@ typedef struct Recurrent {
   bool keep;      /* else there is no `kept` */
   /* packed: W_x, the matrices of W_h; on the way back transposed */
   real *packed_x, *packed_h[CELL_PRODUCTS];
+  const real *ahead; /* what a step's products fetch meanwhile: n_ahead reals */
+  int64_t n_ahead;
 } Recurrent;
 
 /* A step of a block of n examples. */

@@ -135,8 +135,19 @@ static inline PoolWindow pool_window(const PoolPlane *v, int way, int64_t at) {
                                                          : K};
 }
 
+/* Products are summed in chunks of K of at most so many rows of B. */
+enum { GEMM_DEPTH = 256 };
 /* Reals of a B [K, N] that is copied for many products, at most: see gemm_pack. */
 #define GEMM_PACKED(N, K) (((K) + 16 * ((K) / 256 + 1)) * (((N) + 15) / 16 * 16))
+typedef struct GemmPacked {
+  int64_t M, N, K;
+  int64_t row_a, row_c; /* from row to row, or of an A stored [K, M] (transposed) */
+  bool transposed;
+  bool add; /* to C, which else is not read */
+  /* Memory that is fetched meanwhile, for what the caller does next. */
+  const real *ahead;
+  int64_t n_ahead;
+} GemmPacked;
 
 /* What the rows of a softmax see: row i columns 0 .. causal + i, where the mask, if
  * any, is above 1/2; that of the next row is `stride` on. */

@@ -41,9 +41,11 @@
 /* y[k, j] = x[k * stride + j], likewise, filled up with zeros. */
 static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t stride) {
   int64_t row = (n + WIDTH - 1) / WIDTH * WIDTH;
-  for (int64_t k = 0; k < K; k++)
-    for (int64_t j = 0; j < n; j += WIDTH)
-      store(y + k * row + j, load_part(x + k * stride + j, first_of(n - j)));
+  for (int64_t k = 0; k < K; k++, x += stride, y += row) {
+    int64_t j = 0;
+    for (; j + WIDTH <= n; j += WIDTH) store(y + j, load(x + j));
+    if (j < n) store(y + j, load_part(x + j, (int)(n - j)));
+  }
 }
 
 /* -- a tile of C ------------------------------------------------------------------- */
@@ -53,7 +55,7 @@ enum { VECTORS_MAX = 2 };
 #else
 enum { VECTORS_MAX = 3 };
 #endif
-enum { ROWS_MAX = 12, DEPTH = 256, BAND = 256 };
+enum { ROWS_MAX = 12, DEPTH = GEMM_DEPTH, BAND = 256 };
 
 /* c[i, j] (+)= sum_k a[i, k] b[k, j]. Of the last vector of columns, `last`
  * elements. */
@@ -404,18 +406,38 @@ void KN(gemm_pack)(real *out, const real *b, int64_t N, int64_t K, int64_t strid
   }
 }
 
-void KN(gemm_packed)(real *c, const real *a, const real *packed, int64_t M, int64_t N,
-                     int64_t K, int64_t row_a, int64_t row_c, bool add) {
-  int64_t n_chunks = divide_up(K, DEPTH);
+void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
+                        int64_t first, int64_t n) {
   int64_t n_panels = divide_up(divide_up(N, WIDTH), VECTORS_MAX);
+  for (int64_t p = 0; p < n_panels; p++) {
+    Panel at = panel_at(N, p, n_panels);
+    copy_padded(out + first * at.vectors * WIDTH, b + at.j, n, at.n, stride);
+    out += packed_reals(K, at.vectors);
+  }
+}
+
+/* Part i of n of the memory ahead. */
+static void fetch_ahead(const GemmPacked *g, int64_t i, int64_t n) {
+  enum { LINE = 64 / (int)sizeof(real) };
+  int64_t lines = divide_up(g->n_ahead, LINE);
+  for (int64_t line = i * lines / n; line < (i + 1) * lines / n; line++)
+    __builtin_prefetch(g->ahead + line * LINE, 0, 2);
+}
+
+void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacked *g) {
+  int64_t n_chunks = divide_up(g->K, DEPTH);
+  int64_t n_panels = divide_up(divide_up(g->N, WIDTH), VECTORS_MAX);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
-    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+    int64_t k = chunk * g->K / n_chunks, depth = (chunk + 1) * g->K / n_chunks - k;
     for (int64_t p = 0; p < n_panels; p++) {
-      Panel at = panel_at(N, p, n_panels);
-      Tile t = {.c = c + at.j, .a = a + k, .b = packed, .row_c = row_c,
-                .row_b = at.vectors * WIDTH, .stride_a = row_a, .K = depth,
-                .last = (int)at.n - (at.vectors - 1) * WIDTH, .add = add || chunk > 0};
-      panel(t, M, at.vectors, false);
+      Panel at = panel_at(g->N, p, n_panels);
+      Tile t = {.c = c + at.j, .a = a + (g->transposed ? k * g->row_a : k),
+                .b = packed, .row_c = g->row_c, .row_b = at.vectors * WIDTH,
+                .stride_a = g->row_a, .K = depth,
+                .last = (int)at.n - (at.vectors - 1) * WIDTH,
+                .add = g->add || chunk > 0};
+      fetch_ahead(g, chunk * n_panels + p, n_chunks * n_panels);
+      panel(t, g->M, at.vectors, g->transposed);
       packed += packed_reals(depth, at.vectors);
     }
   }
