@@ -2,10 +2,12 @@
  * other taps (conv_private.h).
  *
  * The first phase packs the weights, [taps][lanes] for each panel of results, and lists
- * taps and pixels. In the second, each part takes its slabs: it fills the window, then
- * sums each panel over all taps, CONV_DEPTH of them at a time, which stay in the
- * nearest cache while all pixels of the slab go by; then puts the sums,
- * [pixels][lanes], where they belong.
+ * grids, taps and pixels. In the second, each part takes its slabs: it fills the
+ * window, then sums each panel over all taps, CONV_DEPTH of them at a time, in one of
+ * four ways (ConvWay), of which the sizes decide. Across, sums are [pixels][lanes]
+ * until they are put where they belong, and weights stay in the nearest cache while all
+ * pixels of the slab go by. Results of several grids lie apart, and are woven together
+ * once all grids of a phase of rows are there.
  *
  * Zeros around an image stand for terms that are none. Times a finite weight they add
  * nothing; where a weight is infinite or NaN, the sums of a group are taken term by
@@ -18,8 +20,8 @@
 
 /* Bytes from the beginning of the scratch memory. */
 typedef struct Memory {
-  size_t tap, pixel, packed;
-  size_t parts; /* of each: window, sums */
+  size_t grid, tap, pixel, packed;
+  size_t parts; /* of each: window, sums, results of grids */
   size_t n_bytes;
 } Memory;
 
@@ -29,22 +31,41 @@ static int64_t packed_reals(const ConvPlan *p) {
   return conv_aligned((p->taps + p->n_grids * CONV_SLACK) * p->lanes);
 }
 
-static int64_t sums_reals(const ConvPlan *p) {
-  int64_t panels = n_panels(p), lanes = 0, pixels = 0;
-  for (int64_t i = 0; i < panels; i++)
+/* Of a panel, at most. */
+static int64_t most_lanes(const ConvPlan *p) {
+  int64_t lanes = 0;
+  for (int64_t i = 0, n = n_panels(p); i < n; i++)
     lanes = most(lanes,
                  kernels()->conv_lane(p->M, i + 1) - kernels()->conv_lane(p->M, i));
-  for (int64_t i = 0; i < p->grids[1]; i++)
-    pixels = most(pixels, conv_grid(p, i).size[1]);
-  return (p->slab_images * p->slab_rows * pixels + CONV_SLACK) * lanes;
+  return lanes;
+}
+
+static int64_t slab_pixels(const ConvPlan *p) {
+  return p->slab_images * p->slab_rows * conv_grid(p, 0).size[1];
+}
+
+static int64_t sums_reals(const ConvPlan *p) {
+  if (p->way != CONV_ACROSS) return 0;
+  return conv_aligned((slab_pixels(p) + CONV_SLACK) * most_lanes(p));
+}
+
+/* Results of one grid that its phase of rows must be woven of. */
+static int64_t apart_reals(const ConvPlan *p) {
+  return conv_aligned(slab_pixels(p) * least(p->M, most_lanes(p)));
 }
 
 static int64_t part_reals(const ConvPlan *p) {
-  return conv_aligned(conv_window_reals(p)) + conv_aligned(sums_reals(p));
+  return conv_aligned(conv_window_reals(p)) + sums_reals(p) +
+         (p->n_grids > 1 ? p->grids[1] * apart_reals(p) : 0);
+}
+
+static size_t grid_bytes(const ConvPlan *p) {
+  return divide_up(p->n_grids * (int64_t)sizeof(ConvGrid), 64) * 64;
 }
 
 static Memory memory_of(const ConvPlan *p) {
-  Memory m = {.tap = (size_t)conv_aligned(p->v.G * n_panels(p)) * sizeof(int32_t)};
+  Memory m = {.grid = (size_t)conv_aligned(p->v.G * n_panels(p)) * sizeof(int32_t)};
+  m.tap = m.grid + grid_bytes(p);
   m.pixel = m.tap + (size_t)conv_aligned(p->taps) * sizeof(int32_t);
   m.packed = m.pixel + (size_t)conv_aligned(p->pixels) * sizeof(int32_t);
   m.parts = m.packed + (size_t)(p->v.G * packed_reals(p)) * sizeof(real);
@@ -55,6 +76,7 @@ static Memory memory_of(const ConvPlan *p) {
 /* What a block finds there. */
 typedef struct Shared {
   int32_t *finite; /* of each panel of each group: are all weights? */
+  ConvGrid *grid;
   int32_t *tap, *pixel;
   real *packed, *parts;
 } Shared;
@@ -62,9 +84,9 @@ typedef struct Shared {
 static Shared shared_of(const ConvPlan *p, void *scratch) {
   Memory m = memory_of(p);
   char *at = scratch;
-  void *tap = at + m.tap, *pixel = at + m.pixel;
+  void *grid = at + m.grid, *tap = at + m.tap, *pixel = at + m.pixel;
   void *packed = at + m.packed, *parts = at + m.parts;
-  return (Shared){scratch, tap, pixel, packed, parts};
+  return (Shared){scratch, grid, tap, pixel, packed, parts};
 }
 
 /* -- the first phase: weights, lists ----------------------------------------------- */
@@ -113,8 +135,9 @@ static void prepare(const ConvPlan *p, const Shared *shared, int64_t block,
   for (int64_t i = 0; i < p->n_grids; i++) {
     ConvGrid g = conv_grid(p, i);
     if (block == 0) {
+      shared->grid[i] = g;
       conv_list_taps(p, &g, shared->tap + g.at_tap);
-      list_runs(p, &g, shared->pixel + g.at_pixel);
+      if (p->way == CONV_ACROSS) list_runs(p, &g, shared->pixel + g.at_pixel);
     }
     real *b = shared->packed + group * packed_reals(p) + g.at_packed +
               lane * (g.n_taps + CONV_SLACK);
@@ -125,14 +148,30 @@ static void prepare(const ConvPlan *p, const Shared *shared, int64_t block,
 
 /* -- the second phase -------------------------------------------------------------- */
 
-/* The results of a grid that a slab has; rows of its runs count from those of the
- * grid. */
+/* Some results of all in a group. */
+typedef struct Panel {
+  int64_t number, first, M, lanes;
+} Panel;
+
+static Panel panel_of(const ConvPlan *p, int64_t number) {
+  Panel l = {.number = number, .first = kernels()->conv_lane(p->M, number)};
+  l.lanes = kernels()->conv_lane(p->M, number + 1) - l.first;
+  l.M = least(l.lanes, p->M - l.first);
+  return l;
+}
+
+/* The results of a grid that a slab has; rows count from those of the grid. */
 typedef struct Piece {
   const ConvPlan *p;
+  const Shared *shared;
   const ConvSlab *slab;
   const ConvGrid *grid;
+  const real *x; /* what the slab sees */
+  int64_t n_rows;
+  const ConvRun *run;
   int n_runs;
-  ConvRun run[CONV_RUNS];
+  real *to;                  /* its first result, of a panel's first */
+  int64_t image, plane, row; /* elements: from image to image, result to result ... */
 } Piece;
 
 /* The first pixel of a run in the list of pixels; in the sums. */
@@ -143,123 +182,187 @@ static int64_t summed_at(const Piece *piece, const ConvRun *run) {
   return piece->slab->n_images * (run->row - piece->slab->row) * piece->grid->size[1];
 }
 
-/* The first pixel of a row of the grid, of result m of an image. */
-static real *result_at(const Piece *piece, real *out, int64_t image, int64_t m,
-                       int64_t row) {
-  const ConvPlan *p = piece->p;
-  int64_t plane = ((piece->slab->image + image) * p->v.G + piece->slab->group) * p->M;
-  row = piece->grid->phase[0] + row * p->step[0];
-  return out + ((plane + m) * p->out_size[0] + row) * p->out_size[1] +
-         piece->grid->phase[1];
+static const real *weights_of(const Piece *piece, const Panel *l) {
+  return piece->shared->packed + piece->slab->group * packed_reals(piece->p) +
+         piece->grid->at_packed + l->first * (piece->grid->n_taps + CONV_SLACK);
 }
 
-static void put_apart(const Piece *piece, const ConvRun *run, real *row, const real *c,
-                      int64_t lanes) {
-  const ConvPlan *p = piece->p;
-  for (int64_t i = 0; i < run->n_rows; i++, row += p->step[0] * p->out_size[1])
-    for (int64_t j = 0; j < piece->grid->size[1]; j++, c += lanes)
-      row[j * p->step[1]] = *c;
+static real *result_at(const Piece *piece, int64_t image, int64_t m, int64_t row) {
+  return piece->to + image * piece->image + m * piece->plane +
+         (row - piece->slab->row) * piece->row;
 }
 
-/* Sums [pixels][lanes] of M results to where they belong. */
-static void put_run(const Piece *piece, const ConvRun *run, real *out, const real *c,
-                    int64_t first, int64_t M, int64_t lanes) {
+/* Results lie in the images, one grid alone; else by themselves. */
+static void aim_at_images(Piece *piece, real *out, int64_t first) {
   const ConvPlan *p = piece->p;
-  int64_t n = run->n_rows * piece->grid->size[1];
-  c += summed_at(piece, run) * lanes;
-  for (int64_t image = 0; image < piece->slab->n_images; image++, c += n * lanes) {
-    if (p->n_grids == 1)
-      kernels()->conv_put(result_at(piece, out, image, first, run->row),
-                          p->out_size[0] * p->out_size[1], c, lanes, n, M);
-    else
-      for (int64_t m = 0; m < M; m++)
-        put_apart(piece, run, result_at(piece, out, image, first + m, run->row), c + m,
-                  lanes);
-  }
+  piece->row = p->out_size[1];
+  piece->plane = p->out_size[0] * piece->row;
+  piece->image = p->v.G * p->M * piece->plane;
+  piece->to = out + piece->slab->image * piece->image + piece->slab->row * piece->row +
+              (piece->slab->group * p->M + first) * piece->plane;
+}
+static void aim_apart(Piece *piece, real *apart, int64_t M) {
+  piece->row = piece->grid->size[1];
+  piece->plane = piece->n_rows * piece->row;
+  piece->image = M * piece->plane;
+  piece->to = apart;
 }
 
 /* Adds taps k to `end`, those that a run sees, to its sums. */
-static void sum_run(const Piece *piece, const ConvRun *run, const Shared *shared,
-                    const real *x, real *c, const real *b, int64_t lanes, int64_t k,
-                    int64_t end) {
-  const ConvPlan *p = piece->p;
+static void sum_run(const Piece *piece, const ConvRun *run, real *c, const real *b,
+                    int64_t lanes, int64_t k, int64_t end) {
   const ConvGrid *g = piece->grid;
-  int64_t taps = conv_row_taps(p, g), first = run->lo * taps, last = run->hi * taps;
+  int64_t first = run->lo * g->row_taps, last = run->hi * g->row_taps;
   bool begins = k <= first;
   int64_t n = piece->slab->n_images * run->n_rows * g->size[1];
   c += summed_at(piece, run) * lanes;
   k = most(k, first);
   end = least(end, last);
   if (k < end)
-    kernels()->conv_sums(c, x, shared->pixel + g->at_pixel + listed_at(piece, run), n,
-                         shared->tap + g->at_tap + k, end - k, b + k * lanes, lanes,
-                         !begins);
+    kernels()->conv_sums(c, piece->x,
+                         piece->shared->pixel + g->at_pixel + listed_at(piece, run), n,
+                         piece->shared->tap + g->at_tap + k, end - k, b + k * lanes,
+                         lanes, !begins);
   else if (first == last) memset(c, 0, (size_t)(n * lanes) * sizeof *c);
 }
 
-/* The sums of M results, with vectors of pixels, where they belong. Rows of a run that
- * follow each other without a gap are one stretch. */
-static void sum_along(const Piece *piece, const ConvRun *run, const Shared *shared,
-                      const real *x, real *out, const real *b, int64_t first, int64_t M,
-                      int64_t lanes) {
+/* One panel; c: room for its sums, [pixels][lanes]. */
+static void sum_across(const Piece *piece, const Panel *l, real *c) {
+  const real *b = weights_of(piece, l);
+  int64_t K = piece->grid->n_taps;
+  for (int64_t i = 0; i < conv_pieces(K); i++)
+    for (int r = 0; r < piece->n_runs; r++)
+      sum_run(piece, &piece->run[r], c, b, l->lanes, conv_piece(K, i),
+              conv_piece(K, i + 1));
+  for (int r = 0; r < piece->n_runs; r++) {
+    const ConvRun *run = &piece->run[r];
+    int64_t n = run->n_rows * piece->grid->size[1];
+    const real *from = c + summed_at(piece, run) * l->lanes;
+    for (int64_t i = 0; i < piece->slab->n_images; i++, from += n * l->lanes)
+      kernels()->conv_put(result_at(piece, i, 0, run->row), piece->plane, from,
+                          l->lanes, n, l->M);
+  }
+}
+
+/* n pixels of a panel. */
+static void along(const Piece *piece, const Panel *l, real *y, const real *x,
+                  const ConvRun *run, int64_t n) {
+  const ConvGrid *g = piece->grid;
+  const real *b = weights_of(piece, l);
+  int64_t first = run->lo * g->row_taps, K = run->hi * g->row_taps - first;
+  for (int64_t m = 0; K == 0 && m < l->M; m++)
+    memset(y + m * piece->plane, 0, (size_t)n * sizeof *y);
+  for (int64_t i = 0; K > 0 && i < conv_pieces(K); i++) {
+    int64_t k = first + conv_piece(K, i), end = first + conv_piece(K, i + 1);
+    kernels()->conv_along(y, piece->plane, x, piece->shared->tap + g->at_tap + k,
+                          end - k, b + k * l->lanes, l->lanes, l->M, n, i > 0);
+  }
+}
+
+/* One panel. Rows of a run that follow each other without a gap are one stretch. */
+static void sum_along(const Piece *piece, const Panel *l) {
+  const ConvPlan *p = piece->p;
+  int64_t columns = piece->grid->size[1], x_row = p->walk[0] * p->pitch;
+  for (int r = 0; r < piece->n_runs; r++) {
+    const ConvRun *run = &piece->run[r];
+    int64_t n_rows = x_row == columns ? 1 : run->n_rows;
+    const real *x = piece->x + (run->row - piece->slab->row) * x_row;
+    for (int64_t image = 0; image < piece->slab->n_images; image++)
+      for (int64_t i = 0; i < n_rows; i++)
+        along(piece, l, result_at(piece, image, 0, run->row + i),
+              x + image * p->image + i * x_row, run, run->n_rows / n_rows * columns);
+  }
+}
+
+/* All results of a kernel of one element: products of matrices, image by image. */
+static void multiply(const Piece *piece, const real *w) {
+  const ConvPlan *p = piece->p;
+  int64_t n = piece->n_rows * piece->grid->size[1];
+  const GemmStrides strides = {.a = p->v.c, .b = p->plane, .c = piece->plane,
+                               .transpose_a = p->to_x};
+  w += piece->slab->group * p->v.f * p->v.c;
+  for (int64_t image = 0; image < piece->slab->n_images; image++)
+    kernels()->gemm(result_at(piece, image, 0, piece->slab->row), w,
+                    piece->x + image * p->image, p->M, n, p->planes, &strides);
+}
+
+/* Results one by one, of all rows together. */
+static void sum_image(const Piece *piece, const Panel *l) {
   const ConvPlan *p = piece->p;
   const ConvGrid *g = piece->grid;
-  int64_t taps = conv_row_taps(p, g), k = run->lo * taps, K = run->hi * taps - k;
-  int64_t columns = g->size[1], plane = p->out_size[0] * columns;
-  bool flat = p->pitch == columns && p->walk[0] == 1;
-  int64_t n = flat ? run->n_rows * columns : columns, n_rows = flat ? 1 : run->n_rows;
-  x += (run->row - piece->slab->row) * p->walk[0] * p->pitch;
+  const real *b = weights_of(piece, l);
+  int64_t n = g->size[1], K = g->n_taps, x_row = p->walk[0] * p->pitch;
   for (int64_t image = 0; image < piece->slab->n_images; image++)
-    for (int64_t i = 0; i < n_rows; i++) {
-      real *y = result_at(piece, out, image, first, run->row + i);
-      const real *from = x + image * p->image + i * p->walk[0] * p->pitch;
-      for (int64_t m = 0; K == 0 && m < M; m++)
-        memset(y + m * plane, 0, (size_t)n * sizeof *y);
-      for (int64_t t = 0; K > 0 && t < conv_pieces(K); t++) {
-        int64_t at = k + conv_piece(K, t), depth = k + conv_piece(K, t + 1) - at;
-        kernels()->conv_along(y, plane, from, shared->tap + at, depth, b + at * lanes,
-                              lanes, M, n, t > 0);
+    for (int64_t m = 0; m < l->M; m++) {
+      real *y = result_at(piece, image, m, piece->slab->row);
+      for (int64_t i = 0; K == 0 && i < piece->n_rows; i++)
+        memset(y + i * piece->row, 0, (size_t)n * sizeof *y);
+      for (int64_t i = 0; K > 0 && i < conv_pieces(K); i++) {
+        int64_t k = conv_piece(K, i), end = conv_piece(K, i + 1);
+        kernels()->conv_rows(y, piece->row, piece->x + image * p->image, x_row,
+                             piece->shared->tap + g->at_tap + k, end - k,
+                             b + k * l->lanes + m, l->lanes, piece->n_rows, n, i > 0);
       }
     }
 }
 
-static void sum_panel(const Piece *piece, const Shared *shared, const real *x, real *c,
-                      const real *b, int64_t lanes) {
-  int64_t K = piece->grid->n_taps;
-  for (int64_t i = 0; i < conv_pieces(K); i++)
-    for (int r = 0; r < piece->n_runs; r++)
-      sum_run(piece, &piece->run[r], shared, x, c, b, lanes, conv_piece(K, i),
-              conv_piece(K, i + 1));
-}
-
-/* One panel of a piece; c: room for its sums. */
-static void run_panel(const Piece *piece, int64_t panel, const Shared *shared,
-                      const real *x, real *c, real *out) {
-  const ConvPlan *p = piece->p;
-  const ConvGrid *g = piece->grid;
-  int64_t lane = kernels()->conv_lane(p->M, panel);
-  int64_t lanes = kernels()->conv_lane(p->M, panel + 1) - lane;
-  int64_t M = least(lanes, p->M - lane);
-  const real *b = shared->packed + piece->slab->group * packed_reals(p) + g->at_packed +
-                  lane * (g->n_taps + CONV_SLACK);
-  if (!p->along) sum_panel(piece, shared, x, c, b, lanes);
-  for (int r = 0; r < piece->n_runs; r++) {
-    if (p->along) sum_along(piece, &piece->run[r], shared, x, out, b, lane, M, lanes);
-    else put_run(piece, &piece->run[r], out, c, lane, M, lanes);
+/* Rows of results of all grids of a phase of rows, which lie apart. */
+static void weave(const Piece *first, const Panel *l, int64_t apart, real *out) {
+  const ConvPlan *p = first->p;
+  const ConvSlab *s = first->slab;
+  const real *from[CONV_GRIDS];
+  for (int64_t row = 0; row < s->n_images * l->M * first->n_rows; row++) {
+    int64_t i = row % first->n_rows, m = row / first->n_rows % l->M;
+    int64_t image = s->image + row / (first->n_rows * l->M);
+    for (int64_t k = 0; k < p->grids[1]; k++)
+      from[k] = first->to + k * apart + row * first->grid[k].size[1];
+    int64_t plane = (image * p->v.G + s->group) * p->M + l->first + m;
+    i = first->grid->phase[0] + (s->row + i) * p->step[0];
+    kernels()->conv_weave(out + (plane * p->out_size[0] + i) * p->out_size[1], from,
+                          p->step[1], p->out_size[1]);
   }
 }
 
+/* A panel of all grids of a phase of rows; `piece` has the first of them. */
+static void run_panel(Piece piece, const Panel *l, real *c, real *out) {
+  const ConvPlan *p = piece.p;
+  real *apart = c + sums_reals(p);
+  int64_t n_apart = p->n_grids > 1 ? apart_reals(p) : 0;
+  const Piece first = piece;
+  for (int64_t k = 0; k < p->grids[1]; k++) {
+    piece.grid = first.grid + k;
+    if (n_apart) aim_apart(&piece, apart + k * n_apart, l->M);
+    else aim_at_images(&piece, out, l->first);
+    if (p->way == CONV_IMAGE) sum_image(&piece, l);
+    else if (p->way == CONV_ALONG) sum_along(&piece, l);
+    else sum_across(&piece, l, c);
+  }
+  piece.grid = first.grid;
+  piece.to = apart;
+  if (n_apart) weave(&piece, l, n_apart, out);
+}
+
 static void run_slab(const ConvPlan *p, const ConvSlab *slab, const Shared *shared,
-                     real *part, real *out, const real *sources) {
-  const real *x = conv_fill_window(p, slab, sources, part);
+                     real *part, real *out, const real *const in[2]) {
+  ConvRun run[CONV_RUNS];
+  Piece piece = {.p = p, .shared = shared, .slab = slab, .run = run,
+                 .x = conv_fill_window(p, slab, in[0], part)};
   real *c = part + conv_aligned(conv_window_reals(p));
-  for (int64_t i = 0; i < p->n_grids; i++) {
-    ConvGrid g = conv_grid(p, i);
-    Piece piece = {.p = p, .slab = slab, .grid = &g};
-    piece.n_runs = conv_runs(p, &g, slab->row,
-                             least(slab->row + slab->n_rows, g.size[0]), piece.run);
-    for (int64_t panel = 0; panel < n_panels(p); panel++)
-      run_panel(&piece, panel, shared, x, c, out);
+  for (int64_t i = 0; i < p->grids[0]; i++) {
+    piece.grid = &shared->grid[i * p->grids[1]];
+    int64_t end = least(slab->row + slab->n_rows, piece.grid->size[0]);
+    piece.n_rows = end - slab->row;
+    if (p->way != CONV_IMAGE)
+      piece.n_runs = conv_runs(p, piece.grid, slab->row, end, run);
+    if (p->way == CONV_PRODUCT) {
+      aim_at_images(&piece, out, 0);
+      multiply(&piece, in[1]);
+      continue;
+    }
+    for (int64_t k = 0; k < n_panels(p); k++) {
+      Panel l = panel_of(p, k);
+      run_panel(piece, &l, c, out);
+    }
   }
 }
 
@@ -326,7 +429,7 @@ static void run_part(const ConvPlan *p, int64_t part, real *out,
     ConvSlab slab = conv_slab(p, i);
     if (p->plain || (p->padded && !group_finite(p, &shared, slab.group)))
       plain_slab(p, &slab, out, in[0], in[1]);
-    else run_slab(p, &slab, &shared, own, out, in[0]);
+    else run_slab(p, &slab, &shared, own, out, in);
   }
 }
 

@@ -3,9 +3,11 @@
 #include <string.h>
 
 enum {
-  SLAB_PIXELS = 400,      /* about, of one grid */
+  SLAB_PIXELS = 200,      /* of one grid and several images, at most */
+  BAND_PIXELS = 400,      /* of one image, about */
+  SLAB_REALS = 8192, /* of sources and results, for which both may be more */
+  FEW_RESULTS = 3,
   MAX_PARTS = 32,
-  MAX_GRIDS = 64,
   MAX_WINDOW = 1 << 26    /* elements; a place in it is an int32_t */
 };
 /* Elements of windows beyond which they are mostly zeros, per element of the sources
@@ -43,8 +45,8 @@ static int64_t grid_size(const ConvPlan *p, int axis, int64_t phase) {
 static void set_grids(ConvPlan *p) {
   for (int axis = 0; axis < 2; axis++)
     p->grids[axis] = least(p->step[axis], p->out_size[axis]);
-  p->n_grids = p->grids[0] > MAX_GRIDS || p->grids[1] > MAX_GRIDS
-                   ? MAX_GRIDS + 1
+  p->n_grids = p->grids[0] > CONV_GRIDS || p->grids[1] > CONV_GRIDS
+                   ? CONV_GRIDS + 1
                    : p->grids[0] * p->grids[1];
 }
 
@@ -55,7 +57,8 @@ ConvGrid conv_grid(const ConvPlan *p, int64_t number) {
     g.phase[1] = i % p->grids[1];
     for (int axis = 0; axis < 2; axis++)
       g.size[axis] = grid_size(p, axis, g.phase[axis]);
-    g.n_taps = conv_offsets(p, CONV_ROWS, g.phase[0]) * conv_row_taps(p, &g);
+    g.row_taps = p->planes * conv_offsets(p, CONV_COLUMNS, g.phase[1]);
+    g.n_taps = conv_offsets(p, CONV_ROWS, g.phase[0]) * g.row_taps;
     if (i == number) return g;
     g.at_tap += g.n_taps;
     g.at_packed += (g.n_taps + CONV_SLACK) * p->lanes;
@@ -87,20 +90,23 @@ static bool reaches_out(const ConvPlan *p, int axis) {
   return p->first[axis] < 0 || p->first[axis] + p->room[axis] > p->size[axis];
 }
 
-/* Are vectors of pixels better than vectors of results? Those are filled as far as a
- * stretch of pixels fills them; these as far as results do, and the sums must be turned
- * to images, which takes as long as some ten taps. */
-static bool pixels_win(const ConvPlan *p) {
+/* Vectors of pixels are filled as far as a stretch of pixels fills them; those of
+ * results as far as results do, and the sums must be turned to images, which takes as
+ * long as some ten taps. */
+static ConvWay best_way(const ConvPlan *p) {
   const Kernels *k = kernels();
-  if (p->walk[CONV_COLUMNS] != 1 || p->M == 0) return false;
-  if (p->step[CONV_ROWS] != 1 || p->step[CONV_COLUMNS] != 1) return false;
+  if (p->walk[CONV_COLUMNS] != 1 || p->M == 0) return CONV_ACROSS;
+  if (p->M <= FEW_RESULTS) return CONV_IMAGE;
+  if (p->n_grids > 1) return CONV_ACROSS;
   int64_t n = p->pitch == p->out_size[1] ? p->out_size[0] * p->out_size[1]
                                          : p->out_size[1];
   double along = (double)n / (double)k->conv_lane(n, k->conv_panels(n));
   double taps = (double)(p->planes * p->v.R * p->v.S);
   double across = (double)p->M / (double)p->lanes * taps / (taps + TURN_TAPS);
   if (k->conv_panels(p->M) == 1 && p->lanes == k->conv_lane(1, 1)) across *= ONE_VECTOR;
-  return along > across;
+  if (across >= along) return CONV_ACROSS;
+  bool product = p->v.R * p->v.S == 1 && n > p->out_size[1] && !p->padded;
+  return product && p->planes > 0 ? CONV_PRODUCT : CONV_ALONG;
 }
 
 static void set_window(ConvPlan *p) {
@@ -111,7 +117,7 @@ static void set_window(ConvPlan *p) {
   p->pitch = p->padded ? p->room[CONV_COLUMNS] : p->size[CONV_COLUMNS];
   p->plane = p->pitch * (p->padded ? p->room[CONV_ROWS] : p->size[CONV_ROWS]);
   p->image = p->plane * p->planes * (p->padded ? 1 : p->v.G);
-  p->along = pixels_win(p);
+  p->way = best_way(p);
 }
 
 int64_t conv_window_reals(const ConvPlan *p) {
@@ -135,9 +141,12 @@ static bool window_is_waste(const ConvPlan *p) {
 
 static void set_slabs(ConvPlan *p) {
   int64_t rows = grid_size(p, 0, 0), columns = grid_size(p, 1, 0);
-  int64_t pixels = most(rows * columns, 1);
-  p->slab_images = least(most(SLAB_PIXELS / pixels, 1), most(p->v.N, 1));
-  p->n_bands = least(most(divide_up(pixels, SLAB_PIXELS), 1), most(rows, 1));
+  int64_t pixels = most(rows * columns, 1),
+          room = SLAB_REALS / most(p->planes + p->M, 1);
+  int64_t in_parts = most(SLAB_PIXELS, pixels * p->v.N * p->v.G / MAX_PARTS);
+  int64_t n_images = most(SLAB_PIXELS, least(room, in_parts)) / pixels;
+  p->slab_images = least(most(n_images, 1), most(p->v.N, 1));
+  p->n_bands = least(divide_up(pixels, most(BAND_PIXELS, room)), most(rows, 1));
   p->slab_rows = divide_up(most(rows, 1), p->n_bands);
   p->n_bands = divide_up(most(rows, 1), p->slab_rows);
   p->n_slabs = p->v.G * divide_up(p->v.N, p->slab_images) * p->n_bands;
@@ -166,7 +175,7 @@ ConvPlan conv_plan(const Conv *v, bool to_x) {
   }
   set_grids(&p);
   set_slabs(&p);
-  p.plain = p.n_grids > MAX_GRIDS || window_is_waste(&p);
+  p.plain = p.n_grids > CONV_GRIDS || window_is_waste(&p);
   if (p.plain) return p;
   set_window(&p);
   p.plain = p.image * p.slab_images > MAX_WINDOW;

@@ -26,6 +26,14 @@
 #include "kernel/conv.h"
 #include "kernel/kernel.h"
 
+/* What the vectors of sums are, and so which loops go by first. */
+typedef enum ConvWay {
+  CONV_ACROSS,  /* results: of a pixel side by side, then turned to images */
+  CONV_ALONG,   /* pixels, of several results at a time */
+  CONV_PRODUCT, /* the same, of a kernel of one element: a product of matrices */
+  CONV_IMAGE    /* pixels, of several rows of one result: where results are few */
+} ConvWay;
+
 typedef struct ConvPlan {
   Conv v;
   bool to_x;                    /* the result is the gradient of x */
@@ -38,7 +46,7 @@ typedef struct ConvPlan {
   int64_t room[2];             /* rows, columns of a window */
   int64_t plane, pitch, image; /* elements: from plane to plane, row to row ... */
   bool padded;                 /* do taps reach beyond the sources? */
-  bool along;                  /* vectors are pixels, not results */
+  ConvWay way;
   bool plain; /* sums are taken one by one: windows would be too large */
   int64_t slab_images, slab_rows;    /* of grids */
   int64_t n_bands, n_slabs, n_parts; /* of rows; of all groups; of slabs */
@@ -48,7 +56,7 @@ typedef struct ConvPlan {
 typedef struct ConvGrid {
   int64_t phase[2]; /* row and column of its first pixel in the result */
   int64_t size[2];
-  int64_t n_taps;                      /* of all planes */
+  int64_t n_taps, row_taps; /* of all planes; those of one row of the kernel */
   int64_t at_tap, at_pixel, at_packed; /* where its own begin in the shared memory */
 } ConvGrid;
 
@@ -61,7 +69,7 @@ typedef struct ConvSlab {
 typedef struct ConvRun {
   int64_t row, n_rows, lo, hi;
 } ConvRun;
-enum { CONV_RUNS = 32 };
+enum { CONV_RUNS = 32, CONV_GRIDS = 64 }; /* at most */
 
 ConvPlan conv_plan(const Conv *v, bool to_x);
 ConvGrid conv_grid(const ConvPlan *p, int64_t number);
@@ -72,10 +80,6 @@ bool conv_offset(const ConvPlan *p, int axis, int64_t phase, int64_t in_kernel,
                  int64_t *offset);
 /* How many elements of the kernel, along an axis, meet pixels of a phase. */
 int64_t conv_offsets(const ConvPlan *p, int axis, int64_t phase);
-/* The taps of a grid that one row of the kernel has. */
-static inline int64_t conv_row_taps(const ConvPlan *p, const ConvGrid *g) {
-  return p->planes * conv_offsets(p, CONV_COLUMNS, g->phase[1]);
-}
 /* Rows `row` to `end` of a grid as runs; how many. */
 int conv_runs(const ConvPlan *p, const ConvGrid *g, int64_t row, int64_t end,
               ConvRun *run);

@@ -28,6 +28,7 @@ typedef struct Cut {
   int64_t sums;              /* reals of all panels of a part */
   int64_t window, turned;    /* reals of a block: x, y's gradient */
   bool dots;                 /* results are too few for vectors of them */
+  bool by_kernel_row;        /* each sums over the pixels that it sees */
   size_t own_bytes;          /* of a block: these two, taps, pixels */
 } Cut;
 
@@ -79,6 +80,7 @@ static Cut cut_of(const Conv *v) {
   c.n_parts = most(1, least(c.n_slabs, most_parts));
   int64_t splits = divide_up(BLOCKS, v->G * c.n_parts);
   c.n_splits = most(1, least(c.n_panels, splits));
+  c.by_kernel_row = c.p.padded && c.K / v->R >= ROW_TAPS;
   c.dots = c.p.walk[CONV_COLUMNS] == 1 && v->f * FEW <= c.p.lanes;
   size_memory(&c);
   return c;
@@ -105,16 +107,24 @@ static const real *gradient_at(const ConvPlan *p, const ConvSlab *s, const real 
   return gy + (plane * p->v.P + s->row) * p->v.Q;
 }
 
-/* Rows of all images, row by row. Are all its elements finite? */
-static bool turn(const ConvPlan *p, const ConvSlab *s, const Panel *panel) {
+/* How many rows of pixels follow each other in an image before the next image: all of
+ * them, unless those that a row of the kernel does not see are to be left out. */
+static int64_t rows_together(const Cut *c, int64_t n_images, int64_t n_rows) {
+  return c->by_kernel_row && n_images > 1 ? 1 : n_rows;
+}
+
+/* Rows of all images. Are all elements finite? */
+static bool turn(const Cut *c, const ConvSlab *s, const Panel *panel) {
+  const ConvPlan *p = &c->p;
   bool finite = true;
   real *to = panel->turned;
-  for (int64_t row = 0; row < s->n_rows; row++)
-    for (int64_t i = 0; i < s->n_images; i++, to += p->v.Q * panel->lanes)
+  int64_t n_rows = rows_together(c, s->n_images, s->n_rows), n = n_rows * p->v.Q;
+  for (int64_t row = 0; row < s->n_rows; row += n_rows)
+    for (int64_t i = 0; i < s->n_images; i++, to += n * panel->lanes)
       finite = kernels()->conv_take(to,
                                     gradient_at(p, s, panel->gy, i, panel->first) +
                                         row * p->v.Q,
-                                    p->v.P * p->v.Q, panel->lanes, p->v.Q, panel->M) &&
+                                    p->v.P * p->v.Q, panel->lanes, n, panel->M) &&
                finite;
   return finite;
 }
@@ -164,22 +174,16 @@ static void rows_seen(const ConvPlan *p, const ConvSlab *s, int64_t r, int64_t *
     --*end;
 }
 
-/* The sums of a slab with vectors of pixels, each row of the kernel over the pixels
- * that it sees. */
+/* The sums of a slab with vectors of pixels. */
 static void add_dots(const Cut *c, const ConvSlab *s, const Panel *panel,
                      const Own *own, const real *window) {
   const ConvPlan *p = &c->p;
-  int64_t taps = c->K / p->v.R, x_row = p->walk[0] * p->pitch, from, end;
-  for (int64_t r = 0; r < p->v.R; r++) {
-    rows_seen(p, s, r, &from, &end);
-    for (int64_t i = 0; from < end && i < s->n_images; i++)
-      for (int64_t m = 0; m < panel->M; m++)
-        kernels()->conv_dots(panel->sums + r * taps * panel->lanes + m, panel->lanes,
-                             gradient_at(p, s, panel->gy, i, panel->first + m) +
-                                 from * p->v.Q,
-                             p->v.Q, window + i * p->image + from * x_row, x_row,
-                             own->tap + r * taps, taps, end - from, p->v.Q);
-  }
+  int64_t image = p->v.G * p->M * p->v.P * p->v.Q;
+  for (int64_t m = 0; m < panel->M; m++)
+    kernels()->conv_dots(panel->sums + m, panel->lanes,
+                         gradient_at(p, s, panel->gy, 0, panel->first + m), p->v.Q,
+                         image, window, p->walk[0] * p->pitch, p->image, own->tap, c->K,
+                         s->n_images, s->n_rows, p->v.Q);
 }
 
 static bool gradient_finite(const ConvPlan *p, const ConvSlab *s, const Panel *panel) {
@@ -198,7 +202,7 @@ static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
                      const Own *own, const real *window, const real *x) {
   const ConvPlan *p = &c->p;
   bool finite = c->dots ? !p->padded || gradient_finite(p, s, panel)
-                        : turn(p, s, panel);
+                        : turn(c, s, panel);
   if (!finite && p->padded) {
     plain_panel(c, s, panel, x);
     return;
@@ -208,7 +212,7 @@ static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
     return;
   }
   int64_t lanes = panel->lanes, pixels = s->n_images * p->v.Q;
-  int64_t taps = c->K / p->v.R, n = p->padded && taps >= ROW_TAPS ? p->v.R : 1;
+  int64_t n = c->by_kernel_row ? p->v.R : 1;
   for (int64_t r = 0; r < n; r++) {
     int64_t from = 0, end = s->n_rows, at = c->K * r / n;
     if (n > 1) rows_seen(p, s, r, &from, &end);
@@ -219,12 +223,13 @@ static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
   }
 }
 
-/* Pixels of a slab of n_images, row by row, as turn() has them. */
+/* Pixels of a slab of n_images, as turn() has them. */
 static void list_pixels(const Cut *c, int64_t n_images, const Own *own) {
   ConvGrid grid = conv_grid(&c->p, 0);
   int32_t *pixel = own->pixel;
-  for (int64_t row = 0; row < c->p.slab_rows; row++)
-    pixel = conv_list_pixels(&c->p, &grid, n_images, row, 1, pixel);
+  int64_t n_rows = rows_together(c, n_images, c->p.slab_rows);
+  for (int64_t row = 0; row < c->p.slab_rows; row += n_rows)
+    pixel = conv_list_pixels(&c->p, &grid, n_images, row, n_rows, pixel);
 }
 
 static Panel panel_of(const Cut *c, int64_t number, real *sums, const Own *own,

@@ -112,14 +112,20 @@ void KN(conv_sums)(real *c, const real *x, const int32_t *row, int64_t n,
 
 /* -- vectors of pixels ------------------------------------------------------------- */
 
-enum { RESULTS = 6, PIXELS = 2 }; /* of a tile: rows, vectors */
+/* A tile: rows of some vectors. Its rows are results, which share what they see of x
+ * and have weights of their own; or they are rows of one result's image, which share
+ * the weights. */
+enum { ALONG_ROWS = 6, ALONG_VECTORS = 2 };
 
 typedef struct Along {
   real *y;
   const real *x, *b;
   const int32_t *step;
-  int64_t stride, K, lanes;
-  int last; /* pixels of the last vector */
+  int64_t y_row, x_row; /* from row to row of the tile; x_row: of images */
+  int64_t K, lanes;
+  int64_t last_at; /* the last vector's place: behind the others, or over the end of the
+                      one before, which has the same sums there */
+  int last;        /* pixels of the last vector */
   bool add;
 } Along;
 
@@ -127,84 +133,133 @@ INLINE Vector load_first(const real *p, int n, bool whole) {
   return whole ? load(p) : load_part(p, n);
 }
 
-INLINE void along_end(const Along *t, Vector sum[][PIXELS], int rows, int vectors) {
+INLINE void along_end(const Along *t, Vector sum[][ALONG_VECTORS], int rows,
+                      int vectors, bool whole) {
   UNROLL
   for (int i = 0; i < rows; i++) {
-    real *y = t->y + i * t->stride;
+    real *y = t->y + i * t->y_row;
     UNROLL
     for (int j = 0; j < vectors; j++) {
-      bool whole = j < vectors - 1 || t->last == WIDTH;
-      int n = whole ? WIDTH : t->last;
+      bool all = whole || j < vectors - 1;
+      real *at = j < vectors - 1 ? y + j * WIDTH : y + t->last_at;
       Vector v = sum[i][j];
-      if (t->add) v += load_first(y + j * WIDTH, n, whole);
-      store_first(y + j * WIDTH, v, n);
+      if (t->add) v += load_first(at, t->last, all);
+      if (all) store(at, v);
+      else store_first(at, v, t->last);
     }
   }
 }
 
-INLINE void along_run(const Along *t, int rows, int vectors, bool whole) {
-  Vector sum[RESULTS][PIXELS];
+/* One step of results: `at`, `last_at` are the places of x. */
+INLINE void step_results(Vector sum[][ALONG_VECTORS], const Along *t, int64_t at,
+                         int64_t last_at, const real *b, int rows, int vectors,
+                         bool whole) {
+  Vector v[ALONG_VECTORS];
+  UNROLL
+  for (int j = 0; j < vectors; j++)
+    v[j] = j < vectors - 1 ? load(t->x + at + j * WIDTH)
+                           : load_first(t->x + last_at, t->last, whole);
   UNROLL
   for (int i = 0; i < rows; i++) {
+    real s = b[i];
+    UNROLL
+    for (int j = 0; j < vectors; j++) sum[i][j] = muladd(s, v[j], sum[i][j]);
+  }
+}
+
+/* One step of rows of an image. */
+INLINE void step_image(Vector sum[][ALONG_VECTORS], const Along *t,
+                       const real *const *x, int64_t at, int64_t last_at, real b,
+                       int rows, int vectors, bool whole) {
+  UNROLL
+  for (int i = 0; i < rows; i++) {
+    UNROLL
+    for (int j = 0; j < vectors; j++) {
+      Vector v = j < vectors - 1 ? load(x[i] + at + j * WIDTH)
+                                 : load_first(x[i] + last_at, t->last, whole);
+      sum[i][j] = muladd(b, v, sum[i][j]);
+    }
+  }
+}
+
+INLINE void along_run(const Along *t, bool image, int rows, int vectors, bool whole) {
+  Vector sum[ALONG_ROWS][ALONG_VECTORS];
+  const real *x[ALONG_ROWS];
+  UNROLL
+  for (int i = 0; i < rows; i++) {
+    x[i] = t->x + i * t->x_row;
     UNROLL
     for (int j = 0; j < vectors; j++) sum[i][j] = (Vector){0};
   }
   const real *b = t->b;
   const int32_t *step = t->step;
-  int last = t->last;
   for (const int32_t *end = step + t->K; step < end; step++, b += t->lanes) {
-    const real *x = t->x + *step;
-    Vector v[PIXELS];
-    UNROLL
-    for (int j = 0; j < vectors; j++)
-      v[j] = load_first(x + j * WIDTH, last, whole || j < vectors - 1);
-    UNROLL
-    for (int i = 0; i < rows; i++) {
-      real s = b[i];
-      UNROLL
-      for (int j = 0; j < vectors; j++) sum[i][j] = muladd(s, v[j], sum[i][j]);
-    }
+    int64_t at = *step, last_at = at + t->last_at;
+    if (image) step_image(sum, t, x, at, last_at, *b, rows, vectors, whole);
+    else step_results(sum, t, at, last_at, b, rows, vectors, whole);
   }
-  along_end(t, sum, rows, vectors);
+  along_end(t, sum, rows, vectors, whole);
 }
 
-#define ALONG(rows, vectors)                              \
-  static void along_##rows##_##vectors(const Along *t) {  \
-    if (t->last == WIDTH) along_run(t, rows, vectors, 1); \
-    else along_run(t, rows, vectors, 0);                  \
+#define ALONG(rows, vectors)                                           \
+  static void along_##rows##_##vectors(const Along *t, bool image) {   \
+    bool whole = t->last == WIDTH;                                     \
+    if (image && whole) along_run(t, true, rows, vectors, true);       \
+    else if (image) along_run(t, true, rows, vectors, false);          \
+    else if (whole) along_run(t, false, rows, vectors, true);          \
+    else along_run(t, false, rows, vectors, false);                    \
   }
 TILES_SIX(ALONG, 1)
 TILES_SIX(ALONG, 2)
 #undef ALONG
 
-typedef void (*AlongRun)(const Along *tile);
-static const AlongRun along_tiles[PIXELS + 1][RESULTS + 1] = {
+typedef void (*AlongRun)(const Along *tile, bool image);
+static const AlongRun along_tiles[ALONG_VECTORS + 1][ALONG_ROWS + 1] = {
 #define ALONG(rows, vectors) [vectors][rows] = along_##rows##_##vectors,
     TILES_SIX(ALONG, 1) TILES_SIX(ALONG, 2)
 #undef ALONG
 };
 
-void KN(conv_along)(real *y, int64_t stride, const real *x, const int32_t *step,
-                    int64_t K, const real *b, int64_t lanes, int64_t M, int64_t n,
-                    bool add) {
-  int64_t n_tiles = divide_up(M, RESULTS);
-  for (int64_t j = 0; j < n; j += PIXELS * WIDTH) {
-    int pixels = (int)least(PIXELS * WIDTH, n - j),
-        vectors = (pixels + WIDTH - 1) / WIDTH;
-    Along t = {.x = x + j, .step = step, .stride = stride, .K = K, .lanes = lanes,
-               .last = pixels - (vectors - 1) * WIDTH, .add = add};
+/* M rows of n pixels; t has the first pixel of the first. Sums that are added to are
+ * not taken twice. */
+static void along(Along t, bool image, int64_t M, int64_t n) {
+  int64_t n_tiles = divide_up(M, ALONG_ROWS);
+  const Along all = t;
+  for (int64_t j = 0; j < n; j += ALONG_VECTORS * WIDTH) {
+    int64_t pixels = least(ALONG_VECTORS * WIDTH, n - j);
+    int64_t vectors = divide_up(pixels, WIDTH);
+    bool over = !t.add && j + pixels >= WIDTH;
+    t.last_at = over ? pixels - WIDTH : (vectors - 1) * WIDTH;
+    t.last = (int)(pixels - t.last_at);
     for (int64_t tile = 0; tile < n_tiles; tile++) {
       int64_t m = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
-      t.y = y + m * stride + j;
-      t.b = b + m;
-      along_tiles[vectors][end - m](&t);
+      t.y = all.y + m * t.y_row + j;
+      t.x = all.x + m * t.x_row + j;
+      t.b = all.b + (image ? 0 : m);
+      along_tiles[vectors][end - m](&t, image);
     }
   }
 }
 
+void KN(conv_along)(real *y, int64_t stride, const real *x, const int32_t *step,
+                    int64_t K, const real *b, int64_t lanes, int64_t M, int64_t n,
+                    bool add) {
+  along((Along){.y = y, .x = x, .b = b, .step = step, .y_row = stride, .K = K,
+                .lanes = lanes, .add = add},
+        false, M, n);
+}
+
+void KN(conv_rows)(real *y, int64_t y_row, const real *x, int64_t x_row,
+                   const int32_t *step, int64_t K, const real *b, int64_t lanes,
+                   int64_t n_rows, int64_t n, bool add) {
+  along((Along){.y = y, .x = x, .b = b, .step = step, .y_row = y_row, .x_row = x_row,
+                .K = K, .lanes = lanes, .add = add},
+        true, n_rows, n);
+}
+
 /* -- sums along pixels ------------------------------------------------------------- */
 
-enum { DOTS = 8 };
+enum { DOTS = 12 }; /* taps side by side */
 
 static real fold(Vector v) {
   real part[WIDTH], sum = 0;
@@ -215,40 +270,71 @@ static real fold(Vector v) {
   return sum;
 }
 
-INLINE void dots_run(real *c, int64_t lanes, const real *gy, int64_t gy_row,
-                     const real *x, int64_t x_row, const int32_t *step, int64_t n_rows,
+/* Images of y's gradient and of x: rows of n pixels. */
+typedef struct Dots {
+  const real *gy, *x;
+  int64_t gy_row, gy_image, x_row, x_image;
+  int64_t n_images, n_rows, n;
+} Dots;
+
+INLINE void dots_row(Vector *sum, const real *gy, const real *x, const int32_t *step,
                      int64_t n, int taps) {
+  int64_t j = 0;
+  for (; j + WIDTH <= n; j += WIDTH) {
+    Vector v = load(gy + j);
+    UNROLL
+    for (int k = 0; k < taps; k++)
+      sum[k] = add_product(v, load(x + step[k] + j), sum[k]);
+  }
+  if (j == n) return;
+  int rest = (int)(n - j);
+  Vector v = load_part(gy + j, rest);
+  UNROLL
+  for (int k = 0; k < taps; k++)
+    sum[k] = add_product(v, load_part(x + step[k] + j, rest), sum[k]);
+}
+
+INLINE void dots_run(real *c, int64_t lanes, const Dots *t, const int32_t *step,
+                     int taps) {
   Vector sum[DOTS];
   UNROLL
   for (int k = 0; k < taps; k++) sum[k] = (Vector){0};
-  for (int64_t i = 0; i < n_rows; i++, gy += gy_row, x += x_row) {
-    int64_t j = 0;
-    for (; j + WIDTH <= n; j += WIDTH) {
-      Vector v = load(gy + j);
-      UNROLL
-      for (int k = 0; k < taps; k++)
-        sum[k] = add_product(v, load(x + step[k] + j), sum[k]);
-    }
-    if (j == n) continue;
-    Vector v = load_part(gy + j, (int)(n - j));
-    UNROLL
-    for (int k = 0; k < taps; k++)
-      sum[k] = add_product(v, load_part(x + step[k] + j, (int)(n - j)), sum[k]);
+  for (int64_t image = 0; image < t->n_images; image++) {
+    const real *gy = t->gy + image * t->gy_image, *x = t->x + image * t->x_image;
+    for (int64_t i = 0; i < t->n_rows; i++, gy += t->gy_row, x += t->x_row)
+      dots_row(sum, gy, x, step, t->n, taps);
   }
   UNROLL
   for (int k = 0; k < taps; k++) c[k * lanes] += fold(sum[k]);
 }
 
+#define DOT(taps, unused)                                                \
+  static void dots_##taps(real *c, int64_t lanes, const Dots *t,         \
+                          const int32_t *step) {                         \
+    dots_run(c, lanes, t, step, taps);                                   \
+  }
+TILES_TWELVE(DOT, 0)
+#undef DOT
+
+typedef void (*DotsRun)(real *c, int64_t lanes, const Dots *t, const int32_t *step);
+static const DotsRun dots_tiles[DOTS + 1] = {
+#define DOT(taps, unused) [taps] = dots_##taps,
+    TILES_TWELVE(DOT, 0)
+#undef DOT
+};
+
 void KN(conv_dots)(real *c, int64_t lanes, const real *gy, int64_t gy_row,
-                   const real *x, int64_t x_row, const int32_t *step, int64_t K,
-                   int64_t n_rows, int64_t n) {
-  int64_t k = 0;
-  for (; k + DOTS <= K; k += DOTS)
-    dots_run(c + k * lanes, lanes, gy, gy_row, x, x_row, step + k, n_rows, n, DOTS);
-  for (; k + 4 <= K; k += 4)
-    dots_run(c + k * lanes, lanes, gy, gy_row, x, x_row, step + k, n_rows, n, 4);
-  for (; k < K; k++)
-    dots_run(c + k * lanes, lanes, gy, gy_row, x, x_row, step + k, n_rows, n, 1);
+                   int64_t gy_image, const real *x, int64_t x_row, int64_t x_image,
+                   const int32_t *step, int64_t K, int64_t n_images, int64_t n_rows,
+                   int64_t n) {
+  const Dots t = {.gy = gy, .x = x, .gy_row = gy_row, .gy_image = gy_image,
+                  .x_row = x_row, .x_image = x_image, .n_images = n_images,
+                  .n_rows = n_rows, .n = n};
+  int64_t n_tiles = divide_up(K, DOTS);
+  for (int64_t tile = 0; tile < n_tiles; tile++) {
+    int64_t k = tile * K / n_tiles, end = (tile + 1) * K / n_tiles;
+    dots_tiles[end - k](c + k * lanes, lanes, &t, step + k);
+  }
 }
 
 /* -- between lanes and images ------------------------------------------------------ */
@@ -268,26 +354,60 @@ void KN(conv_put)(real *y, int64_t stride, const real *c, int64_t lanes, int64_t
     }
 }
 
+static bool all_zero(Vector v) {
+  real sum = 0;
+  for (int l = 0; l < WIDTH; l++) sum += v[l];
+  return sum == 0;
+}
+
 /* x * 0 is NaN where x is infinite or NaN. */
 bool KN(conv_finite)(const real *x, int64_t n) {
   Vector zero = {0};
-  int64_t i = 0;
-  for (; i + WIDTH <= n; i += WIDTH) zero += load(x + i) * 0;
-  real sum = 0;
-  for (; i < n; i++) sum += x[i] * 0;
-  for (int l = 0; l < WIDTH; l++) sum += zero[l];
-  return sum == 0;
+  for (int64_t i = 0; i < n; i += WIDTH) zero += load_part(x + i, first_of(n - i)) * 0;
+  return all_zero(zero);
+}
+
+/* Some rows of y, as copy_square has them; `zero`: of sums of x * 0. */
+INLINE void take_square(real *b, int64_t lanes, const real *y, int64_t stride, int M,
+                        int n, bool whole, Vector zero[4]) {
+  Vector v[WIDTH];
+  UNROLL
+  for (int i = 0; i < WIDTH; i++) {
+    v[i] = load_first(y + (i < M ? i : M - 1) * stride, n, whole);
+    zero[i % 4] += v[i] * 0;
+  }
+  transpose(v);
+  UNROLL
+  for (int i = 0; i < WIDTH; i++) store(b + i * lanes, v[i]);
 }
 
 bool KN(conv_take)(real *b, const real *y, int64_t stride, int64_t lanes, int64_t n,
                    int64_t M) {
-  bool finite = true;
-  for (int64_t m = 0; m < M; m++) finite = KN(conv_finite)(y + m * stride, n) && finite;
+  Vector zero[4] = {{0}};
   for (int64_t m = 0; m < M; m += WIDTH)
-    for (int64_t j = 0; j < n; j += WIDTH)
-      copy_square(b + j * lanes + m, lanes, y + m * stride + j, stride, first_of(M - m),
-                  first_of(n - j));
-  return finite;
+    for (int64_t j = 0; j < n; j += WIDTH) {
+      real *to = b + j * lanes + m;
+      const real *from = y + m * stride + j;
+      int rows = first_of(M - m), columns = first_of(n - j);
+      if (columns == WIDTH) take_square(to, lanes, from, stride, rows, WIDTH, 1, zero);
+      else take_square(to, lanes, from, stride, rows, columns, 0, zero);
+    }
+  return all_zero((zero[0] + zero[1]) + (zero[2] + zero[3]));
+}
+
+/* y[j] = x[j % step][j / step]. */
+void KN(conv_weave)(real *y, const real *const *x, int64_t step, int64_t n) {
+  int64_t j = 0;
+  if (step == 2)
+    for (; j + 2 * WIDTH <= n; j += 2 * WIDTH) {
+      Vector even = load(x[0] + j / 2), odd = load(x[1] + j / 2);
+      store(y + j, low(even, odd));
+      store(y + j + WIDTH, high(even, odd));
+    }
+  for (int64_t phase = 0; phase < least(step, n); phase++) {
+    const real *from = x[phase];
+    for (int64_t i = j / step, at = j + phase; at < n; i++, at += step) y[at] = from[i];
+  }
 }
 
 /* Rows of at least `step` elements, by so many; the last begin where they end with the

@@ -97,15 +97,6 @@ INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int
     store_part(c, t->add ? load_part(c, t->last) + sum[i][j] : sum[i][j], t->last);
 }
 #else
-INLINE void copy_part(real *y, const real *x, int n) {
-  UNROLL
-  for (int some = WIDTH / 2; some; some /= 2) {
-    if (!(n & some)) continue;
-    memcpy(y, x, (size_t)some * sizeof *y);
-    y += some;
-    x += some;
-  }
-}
 static void rows_part(const Tile *t, real *c, const real *x, int rows) {
   for (int i = 0; i < rows; i++, c += t->row_c, x += WIDTH) {
     if (!t->add) copy_part(c, x, t->last);

@@ -92,6 +92,17 @@ INLINE Vector load_part(const real *p, int n) {
 }
 #endif
 
+/* n < WIDTH elements. */
+INLINE void copy_part(real *y, const real *x, int n) {
+  UNROLL
+  for (int some = WIDTH / 2; some; some /= 2) {
+    if (!(n & some)) continue;
+    memcpy(y, x, (size_t)some * sizeof *y);
+    y += some;
+    x += some;
+  }
+}
+
 /* The first n elements of a vector. */
 INLINE void store_first(real *y, Vector v, int n) {
   if (n == WIDTH) {
@@ -100,7 +111,7 @@ INLINE void store_first(real *y, Vector v, int n) {
   }
   real part[WIDTH];
   store(part, v);
-  for (int i = 0; i < n; i++) y[i] = part[i];
+  copy_part(y, part, n);
 }
 
 /* The same with one factor for all lanes. */
