@@ -143,6 +143,37 @@ INLINE Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, HI
 
 /* -- transposed -------------------------------------------------------------------- */
 
+#if defined SIMD_avx2 && !defined REAL_DOUBLE
+/* Squares of four by four within each half, then halves change places: few moves from
+ * half to half, which take longer. */
+INLINE Vector low_pairs(Vector a, Vector b) {
+  return (Vector)_mm256_unpacklo_pd((__m256d)a, (__m256d)b);
+}
+INLINE Vector high_pairs(Vector a, Vector b) {
+  return (Vector)_mm256_unpackhi_pd((__m256d)a, (__m256d)b);
+}
+INLINE void transpose(Vector *row) {
+  Vector pair[WIDTH], square[WIDTH];
+  UNROLL
+  for (int i = 0; i < WIDTH; i += 2) {
+    pair[i] = (Vector)_mm256_unpacklo_ps((__m256)row[i], (__m256)row[i + 1]);
+    pair[i + 1] = (Vector)_mm256_unpackhi_ps((__m256)row[i], (__m256)row[i + 1]);
+  }
+  UNROLL
+  for (int i = 0; i < WIDTH; i += 4) {
+    square[i] = low_pairs(pair[i], pair[i + 2]);
+    square[i + 1] = high_pairs(pair[i], pair[i + 2]);
+    square[i + 2] = low_pairs(pair[i + 1], pair[i + 3]);
+    square[i + 3] = high_pairs(pair[i + 1], pair[i + 3]);
+  }
+  UNROLL
+  for (int i = 0; i < 4; i++) {
+    __m256 upper = (__m256)square[i], lower = (__m256)square[i + 4];
+    row[i] = (Vector)_mm256_permute2f128_ps(upper, lower, 0x20);
+    row[i + 4] = (Vector)_mm256_permute2f128_ps(upper, lower, 0x31);
+  }
+}
+#else
 /* Interleaving row i with row i + WIDTH / 2 moves the top bit of the row's number to
  * the bottom of the column's; log2(WIDTH) times that transposes. */
 INLINE void transpose(Vector *row) {
@@ -159,6 +190,7 @@ INLINE void transpose(Vector *row) {
     for (int i = 0; i < WIDTH; i++) row[i] = next[i];
   }
 }
+#endif
 
 /* Of n elements, those of the first vector. */
 INLINE int first_of(int64_t n) { return (int)least(WIDTH, n); }
