@@ -306,21 +306,23 @@ static void sum_image(const Piece *piece, const Panel *l) {
     }
 }
 
-/* Rows of results of all grids of a phase of rows, which lie apart. */
+/* Rows of results of all grids of a phase of rows, which lie apart; of each the next
+ * row is behind its last. */
 static void weave(const Piece *first, const Panel *l, int64_t apart, real *out) {
   const ConvPlan *p = first->p;
   const ConvSlab *s = first->slab;
   const real *from[CONV_GRIDS];
-  for (int64_t row = 0; row < s->n_images * l->M * first->n_rows; row++) {
-    int64_t i = row % first->n_rows, m = row / first->n_rows % l->M;
-    int64_t image = s->image + row / (first->n_rows * l->M);
-    for (int64_t k = 0; k < p->grids[1]; k++)
-      from[k] = first->to + k * apart + row * first->grid[k].size[1];
-    int64_t plane = (image * p->v.G + s->group) * p->M + l->first + m;
-    i = first->grid->phase[0] + (s->row + i) * p->step[0];
-    kernels()->conv_weave(out + (plane * p->out_size[0] + i) * p->out_size[1], from,
-                          p->step[1], p->out_size[1]);
-  }
+  for (int64_t k = 0; k < p->grids[1]; k++) from[k] = first->to + k * apart;
+  int64_t row = first->grid->phase[0] + s->row * p->step[0];
+  for (int64_t image = s->image; image < s->image + s->n_images; image++)
+    for (int64_t m = 0; m < l->M; m++) {
+      int64_t plane = (image * p->v.G + s->group) * p->M + l->first + m;
+      real *y = out + (plane * p->out_size[0] + row) * p->out_size[1];
+      for (int64_t i = 0; i < first->n_rows; i++, y += p->step[0] * p->out_size[1]) {
+        kernels()->conv_weave(y, from, p->step[1], p->out_size[1]);
+        for (int64_t k = 0; k < p->grids[1]; k++) from[k] += first->grid[k].size[1];
+      }
+    }
 }
 
 /* A panel of all grids of a phase of rows; `piece` has the first of them. */

@@ -395,16 +395,22 @@ bool KN(conv_take)(real *b, const real *y, int64_t stride, int64_t lanes, int64_
   return all_zero((zero[0] + zero[1]) + (zero[2] + zero[3]));
 }
 
-/* y[j] = x[j % step][j / step]. */
+/* Two vectors of y; j is even. */
+INLINE void weave_pair(real *y, const real *const *x, int64_t j) {
+  Vector even = load(x[0] + j / 2), odd = load(x[1] + j / 2);
+  store(y + j, low(even, odd));
+  store(y + j + WIDTH, high(even, odd));
+}
+
+/* y[j] = x[j % step][j / step]. The last pair of vectors begins earlier. */
 void KN(conv_weave)(real *y, const real *const *x, int64_t step, int64_t n) {
-  int64_t j = 0;
-  if (step == 2)
-    for (; j + 2 * WIDTH <= n; j += 2 * WIDTH) {
-      Vector even = load(x[0] + j / 2), odd = load(x[1] + j / 2);
-      store(y + j, low(even, odd));
-      store(y + j + WIDTH, high(even, odd));
-    }
-  for (int64_t phase = 0; phase < least(step, n); phase++) {
+  int64_t j = 0, two = 2 * WIDTH;
+  if (step == 2 && n >= two) {
+    for (; j + two <= n; j += two) weave_pair(y, x, j);
+    weave_pair(y, x, (n - two) / 2 * 2);
+    j = n / 2 * 2;
+  }
+  for (int64_t phase = 0; phase < least(step, n - j); phase++) {
     const real *from = x[phase];
     for (int64_t i = j / step, at = j + phase; at < n; i++, at += step) y[at] = from[i];
   }
