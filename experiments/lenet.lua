@@ -5,7 +5,9 @@
 -- (61,706 parameters both); and the wide net of 5 x 5 kernels, 32 and 64 of them, with 1,024 hidden
 -- units. The images are the first `rows`: with few the difference grows. "shuffled" is the ReLU net
 -- on images whose pixels are in another order, the same for all: neighbours mean nothing then,
--- which takes from a convolution what it has, and nothing from a perceptron.
+-- which takes from a convolution what it has, and nothing from a perceptron. Asked beforehand: is
+-- each net better than the perceptron, and is the ReLU net better than itself on shuffled pixels?
+-- Seen, the means of five seeds: ReLU .878, perceptron .869, tanh .867, shuffled .848.
 --
 --   runner experiments/lenet.lua
 --   runner experiments/lenet.lua net=perceptron,relu rows=5000 epochs=5 seeds=3
@@ -61,10 +63,11 @@ local nets = {
 }
 
 experiment {
-  name     = "lenet",
-  factors  = { net = { "perceptron", "tanh", "relu", "wide", "shuffled" } },
-  baseline = { net = "perceptron" },
-  metric   = "test_accuracy",
+  name      = "lenet",
+  factors   = { net = { "perceptron", "tanh", "relu", "wide", "shuffled" } },
+  baseline  = { net = "perceptron" },
+  contrasts = { { { net = "relu" }, { net = "shuffled" } } },
+  metric    = "test_accuracy",
 
   trial = function(c, run)
     return train.fit(nets[c.net](), fashion.train:take(args.rows), {

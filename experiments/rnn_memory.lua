@@ -7,9 +7,10 @@
 -- ReLUs that begins as the identity does not (IRNN: Le, Jaitly & Hinton 2015), nor do gates.
 --
 -- Every batch is of sequences that were not seen before, and the norm of all gradients together is
--- cut to 1 (Pascanu, Mikolov & Bengio 2013): an IRNN's gradient of the recurrent weights grows a
--- thousandfold within a few steps. Cut for each parameter alone, the others would go on at full
--- length in such a step, and the IRNN learns later. Expected of it: below .02, of tanh above .14.
+-- cut to 1 (Pascanu, Mikolov & Bengio 2013): that of an IRNN reaches thousands. Where each
+-- parameter's was cut alone, the others kept their length in such a step, and the IRNN of three
+-- seeds ended at .006, .006 and .03. Expected of it now: below .02, and of tanh above .14.
+-- Seen, the means of five seeds: tanh .164, IRNN .003 (.0002 to .006); of two: LSTM and GRU .001.
 --
 --   runner experiments/rnn_memory.lua
 --   runner experiments/rnn_memory.lua length=50 steps=4000 cell=irnn seeds=3
