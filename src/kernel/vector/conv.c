@@ -231,8 +231,8 @@ static void along(Along t, bool image, int64_t M, int64_t n) {
     bool over = !t.add && j + pixels >= WIDTH;
     t.last_at = over ? pixels - WIDTH : (vectors - 1) * WIDTH;
     t.last = (int)(pixels - t.last_at);
-    for (int64_t tile = 0; tile < n_tiles; tile++) {
-      int64_t m = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
+    for (int64_t tile = 1, m = 0, end; m < M; tile++, m = end) {
+      end = tile * M / n_tiles;
       t.y = all.y + m * t.y_row + j;
       t.x = all.x + m * t.x_row + j;
       t.b = all.b + (image ? 0 : m);
@@ -362,9 +362,14 @@ static bool all_zero(Vector v) {
 
 /* x * 0 is NaN where x is infinite or NaN. */
 bool KN(conv_finite)(const real *x, int64_t n) {
-  Vector zero = {0};
-  for (int64_t i = 0; i < n; i += WIDTH) zero += load_part(x + i, first_of(n - i)) * 0;
-  return all_zero(zero);
+  Vector zero[4] = {{0}};
+  int64_t i = 0;
+  for (; i + 4 * WIDTH <= n; i += 4 * WIDTH) {
+    UNROLL
+    for (int j = 0; j < 4; j++) zero[j] += load(x + i + j * WIDTH) * 0;
+  }
+  for (; i < n; i += WIDTH) zero[0] += load_part(x + i, first_of(n - i)) * 0;
+  return all_zero((zero[0] + zero[1]) + (zero[2] + zero[3]));
 }
 
 /* Some rows of y, as copy_square has them; `zero`: of sums of x * 0. */
