@@ -162,6 +162,9 @@ struct Op {
    * inputs that have one (leave NULL: none). `want[i]`: the gradient of input i is
    * needed. */
   void (*vjp)(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx);
+  /* Of a gradient: the same, but 0 where input 0 is not above 0: what relu makes of it,
+   * in one pass. NULL: that takes an op more. */
+  Node *(*above_zero)(Graph *graph, Node *gx);
   /* The same outputs by simpler ops, for ops too large to differentiate by hand: a NULL
    * vjp differentiates the expansion, and the tests compare both. Fills out[n_out]. */
   void (*expand)(Graph *graph, Node *y, Node **out);

@@ -51,6 +51,12 @@ static Node *above_zero(Graph *g, Node *x, Node *a, Node *b) {
   return op_where(g, op_gt(g, x, graph_scalar(g, 0)), a, b);
 }
 
+/* The gradient of y = relu(x); by the op itself that made gy of y, where it can. */
+static Node *relu_gradient(Graph *g, Node *y, Node *gy) {
+  bool can = gy && gy->op->above_zero && gy->in && gy->in[0] == y;
+  return can ? gy->op->above_zero(g, gy) : above_zero(g, y, gy, graph_scalar(g, 0));
+}
+
 static Node *plus(Graph *g, Node *x, double constant) {
   return op_add(g, x, graph_scalar(g, constant));
 }
@@ -85,7 +91,7 @@ static double sigmoid(double x) {
   X(sigmoid, sigmoid(x),                                                               \
     op_chain_mul(g, gy, op_mul(g, y, op_sub(g, graph_scalar(g, 1), y))))               \
   X(softplus, fmax(x, 0) + log1p(exp(-fabs(x))), op_chain_mul(g, gy, op_sigmoid(g, x)))\
-  X(relu, x <= 0 ? 0 : x, above_zero(g, y, gy, graph_scalar(g, 0)))                    \
+  X(relu, x <= 0 ? 0 : x, relu_gradient(g, y, gy))                                     \
   X(selu, SELU_SCALE * (x > 0 ? x : SELU_ALPHA * expm1(x)),                            \
     above_zero(g, y, op_scale(g, gy, SELU_SCALE),                                      \
                op_chain_mul(g, gy, plus(g, y, SELU_SCALE * SELU_ALPHA))))

@@ -26,7 +26,10 @@ enum { BLOCK = 16384, WORK = 4 }; /* elements of a block, about; operations for 
 
 /* -- attributes: five lists, what windows are, the size of a gradient -------------- */
 
-enum { STEP_WORDS = 3 * 3 + 5 + 3 + 2, POOL_WORDS = STEP_WORDS + 3 };
+/* Of all but the last attribute; with the size of mean_pool_grad; of the ops of places,
+ * with what counts. */
+enum { STEP_WORDS = 3 * 3 + 5 + 3 + 2, POOL_WORDS = STEP_WORDS + 3,
+       PLACES_WORDS = STEP_WORDS + 1 };
 
 static int plane_to_attr(Attr *attr, const PoolPlane *v) {
   const int64_t pads[] = {v->before[ROWS], v->after[ROWS], v->before[COLUMNS],
@@ -218,6 +221,7 @@ static void max_pool_run(const OpCall *call, int phase, int64_t block) {
 static void max_pool_grad_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   Part p = part_of(call, &call->in[0].shape, block);
+  p.v.positive = call->attr[STEP_WORDS].i;
   const real *x = reals_of(call, 0), *gy = reals_of(call, 1);
   real *gx = call->out[0].data;
   for (int64_t i = p.first; i < p.end; i++)
@@ -228,6 +232,7 @@ static void max_pool_grad_run(const OpCall *call, int phase, int64_t block) {
 static void max_pool_pick_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   Part p = part_of(call, &call->in[0].shape, block);
+  p.v.positive = call->attr[STEP_WORDS].i;
   const real *x = reals_of(call, 0), *z = reals_of(call, 1);
   real *y = call->out[0].data;
   for (int64_t i = p.first; i < p.end; i++)
@@ -321,6 +326,11 @@ static int64_t largest_in(const PlacedWindow *w, const double *x) {
   return best;
 }
 
+/* Does the window of this largest element count? */
+static bool counts(const OpCall *call, double largest) {
+  return !call->attr[STEP_WORDS].i || largest > 0;
+}
+
 static void max_pool_reference(const OpCall *call, const double *const *in,
                                double *const *out) {
   PoolPlane v = plane_of_call(call);
@@ -338,7 +348,8 @@ static void max_pool_grad_reference(const OpCall *call, const double *const *in,
   memset(out[0], 0, (size_t)shape_count(&call->out[0].shape) * sizeof *out[0]);
   for (int64_t i = 0; i < n_windows(&v, &call->in[0].shape); i++) {
     placed_window(&w, &v, i);
-    out[0][largest_in(&w, in[0])] += in[1][i];
+    int64_t at = largest_in(&w, in[0]);
+    if (counts(call, in[0][at])) out[0][at] += in[1][i];
   }
 }
 
@@ -348,7 +359,8 @@ static void max_pool_pick_reference(const OpCall *call, const double *const *in,
   PlacedWindow w;
   for (int64_t i = 0; i < n_windows(&v, &call->in[0].shape); i++) {
     placed_window(&w, &v, i);
-    out[0][i] = in[1][largest_in(&w, in[0])];
+    int64_t at = largest_in(&w, in[0]);
+    out[0][i] = counts(call, in[0][at]) ? in[1][at] : 0;
   }
 }
 
@@ -378,27 +390,38 @@ static void mean_pool_grad_reference(const OpCall *call, const double *const *in
 
 /* -- gradients --------------------------------------------------------------------- */
 
-static Node *apply_steps(Graph *g, const Op *op, Node *x, Node *other,
-                         const Attr *attr) {
-  return graph_apply(g, op, (Node *[]){x, other}, op->n_in, attr, STEP_WORDS);
+/* An op of the places of the largest x, in windows as `attr` says. */
+static Node *apply_places(Graph *g, const Op *op, Node *x, Node *other,
+                          const Attr *attr, bool positive) {
+  Attr own[PLACES_WORDS];
+  memcpy(own, attr, STEP_WORDS * sizeof *own);
+  own[STEP_WORDS].i = positive;
+  return graph_apply(g, op, (Node *[]){x, other}, 2, own, PLACES_WORDS);
 }
 
 static void max_pool_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                          Node **gx) {
   if (want[0])
-    gx[0] = apply_steps(g, &op_record_max_pool_grad, y->in[0], gy[0], y->attr);
+    gx[0] = apply_places(g, &op_record_max_pool_grad, y->in[0], gy[0], y->attr, false);
 }
 
 static void max_pool_grad_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                               Node **gx) {
   if (want[1])
-    gx[1] = apply_steps(g, &op_record_max_pool_pick, y->in[0], gy[0], y->attr);
+    gx[1] = apply_places(g, &op_record_max_pool_pick, y->in[0], gy[0], y->attr,
+                         y->attr[STEP_WORDS].i);
 }
 
 static void max_pool_pick_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                               Node **gx) {
   if (want[1])
-    gx[1] = apply_steps(g, &op_record_max_pool_grad, y->in[0], gy[0], y->attr);
+    gx[1] = apply_places(g, &op_record_max_pool_grad, y->in[0], gy[0], y->attr,
+                         y->attr[STEP_WORDS].i);
+}
+
+static Node *max_pool_grad_above_zero(Graph *g, Node *gx) {
+  return apply_places(g, &op_record_max_pool_grad, gx->in[0], gx->in[1], gx->attr,
+                      true);
 }
 
 static void mean_pool_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
@@ -413,7 +436,7 @@ static void mean_pool_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
 
 static void mean_pool_grad_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                                Node **gx) {
-  if (want[0]) gx[0] = apply_steps(g, &op_record_mean_pool, gy[0], NULL, y->attr);
+  if (want[0]) gx[0] = graph_apply(g, &op_record_mean_pool, gy, 1, y->attr, STEP_WORDS);
 }
 
 static Node *pool(Graph *g, const Op *op, Node *x, const PoolPlane *v) {
@@ -447,6 +470,10 @@ Node *op_mean_pool(Graph *g, Node *x, const PoolPlane *v) {
   {.name = "divisor", .kind = ATTR_INT, .lo = 0, .hi = POOL_SUM,                       \
    .doc = "of a mean: the elements without padding, with it, 1"}
 
+#define POSITIVE_ATTR                                                                  \
+  {.name = "positive", .kind = ATTR_BOOL,                                              \
+   .doc = "windows whose largest element is not above 0 count as 0"}
+
 /* Kernel, stride, padding (top, bottom, left, right), dilation, windows; adaptive,
  * divisor. */
 #define DIMS(...)                                                                      \
@@ -478,20 +505,21 @@ static const Sample max_pool_samples[] = {
     ONE(DIMS(2, 1, 11, 33), ONE_COLUMN), ONE(DIMS(2, 2, 5, 7), SHARED),
     ONE(DIMS(5, 7, 40, 41), MANY), ONE(DIMS(0, 3, 7, 19), PLAIN), SAMPLES_END};
 static const Sample max_pool_grad_samples[] = {
-    PAIR(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SINGLE),
-    PAIR(DIMS(2, 3, 7, 19), DIMS(2, 3, 3, 9), PLAIN),
-    PAIR(DIMS(2, 2, 11, 15), DIMS(2, 2, 5, 7), SHORT),
-    PAIR(DIMS(3, 1, 7, 20), DIMS(3, 1, 4, 20), OVERLAPPING),
-    PAIR(DIMS(1, 2, 6, 19), DIMS(1, 2, 5, 9), DILATED),
-    PAIR(DIMS(2, 1, 11, 33), DIMS(2, 1, 4, 33), ONE_COLUMN),
-    PAIR(DIMS(2, 2, 5, 7), DIMS(2, 2, 3, 5), SHARED),
-    PAIR(DIMS(5, 7, 40, 41), DIMS(5, 7, 20, 13), MANY),
-    PAIR(DIMS(2, 0, 7, 19), DIMS(2, 0, 3, 9), PLAIN), SAMPLES_END};
+    PAIR(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SINGLE, I(0)),
+    PAIR(DIMS(2, 3, 7, 19), DIMS(2, 3, 3, 9), PLAIN, I(0)),
+    PAIR(DIMS(2, 2, 11, 15), DIMS(2, 2, 5, 7), SHORT, I(1)),
+    PAIR(DIMS(3, 1, 7, 20), DIMS(3, 1, 4, 20), OVERLAPPING, I(1)),
+    PAIR(DIMS(1, 2, 6, 19), DIMS(1, 2, 5, 9), DILATED, I(0)),
+    PAIR(DIMS(2, 1, 11, 33), DIMS(2, 1, 4, 33), ONE_COLUMN, I(0)),
+    PAIR(DIMS(2, 2, 5, 7), DIMS(2, 2, 3, 5), SHARED, I(1)),
+    PAIR(DIMS(5, 7, 40, 41), DIMS(5, 7, 20, 13), MANY, I(0)),
+    PAIR(DIMS(3, 1, 7, 19), DIMS(3, 1, 3, 9), PLAIN, I(1)),
+    PAIR(DIMS(2, 0, 7, 19), DIMS(2, 0, 3, 9), PLAIN, I(0)), SAMPLES_END};
 static const Sample max_pool_pick_samples[] = {
-    PAIR(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SINGLE),
-    PAIR(DIMS(2, 3, 7, 19), DIMS(2, 3, 7, 19), PLAIN),
-    PAIR(DIMS(3, 1, 7, 20), DIMS(3, 1, 7, 20), OVERLAPPING),
-    PAIR(DIMS(2, 2, 5, 7), DIMS(2, 2, 5, 7), SHARED), SAMPLES_END};
+    PAIR(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), SINGLE, I(0)),
+    PAIR(DIMS(2, 3, 7, 19), DIMS(2, 3, 7, 19), PLAIN, I(0)),
+    PAIR(DIMS(3, 1, 7, 20), DIMS(3, 1, 7, 20), OVERLAPPING, I(1)),
+    PAIR(DIMS(2, 2, 5, 7), DIMS(2, 2, 5, 7), SHARED, I(1)), SAMPLES_END};
 static const Sample mean_pool_grad_samples[] = {
     ONE(DIMS(1, 1, 1, 1), SINGLE, ATTR_LIST(I(1), I(1))),
     ONE(DIMS(2, 3, 3, 9), PLAIN, ATTR_LIST(I(7), I(19))),
@@ -516,17 +544,19 @@ const Op op_record_max_pool = {
 
 const Op op_record_max_pool_grad = {
     .name = "max_pool_grad", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"x", "gy"}, .attrs = OP_ATTRS(POOL_ATTRS),
+    .inputs = (const char *const[]){"x", "gy"},
+    .attrs = OP_ATTRS(POOL_ATTRS, POSITIVE_ATTR),
     .doc = "gradient of max_pool: each gy at the place of the largest x of its window",
     .equation = "gx[n, c, i, j] = sum of gy[n, c, p, q] whose largest x is at (i, j)",
     .source = POOL_SOURCE,
     .infer = max_pool_grad_infer, .split = pool_split, .run = max_pool_grad_run,
-    .vjp = max_pool_grad_vjp, .reference = max_pool_grad_reference,
-    .samples = max_pool_grad_samples};
+    .vjp = max_pool_grad_vjp, .above_zero = max_pool_grad_above_zero,
+    .reference = max_pool_grad_reference, .samples = max_pool_grad_samples};
 
 const Op op_record_max_pool_pick = {
     .name = "max_pool_pick", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
-    .inputs = (const char *const[]){"x", "z"}, .attrs = OP_ATTRS(POOL_ATTRS),
+    .inputs = (const char *const[]){"x", "z"},
+    .attrs = OP_ATTRS(POOL_ATTRS, POSITIVE_ATTR),
     .doc = "the elements of z at the place of the largest x of each window",
     .equation = "y[n, c, p, q] = z[n, c, i, j], (i, j) the place of the largest x",
     .source = POOL_SOURCE,

@@ -109,6 +109,7 @@ typedef struct PoolPlane {
   int64_t n[2], size[2], kernel[2], stride[2], before[2], after[2], dilation[2];
   bool adaptive;
   PoolDivisor divisor;
+  bool positive; /* places of the largest: of windows alone where it is above 0 */
 } PoolPlane;
 
 /* The elements of the image in a window along one axis. */

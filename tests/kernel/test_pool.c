@@ -22,7 +22,8 @@ static int64_t draw(int64_t lo, int64_t hi) {
 
 /* Sizes around those of vectors; every other one with the windows that are met most. */
 static PoolPlane draw_plane(void) {
-  PoolPlane v = {.adaptive = draw(0, 3) == 0, .divisor = (PoolDivisor)draw(0, 2)};
+  PoolPlane v = {.adaptive = draw(0, 3) == 0, .divisor = (PoolDivisor)draw(0, 2),
+                 .positive = draw(0, 1)};
   bool plain = draw(0, 2) == 0;
   for (int i = 0; i < 2; i++) {
     v.n[i] = draw(1, 40);
@@ -109,9 +110,10 @@ static void check(const PoolPlane *v) {
                                                        : (double)f.n;
     for (int64_t k = 0; k < f.n; k++) sum += (double)z[f.at[k]];
     for (int64_t k = 0; k < f.n; k++) want_spread[f.at[k]] += (double)gy[i] / divisor;
-    want_gx[f.best] += (double)gy[i];
+    bool counts = !v->positive || x[f.best] > 0;
+    if (counts) want_gx[f.best] += (double)gy[i];
     same(y[i], x[f.best]);
-    same(picked[i], z[f.best]);
+    same(picked[i], counts ? z[f.best] : 0);
     same(mean[i], (real)(sum / divisor));
   }
   for (int64_t i = 0; i < n_x; i++) {
@@ -129,11 +131,14 @@ TEST(kernels_of_every_level_follow_the_definition) {
       fill(x, v.n[0] * v.n[1], round % 4 == 0);
       fill(z, v.n[0] * v.n[1], false);
       fill(gy, v.size[0] * v.size[1], false);
+      real *behind_y = y + v.size[0] * v.size[1], *behind_gx = gx + v.n[0] * v.n[1];
+      *behind_y = *behind_gx = 77;
       k->pool_max(y, x, &v, (real *)row);
       k->pool_max_pick(picked, x, z, &v, (real *)row, at);
       k->pool_max_grad(gx, x, gy, &v, (real *)row, at);
       k->pool_mean(mean, z, &v, row);
       k->pool_mean_grad(spread, gy, &v, row);
+      assert_true(*behind_y == 77 && *behind_gx == 77);
       check(&v);
     }
   }

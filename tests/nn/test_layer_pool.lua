@@ -30,6 +30,28 @@ function tests.test_values_and_gradients()
   }
 end
 
+-- The gradient of a ReLU before a pooling is made by one op with that of the pooling: the same
+-- as that of a ReLU that is not known for one, and of a pooling that others share it with.
+function tests.test_gradient_behind_relu()
+  local x = tensor.variable(tensor.randn(2, 3, 9, 15))
+  local function as_where(v) return tensor.where(v:gt(0), v, 0) end
+  local function all_of(pool, relu, shared)
+    local h = relu(x)
+    local y = pool(h) * 3
+    if shared then y = y + h:sum() end
+    local g = grad((y * y):sum(), { x })[1]
+    return { g, grad((g * x):sum(), { x })[1] }
+  end
+  local padded = nn.MaxPool2D(2, 1, { padding = 1 })
+  for _, pool in ipairs { nn.MaxPool2D(2), nn.MaxPool2D(3, 2), padded } do
+    for _, shared in ipairs { false, true } do
+      local got = all_of(pool, function(v) return v:relu() end, shared)
+      local want = all_of(pool, as_where, shared)
+      for i = 1, 2 do check.equal(got[i]:totable(), want[i]:totable()) end
+    end
+  end
+end
+
 local SEQUENCE = { 2, 9, 4 }
 
 function tests.test_steps()

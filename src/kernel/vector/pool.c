@@ -164,11 +164,15 @@ static void find_row(int32_t *at, const real *x, const PoolPlane *v, int64_t p,
   }
 }
 
+VMATH bool counts(const PoolPlane *v, real largest) {
+  return !v->positive || largest > 0;
+}
+
 void KN(pool_max_grad)(real *gx, const real *x, const real *gy, const PoolPlane *v,
                        real *row, int32_t *at) {
   if (is_plain(v)) {
     int64_t W = v->n[COLUMNS], P = v->size[ROWS], rest = v->n[ROWS] - 2 * P;
-    KN(pool_max_grad_pairs)(gx, x, gy, W, P, v->size[COLUMNS]);
+    KN(pool_max_grad_pairs)(gx, x, gy, W, P, v->size[COLUMNS], v->positive);
     memset(gx + 2 * P * W, 0, (size_t)(rest * W) * sizeof *gx);
     return;
   }
@@ -176,7 +180,8 @@ void KN(pool_max_grad)(real *gx, const real *x, const real *gy, const PoolPlane 
   memset(gx, 0, (size_t)(v->n[ROWS] * v->n[COLUMNS]) * sizeof *gx);
   for (int64_t p = 0; p < v->size[ROWS]; p++, gy += Q) {
     find_row(at, x, v, p, row);
-    for (int64_t q = 0; q < Q; q++) gx[at[q]] += gy[q];
+    for (int64_t q = 0; q < Q; q++)
+      if (counts(v, x[at[q]])) gx[at[q]] += gy[q];
   }
 }
 
@@ -185,7 +190,7 @@ void KN(pool_max_pick)(real *y, const real *x, const real *z, const PoolPlane *v
   int64_t Q = v->size[COLUMNS];
   for (int64_t p = 0; p < v->size[ROWS]; p++, y += Q) {
     find_row(at, x, v, p, row);
-    for (int64_t q = 0; q < Q; q++) y[q] = z[at[q]];
+    for (int64_t q = 0; q < Q; q++) y[q] = counts(v, x[at[q]]) ? z[at[q]] : 0;
   }
 }
 

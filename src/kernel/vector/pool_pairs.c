@@ -77,25 +77,29 @@ void KN(pool_max_pairs)(real *y, const real *x, int64_t W, int64_t P, int64_t Q)
 }
 
 INLINE void grad_of(real *g_up, real *g_below, const real *up, const real *below,
-                    const real *gy, int n) {
+                    const real *gy, int n, bool positive) {
   Vector a, b, c, d, zero = {0}, g = n == WIDTH ? load(gy) : load_part(gy, n);
   load_pairs(up, n, &a, &b);
   load_pairs(below, n, &c, &d);
   Mask right_up = beats(b, a), right = beats(d, c);
-  Mask is_below = beats(chosen(right, d, c), chosen(right_up, b, a));
+  Vector best_up = chosen(right_up, b, a), best_below = chosen(right, d, c);
+  Mask is_below = beats(best_below, best_up);
+  if (positive)
+    g = chosen((Mask)(chosen(is_below, best_below, best_up) > zero), g, zero);
   Vector of_up = chosen(is_below, zero, g), of_below = chosen(is_below, g, zero);
   store_pairs(g_up, n, chosen(right_up, zero, of_up), chosen(right_up, of_up, zero));
   store_pairs(g_below, n, chosen(right, zero, of_below), chosen(right, of_below, zero));
 }
 
 void KN(pool_max_grad_pairs)(real *gx, const real *x, const real *gy, int64_t W,
-                             int64_t P, int64_t Q) {
+                             int64_t P, int64_t Q, bool positive) {
   for (int64_t p = 0; p < P; p++, gy += Q, x += 2 * W, gx += 2 * W) {
     int n = Q < WIDTH ? at_once(P - p, Q, W) : WIDTH;
-    if (n < WIDTH) grad_of(gx, gx + W, x, x + W, gy, n);
+    if (n < WIDTH) grad_of(gx, gx + W, x, x + W, gy, n, positive);
     for (int64_t q = 0; q < Q && n == WIDTH; q += WIDTH) {
       int64_t at = q + WIDTH > Q && Q >= WIDTH ? Q - WIDTH : q;
-      grad_of(gx + 2 * at, gx + W + 2 * at, x + 2 * at, x + W + 2 * at, gy + at, WIDTH);
+      grad_of(gx + 2 * at, gx + W + 2 * at, x + 2 * at, x + W + 2 * at, gy + at, WIDTH,
+              positive);
     }
     for (int64_t i = 2 * Q; i < W; i++) gx[i] = gx[W + i] = 0;
   }
