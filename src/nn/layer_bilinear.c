@@ -30,7 +30,7 @@ static Err refuse_pair(const Layer *layer, const Ports *in, Fault *fault) {
   if (in->n > 1) shape_text(z, &in->v[1].x->shape);
   return fault_set(fault, ERR_SHAPE,
                    "%s: takes two tensors, [N, I] and [N, J], got %d: %s%s%s",
-                   layer->name, in->n, x, *z ? " and " : "", z);
+                   layer->name, in->n, x, *z ? " " : "", z);
 }
 
 static Err bilinear_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault) {
