@@ -58,6 +58,7 @@ struct Node {
   bool tracked;    /* depends on a variable, or was marked by graph_track */
   bool forgotten;  /* had inputs, has none any more */
   bool net_output; /* returned by a net: a cross-entropy takes it for logits */
+  bool sequence;   /* [N, T, ..., features], as a layer of sequences gives it */
   uint32_t rule;   /* number of the optimizer's rule for one parameter that it is part
                       of: it may wait for the commit of a plan; 0: none */
   Known known;

@@ -120,6 +120,7 @@ static Node *joined_mask(Graph *graph, Node *mask, Node *other) {
 typedef struct Parts {
   int n; /* 0: a fault */
   Node *x[MAX_IN], *mask;
+  bool sequence; /* is one of them one? Then what is joined is, too */
 } Parts;
 
 static void add_parts(Graph *graph, const Layer *layer, const Ports *in, Parts *parts) {
@@ -129,6 +130,7 @@ static void add_parts(Graph *graph, const Layer *layer, const Ports *in, Parts *
   for (int k = 0; k < in->n && !graph->fault.code; k++) {
     parts->x[parts->n++] = in->v[k].x;
     parts->mask = joined_mask(graph, parts->mask, in->v[k].mask);
+    parts->sequence |= in->v[k].x->sequence;
   }
 }
 
@@ -146,6 +148,11 @@ static Parts parts_of(Graph *graph, Layer *layer, const Ports *in) {
   return parts;
 }
 
+static Ports joined(Node *y, const Parts *parts) {
+  if (y) y->sequence |= parts->sequence && y->shape.rank > 2;
+  return layer_ports_of(y, parts->mask);
+}
+
 static Ports concat_ports(Graph *graph, Layer *layer, const Ports *in) {
   Container *c = (Container *)layer;
   Node *x = in->v[0].x;
@@ -161,7 +168,7 @@ static Ports concat_ports(Graph *graph, Layer *layer, const Ports *in) {
               "before it to drop it",
               layer->name, (int)axis + 1);
   if (graph->fault.code || !parts.n) return (Ports){0};
-  return layer_ports_of(op_concat(graph, parts.x, parts.n, (int)axis), parts.mask);
+  return joined(op_concat(graph, parts.x, parts.n, (int)axis), &parts);
 }
 
 static Err parts_check(Object *object, Fault *fault) {
@@ -233,7 +240,7 @@ static Ports folded(Graph *graph, Layer *layer, const Ports *in,
     }
     y = op(graph, y, parts.x[i]);
   }
-  return layer_ports_of(y, parts.mask);
+  return joined(y, &parts);
 }
 
 static Ports add_ports(Graph *graph, Layer *layer, const Ports *in) {
@@ -378,8 +385,10 @@ static Ports residual_ports(Graph *graph, Layer *layer, const Ports *in) {
               layer->name, y.n, s.n);
   Node *scale = layer_read(graph, layer, FACTOR);
   for (int i = 0; i < y.n && !graph->fault.code; i++) {
+    bool sequence = y.v[i].x->sequence || s.v[i].x->sequence;
     if (scale) y.v[i].x = op_mul(graph, y.v[i].x, scale);
     y.v[i].x = residual_sum(graph, layer, y.v[i].x, s.v[i].x);
+    if (sequence && y.v[i].x) y.v[i].x->sequence = true;
   }
   if (graph->fault.code) y.n = 0;
   return r->activation ? layer_forward(graph, r->activation, &y) : y;

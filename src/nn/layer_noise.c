@@ -122,7 +122,7 @@ const LayerKind layer_spatial_dropout_1d = {
              .equation = "y[n, t, f] = x[n, t, f] m[n, f] / (1 - rate), m ~ "
                          "Bernoulli(1 - rate)",
              .source = "Tompson et al., CVPR 2015, section 3.2"},
-    .prefix = "spatial_dropout1d", .keeps_time = true,
+    .prefix = "spatial_dropout1d", .gives_steps = true, .keeps_time = true,
     .samples = (const LayerSample[]){
         {{{"rate", "0.4"}}, {{3, {3, 5, 4}}}, {3, {3, 5, 4}}}, LAYER_SAMPLES_END},
     .forward = spatial_1d_forward};

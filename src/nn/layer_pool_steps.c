@@ -159,7 +159,7 @@ const LayerKind layer_max_pool_1d = {
                     "P, F]." STEPS_MASK,
              .equation = "y[n, p, f] = max_r x[n, p stride + r dilation - pad, f]",
              .source = "Collobert et al., JMLR 12, 2011, section 3.3.2"},
-    .prefix = "max_pool_1d", .knows_masks = true,
+    .prefix = "max_pool_1d", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {.in = {{3, {1, 2, 1}}}, .out = {3, {1, 1, 1}}},
         {{{"pool_size", "3"}, {"stride", "2"}, {"padding", "same"}}, {{3, {2, 5, 3}}},
@@ -210,7 +210,7 @@ const LayerKind layer_average_pool_1d = {
                     "F]." STEPS_MASK,
              .equation = "y[n, p, f] = sum_r x[n, p stride + r - pad, f] / count",
              .source = "Chollet et al., Keras, 2015 (AveragePooling1D)"},
-    .prefix = "average_pool_1d", .knows_masks = true,
+    .prefix = "average_pool_1d", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {.in = {{3, {1, 2, 1}}}, .out = {3, {1, 1, 1}}},
         {{{"pool_size", "3"}, {"stride", "2"}, {"padding", "same"}}, {{3, {2, 5, 3}}},
@@ -255,7 +255,7 @@ const LayerKind layer_lp_pool_1d = {
              .equation = "y = sign(s) |s|^(1/p), s = sum of x^p over the window; its "
                          "gradient is 0 where s = 0",
              .source = "Sermanet, Chintala & LeCun, ICPR 2012, section 2.2"},
-    .prefix = "lp_pool_1d", .knows_masks = true,
+    .prefix = "lp_pool_1d", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"norm_type", "2"}}, {{3, {1, 2, 1}}}, {3, {1, 1, 1}}},
         {{{"norm_type", "4"}, {"pool_size", "3"}, {"stride", "2"},
@@ -371,7 +371,7 @@ const LayerKind layer_adaptive_max_pool_1d = {
                     "evenly: [N, T, F] -> [N, output_size, F]." STEPS_MASK,
              .equation = ADAPTIVE_EQUATION("max"),
              .source = "He et al., ECCV 2014, section 2.2 (spatial pyramids)"},
-    .prefix = "adaptive_max_pool_1d", .knows_masks = true, .samples = ADAPTIVE_SAMPLES,
+    .prefix = "adaptive_max_pool_1d", .gives_steps = true, .knows_masks = true, .samples = ADAPTIVE_SAMPLES,
     .ports = adaptive_max_ports};
 
 const LayerKind layer_adaptive_average_pool_1d = {
@@ -383,5 +383,5 @@ const LayerKind layer_adaptive_average_pool_1d = {
                     "[N, T, F] -> [N, output_size, F]." STEPS_MASK,
              .equation = ADAPTIVE_EQUATION("mean"),
              .source = "He et al., ECCV 2014, section 2.2 (spatial pyramids)"},
-    .prefix = "adaptive_average_pool_1d", .knows_masks = true,
+    .prefix = "adaptive_average_pool_1d", .gives_steps = true, .knows_masks = true,
     .samples = ADAPTIVE_SAMPLES, .ports = adaptive_average_ports};

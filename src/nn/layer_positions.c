@@ -96,7 +96,7 @@ const LayerKind layer_sine_positions = {
              .equation = "y[t, 2i] = x[t, 2i] + sin(t base^(-2i / F)), y[t, 2i+1] = "
                          "x[t, 2i+1] + cos(t base^(-2i / F)), t from 0",
              .source = "Vaswani et al., NIPS 2017, section 3.5"},
-    .prefix = "sine_position_encoding", .knows_masks = true,
+    .prefix = "sine_position_encoding", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {.in = {{3, {2, 3, 4}}}, .out = {3, {2, 3, 4}}},
         {{{"scale", "true"}, {"base", "100"}}, {{3, {1, 4, 3}}}, {3, {1, 4, 3}}},
@@ -163,7 +163,7 @@ const LayerKind layer_position_embedding = {
              .equation = "y[t] = x[t] + weight[t]",
              .source = "Gehring et al., ICML 2017, section 3.1; Vaswani et al., NIPS "
                        "2017, section 3.5"},
-    .prefix = "position_embedding", .knows_masks = true, .vars = position_vars,
+    .prefix = "position_embedding", .gives_steps = true, .knows_masks = true, .vars = position_vars,
     .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"n", "3"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},

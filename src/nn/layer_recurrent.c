@@ -396,7 +396,7 @@ const LayerKind layer_bidirectional = {
              .equation = "y = join(f(x), reverse(b(reverse(x))))",
              .source = "Schuster & Paliwal, IEEE Trans. Signal Processing 45, 1997",
              .check = bidirectional_check, .deinit = layer_deinit},
-    .prefix = "bidirectional", .knows_masks = true,
+    .prefix = "bidirectional", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"layer", "SimpleRNN 2"}}, {{3, {3, 4, 2}}}, {2, {3, 4}}},
         {{{"layer", "GRU 2"}, {"merge_mode", "mul"}}, {{3, {2, 3, 1}}}, {2, {2, 2}}},

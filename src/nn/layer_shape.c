@@ -157,7 +157,7 @@ const LayerKind layer_repeat_vector = {
                     "between an encoder and a decoder of sequences.",
              .equation = "y[n, t, f] = x[n, f]",
              .source = "Chollet et al., Keras, 2015 (RepeatVector)"},
-    .prefix = "repeat_vector",
+    .prefix = "repeat_vector", .gives_steps = true,
     .samples = (const LayerSample[]){
         {{{"n", "3"}}, {{2, {2, 4}}}, {3, {2, 3, 4}}},
         {{{"n", "1"}}, {{2, {3, 1}}}, {3, {3, 1, 1}}},

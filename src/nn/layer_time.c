@@ -47,7 +47,7 @@ const LayerKind layer_masking = {
                     "does not count, which holds 0 from here on.",
              .equation = "mask[n, t] = 1 if x[n, t, f] != value for some f, else 0",
              .source = "Chollet et al., Keras, 2015 (Masking)"},
-    .prefix = "masking", .knows_masks = true,
+    .prefix = "masking", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {.in = {{3, {2, 3, 4}}}, .out = {3, {2, 3, 4}}},
         {{{"value", "-1"}}, {{4, {2, 3, 1, 2}}}, {4, {2, 3, 1, 2}}},
@@ -169,7 +169,7 @@ const LayerKind layer_time_distributed = {
                     "on. Dense and others that work on the last axis do without.",
              .equation = "y[n, t] = layer(x[n, t])",
              .source = "Chollet et al., Keras, 2015 (TimeDistributed)"},
-    .prefix = "time_distributed", .knows_masks = true,
+    .prefix = "time_distributed", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"layer", "Dense 3"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 3}}},
         {{{"layer", "Flatten"}}, {{4, {2, 3, 2, 2}}}, {3, {2, 3, 4}}},

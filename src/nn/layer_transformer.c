@@ -119,7 +119,7 @@ const LayerKind layer_feed_forward = {
                     "[U], weight_2 [U, F], bias_2 [F].",
              .equation = "y = f(x W_1 + b_1) W_2 + b_2",
              .source = "Vaswani et al., NIPS 2017, section 3.3"},
-    .prefix = "feed_forward", .keeps_time = true, .vars = forward_vars,
+    .prefix = "feed_forward", .gives_steps = true, .keeps_time = true, .vars = forward_vars,
     .regular_span = BIAS_1,
     .activation = offsetof(FeedForward, activation),
     .samples = (const LayerSample[]){
@@ -389,7 +389,7 @@ const LayerKind layer_transformer_encoder = {
                          "norm_first: x <- x + attention(norm(x)); x <- x + "
                          "ff(norm(x))",
              .source = TRANSFORMER_SOURCE},
-    .prefix = "transformer_encoder", .knows_masks = true,
+    .prefix = "transformer_encoder", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"num_heads", "2"}, {"units", "3"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},
         {{{"num_heads", "1"}, {"units", "2"}, {"layers", "2"},
@@ -414,7 +414,7 @@ const LayerKind layer_transformer_decoder = {
              .equation = "x <- norm(x + attention(x)); x <- norm(x + attention(x, "
                          "memory)); x <- norm(x + ff(x))",
              .source = TRANSFORMER_SOURCE},
-    .prefix = "transformer_decoder", .knows_masks = true,
+    .prefix = "transformer_decoder", .gives_steps = true, .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"num_heads", "2"}, {"units", "3"}}, {{3, {2, 3, 4}}, {3, {2, 2, 3}}},
          {3, {2, 3, 4}}},

@@ -81,7 +81,7 @@ const LayerKind layer_dense = {
              .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
                        "6.1",
              .check = linear_check, .deinit = layer_deinit},
-    .prefix = "dense", .keeps_time = true, .vars = dense_vars,
+    .prefix = "dense", .gives_steps = true, .keeps_time = true, .vars = dense_vars,
     .activation = offsetof(Linear, activation), .units_axis = 2,
     .samples = (const LayerSample[]){
         {{{"units", "3"}}, {{2, {1, 1}}}, {2, {1, 3}}},

@@ -619,6 +619,16 @@ static void penalize(Graph *graph, Layer *layer, Node *y) {
   r->step = graph->step;
 }
 
+/* What comes from a layer of sequences is one, and is one still behind layers that know
+ * of steps; of a net's its last layer knows. */
+static void note_sequences(const Layer *layer, const Ports *in, const Ports *out) {
+  const LayerKind *kind = layer_kind(layer);
+  bool passes = kind->keeps_time || (kind->knows_masks && !kind->children);
+  bool sequence = kind->gives_steps || (passes && in->v[0].x->sequence);
+  for (int i = 0; sequence && i < out->n; i++)
+    if (out->v[i].x->shape.rank > 2) out->v[i].x->sequence = true;
+}
+
 Ports layer_forward(Graph *graph, Layer *layer, const Ports *in) {
   if (in->n == 0 || graph->fault.code) return (Ports){0};
   const char *outer = graph->layer;
@@ -629,6 +639,7 @@ Ports layer_forward(Graph *graph, Layer *layer, const Ports *in) {
     penalize(graph, layer, out.v[0].x);
   graph->layer = outer;
   if (out.n == 0) return out;
+  note_sequences(layer, in, &out);
   layer->input = in->v[0].x->shape;
   layer->output = out.v[0].x->shape;
   layer->n_inputs = in->n;

@@ -148,6 +148,8 @@ struct LayerKind {
   bool keeps_time;  /* step t of the result follows from step t of the input alone:
                        a mask passes through */
   bool knows_masks; /* `ports` says what becomes of masks */
+  bool gives_steps; /* a result [N, T, ...] of it has its features along the last axis;
+                       other layers that keep time or know masks give what they got */
   bool recurrent;   /* its struct begins with RecurrentLayer (nn/recurrent.h) */
   const char *norm; /* its name for nn.norm: "batch"; NULL: it is no normalization */
   bool shares;      /* another layer may hold its variables, too */

@@ -55,14 +55,19 @@ static Err refuse_axis(const Layer *layer, int64_t axis, Fault *fault) {
 
 typedef struct BatchNorm {
   Norm norm;
-  int64_t axis; /* of the channels, from 1; -1: the last */
+  IntList axis; /* of the channels, from 1, -1: the last; none: by what comes */
 } BatchNorm;
 
 static Err batch_norm_check(Object *object, Fault *fault) {
   const BatchNorm *self = (const BatchNorm *)object;
   Norm *norm = (Norm *)object;
-  if (self->axis == 0 || self->axis == 1)
-    return refuse_axis(&norm->layer, self->axis, fault);
+  char label[96];
+  if (self->axis.n > 1)
+    return fault_set(fault, ERR_VALUE,
+                     "%s: option \"axis\": got %d axes, allowed: that of the channels",
+                     kind_label(object->kind, label, sizeof label), self->axis.n);
+  if (self->axis.n && (self->axis.v[0] == 0 || self->axis.v[0] == 1))
+    return refuse_axis(&norm->layer, self->axis.v[0], fault);
   Err err = ERR_OK;
   for (int i = WEIGHT; !err && norm->affine && i <= BIAS; i++)
     err = layer_declare(&norm->layer, i, true, fault);
@@ -71,30 +76,37 @@ static Err batch_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
-/* The axis of the channels, from 0; below 1: x has none. */
-static int channel_axis(const Layer *layer, const Shape *x) {
-  int64_t axis = shape_axis(x->rank, ((const BatchNorm *)layer)->axis);
-  return axis < x->rank ? (int)axis : 0;
+/* The axis of the channels, from 0; below 1: x has none, or may have them in two
+ * places. */
+static int channel_axis(const Layer *layer, const Port *in) {
+  const IntList *given = &((const BatchNorm *)layer)->axis;
+  int rank = in->x->shape.rank;
+  bool sequence = in->mask || in->x->sequence;
+  if (!given->n && rank > 2 && (rank == 3 || sequence))
+    return sequence && rank == 3 ? 2 : 0;
+  int64_t axis = shape_axis(rank, given->n ? given->v[0] : 2);
+  return axis < rank ? (int)axis : 0;
 }
 
-static const char *channels_expected(const Layer *layer) {
-  return ((const BatchNorm *)layer)->axis == 2 ? "[N, C, ...]"
-                                               : "[N, ...] with the axis of channels";
+/* What it takes, where `in` is not that. */
+static const char *channels_expected(const Layer *layer, const Port *in) {
+  if (in->mask)
+    return "[N, T, ..., C] with its mask of steps, and channels behind them: write "
+           "axis = -1 (nn.Unmask() before it drops the mask)";
+  if (((const BatchNorm *)layer)->axis.n) return "[N, ...] with the axis of channels";
+  return in->x->shape.rank < 3 ? "[N, C, ...]"
+                               : "[N, C] or images; here axis = 2 ([N, C, ...]) or "
+                                 "axis = -1 ([N, T, ..., "
+                                 "C], as of sequences) is to be said";
 }
-
-/* Where there is a mask. */
-#define MASKED_INPUT                                                                   \
-  "[N, T, ..., C] with its mask of steps, and channels behind them: write axis = -1 "  \
-  "(nn.Unmask() before it drops the mask)"
 
 static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
                             Fault *fault) {
-  const Shape *in = &ports->v[0].x->shape;
-  int axis = channel_axis(layer, in);
-  bool masked = ports->v[0].mask;
-  if (axis < (masked ? 2 : 1))
-    return layer_refuse_input(layer, masked ? MASKED_INPUT : channels_expected(layer),
-                              in, fault);
+  const Port *port = &ports->v[0];
+  const Shape *in = &port->x->shape;
+  int axis = channel_axis(layer, port);
+  if (axis < (port->mask ? 2 : 1))
+    return layer_refuse_input(layer, channels_expected(layer, port), in, fault);
   return give_all(graph, layer, &SHAPE_OF(in->dim[axis]), fault);
 }
 
@@ -196,17 +208,7 @@ static Node *channels_moved(Graph *graph, Node *x, int axis, const Shape *back) 
   return op_transpose(graph, x, perm);
 }
 
-static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
-  int64_t channels = layer->var[RUNNING_MEAN]->current->shape.dim[0];
-  int axis = channel_axis(layer, &x->shape);
-  if (axis < 1 || x->shape.dim[axis] != channels) {
-    char expects[64];
-    snprintf(expects, sizeof expects,
-             axis == 1 ? "[N, %lld, ...]" : "%lld channels along axis %d",
-             (long long)channels, axis + 1);
-    return layer_refuse(graph, layer, axis < 1 ? channels_expected(layer) : expects,
-                        &x->shape);
-  }
+static Node *batch_norm_along(Graph *graph, Layer *layer, Node *x, int axis) {
   const Shape shape = x->shape;
   x = channels_moved(graph, op_cast(graph, x, DT_REAL), axis, NULL);
   if (!x) return NULL;
@@ -268,19 +270,33 @@ static Node *batch_norm_counted(Graph *graph, Layer *layer, Node *x, Node *mask,
   return with_statistics(graph, layer, y, mean, var);
 }
 
+/* The axis of the channels, of which there are as many as before; 0 after a fault. */
+static int take_axis(Graph *graph, Layer *layer, const Ports *in) {
+  if (!layer_takes(graph, layer, in, 1, 1)) return 0;
+  const Port *port = &in->v[0];
+  const Shape *shape = &port->x->shape;
+  int64_t channels = layer->var[RUNNING_MEAN]->current->shape.dim[0];
+  int axis = channel_axis(layer, port);
+  bool found = axis >= (port->mask ? 2 : 1);
+  if (found && shape->dim[axis] == channels) return axis;
+  char expects[64];
+  snprintf(expects, sizeof expects,
+           axis == 1 ? "[N, %lld, ...]" : "%lld channels along axis %d",
+           (long long)channels, axis + 1);
+  layer_refuse(graph, layer, found ? expects : channels_expected(layer, port), shape);
+  return 0;
+}
+
 /* Steps that the mask leaves out are no part of the statistics. */
 static Ports batch_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
   Node *x = in->v[0].x, *mask = in->v[0].mask;
-  if (!layer_takes(graph, layer, in, 1, 1)) return (Ports){0};
-  int axis = channel_axis(layer, &x->shape);
-  if (mask && axis < 2)
-    return layer_ports_of(layer_refuse(graph, layer, MASKED_INPUT, &x->shape), NULL);
-  bool counted = mask && takes_batch(graph, layer);
-  if (counted && x->shape.dim[axis] == layer->var[RUNNING_MEAN]->current->shape.dim[0])
-    return layer_ports_of(batch_norm_counted(graph, layer, op_cast(graph, x, DT_REAL),
-                                             mask, axis),
-                          mask);
-  return layer_ports_of(batch_norm_forward(graph, layer, x), mask);
+  int axis = take_axis(graph, layer, in);
+  if (!axis) return (Ports){0};
+  Node *y = mask && takes_batch(graph, layer)
+                ? batch_norm_counted(graph, layer, op_cast(graph, x, DT_REAL), mask,
+                                     axis)
+                : batch_norm_along(graph, layer, x, axis);
+  return layer_ports_of(y, mask);
 }
 
 #define AT(field) .offset = offsetof(Norm, field)
@@ -304,9 +320,11 @@ static Ports batch_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
    .doc = "share of the new value in the running statistics; Keras's 0.99 is 0.01 "    \
           "here"},                                                                     \
   EPS_AFFINE,                                                                          \
-  {.name = "axis", .kind = OPT_INT, .offset = offsetof(BatchNorm, axis), .value = "2", \
+  {.name = "axis", .kind = OPT_INTS, .offset = offsetof(BatchNorm, axis),              \
    .lo = -MAX_RANK, .hi = MAX_RANK,                                                    \
-   .doc = "axis of the channels; axis 1 is the batch, -1 the last (Keras: -1)"},       \
+   .doc = "axis of the channels; axis 1 is the batch, -1 the last (Keras: -1); left "  \
+          "out: 2 of [N, C] and of images, the last of what comes from layers of "     \
+          "sequences; a tensor of three axes from elsewhere needs it"},                \
   OF_WEIGHT, OF_BIAS
 
 static const Option batch_norm_options[] = {BATCH_NORM_OPTIONS, LAYER_OPTIONS, {0}};
@@ -320,7 +338,7 @@ const LayerKind layer_batch_norm = {
              .doc = "Normalizes each channel over the batch. In inference, or "
                     "when frozen, it uses running statistics. The variance is biased "
                     "in the batch, unbiased in the running statistics. Of sequences "
-                    "with a mask (axis = -1) only the steps that count do.",
+                    "with a mask only the steps that count do.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
     .prefix = "batch_norm", .norm = "batch", .uses_batch = batch_norm_live,
@@ -328,7 +346,7 @@ const LayerKind layer_batch_norm = {
     .vars = batch_vars,
     .samples = (const LayerSample[]){
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
-        {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {{{"affine", "false"}, {"axis", "2"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
         {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
         {{{"axis", "-1"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
         {{{"axis", "3"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
@@ -344,15 +362,13 @@ typedef struct NoisyBatchNorm {
 } NoisyBatchNorm;
 
 /* The law of a channel is drawn anew for each forward, then the noise of each value. */
-static Node *noisy_batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
+static Node *noisy(Graph *graph, Layer *layer, Node *y, int axis) {
   const NoisyBatchNorm *self = (const NoisyBatchNorm *)layer;
   char name[STREAM_NAME];
-  Node *y = batch_norm_forward(graph, layer, x);
   if (!y || !graph->training) return y;
   if (!layer_stream(graph, layer, name)) return NULL;
   const Shape all = y->shape;
   Shape each = {.rank = all.rank, .dim = {1, 1, 1, 1, 1, 1}};
-  int axis = channel_axis(layer, &all);
   each.dim[axis] = all.dim[axis];
   Stream s[4];
   for (int i = 0; i < 4; i++) s[i] = graph_draw(graph, "noise", name);
@@ -364,6 +380,13 @@ static Node *noisy_batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
   Node *scale = op_add(graph, std,
                        op_random_normal(graph, &all, 0, self->std_jitter, s[3]));
   return op_add(graph, op_mul(graph, scale, y), shift);
+}
+
+static Ports noisy_batch_norm_ports(Graph *graph, Layer *layer, const Ports *in) {
+  int axis = take_axis(graph, layer, in);
+  if (!axis) return (Ports){0};
+  Node *y = batch_norm_along(graph, layer, in->v[0].x, axis);
+  return layer_ports_of(noisy(graph, layer, y, axis), NULL);
 }
 
 #define NOISE_OPTION(field, default_, low, text)                                       \
@@ -405,7 +428,7 @@ const LayerKind layer_noisy_batch_norm = {
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
         {{{"axis", "-1"}, {"std_range", "3"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
         LAYER_SAMPLES_END},
-    .build = batch_norm_build, .forward = noisy_batch_norm_forward};
+    .build = batch_norm_build, .ports = noisy_batch_norm_ports};
 
 /* -- layer normalization ----------------------------------------------------------- */
 

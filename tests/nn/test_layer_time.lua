@@ -104,7 +104,7 @@ function tests.test_batch_norm_of_steps_that_count()
     layer(tensor.ones(2, 3, 2), { training = true, mask = tensor { { 0, 1, 0 }, { 0, 0, 0 } } })
   end, "batch_norm_1", "is refused")
   check.fails(function()
-    nn.BatchNorm()(tensor.ones(2, 3, 2), { mask = tensor.ones(2, 3) })
+    nn.BatchNorm { axis = 2 }(tensor.ones(2, 3, 2), { mask = tensor.ones(2, 3) })
   end, "batch_norm_1: expects [N, T, ..., C] with its mask", "axis = -1")
 end
 

@@ -236,16 +236,16 @@ TEST(batch_norm_training_and_running_statistics) {
 TEST(batch_norm_over_images_takes_each_channel) {
   open_graph();
   Layer *norm = plain("BatchNorm");
-  double x[] = {1, 3, 10, 20, 5, 7, 30, 40}; /* [2, 2, 2] */
+  double x[] = {1, 3, 10, 20, 5, 7, 30, 40}; /* [2, 2, 2, 1] */
   graph.training = true;
   Node *y = layer_call(&graph, norm,
-                       graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(2, 2, 2), x));
+                       graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(2, 2, 2, 1), x));
   graph.training = false;
   CHECK_NEAR(item(y, 0), (1 - 4) / sqrt(5 + 1e-5), 1e-5);
   CHECK_NEAR(item(y, 7), (40 - 25) / sqrt(125 + 1e-5), 1e-5);
   CHECK_NEAR(var_item(norm->var[3], 0), 0.9 + 0.1 * 20 / 3, 1e-5);
   Node *z = layer_call(&graph, norm,
-                       graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(2, 2, 2), x));
+                       graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(2, 2, 2, 1), x));
   CHECK_NEAR(item(z, 7), (40 - 2.5) / sqrt(0.9 + 0.1 * 500 / 3 + 1e-5), 1e-4);
   object_release(norm);
   close_graph();

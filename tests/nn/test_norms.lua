@@ -48,7 +48,7 @@ end
 
 function tests.test_axes_of_batch_norm()
   local x = tensor.randn(6, 3, 4) * 3 + 5
-  local last, second = nn.BatchNorm { axis = -1 }, nn.BatchNorm()
+  local last, second = nn.BatchNorm { axis = -1 }, nn.BatchNorm { axis = 2 }
   local y = last(x, { training = true })
   check.near(y:transpose(1, 3, 2), second(x:transpose(1, 3, 2), { training = true }), 1e-5)
   check.near(last.running_var, second.running_var, 1e-5)
@@ -56,6 +56,32 @@ function tests.test_axes_of_batch_norm()
   check.fails(function() nn.BatchNorm { axis = 1 } end, "axis 1 is the batch")
   check.fails(function() nn.BatchNorm { axis = 4 }(x) end, "axis of channels", "6x3x4")
   check.fails(function() last(tensor.ones(2, 2, 3)) end, "4 channels along axis 3", "2x2x3")
+  check.fails(function() nn.BatchNorm { axis = { 2, 3 } } end, "got 2 axes")
+end
+
+-- Three axes are [N, T, C] behind a layer of sequences, and behind what leaves the steps where they
+-- are; elsewhere they may be [N, C, L] as well.
+function tests.test_axis_of_batch_norm_behind_layers_of_sequences()
+  local x = tensor.randn(3, 5, 4)
+  for _, build in ipairs { nn.BatchNorm, nn.NoisyBatchNorm } do
+    for _, before in ipairs { nn.Dense(2), nn.GRU(2, { return_sequences = true }), nn.Conv1D(2, 3),
+      nn.Sequential { nn.Conv1D(2, 3), nn.LayerNorm(), "relu", nn.Dropout(0.5) },
+      nn.Residual(nn.Dense(4)), nn.Add { nn.Dense(2), nn.Dense(2) },
+      nn.Concat { nn.Dense(2), nn.Dense(2) }, nn.Sequential { nn.Dense(2), nn.BatchNorm() } } do
+      local norm = build()
+      local y = norm(before(x))
+      check.equal(norm.running_mean.shape, { y.shape[3] })
+    end
+    for _, before in ipairs { nn.Identity(), nn.Reshape { 5, 4 }, nn.Activation "relu",
+      nn.Sequential { nn.Dense(2), nn.Permute { 3, 2 } }, nn.Lambda(function(v) return v * 2 end) } do
+      check.fails(function() build()(before(x)) end, "axis = 2", "axis = -1", "3x")
+    end
+    local last = build()
+    check.equal(nn.Sequential { nn.Embedding(9, 4), last }
+      (tensor({ { 1, 2, 0 } }, { dtype = "int32" })).shape, { 1, 3, 4 })
+    check.equal(last.running_mean.shape, { 4 })
+  end
+  check.equal(nn.BatchNorm()(x, { mask = tensor.ones(3, 5) }).shape, x.shape)
 end
 
 -- Against the equation, with weights (keras#19642: of axes that are not the last); LayerNorm of
@@ -103,7 +129,8 @@ function tests.test_masks()
   check.fails(function() nn.LayerNorm { axis = { 2, 3 } }(x, { mask = m }) end,
     "axis 2 is that of the steps", "nn.Unmask()")
   check.fails(function() nn.RMSNorm { axis = 2 }(x, { mask = m }) end, "axis 2")
-  check.fails(function() nn.BatchNorm()(x, { mask = m }) end, "write axis = -1", "nn.Unmask()")
+  check.fails(function() nn.BatchNorm { axis = 2 }(x, { mask = m }) end, "write axis = -1",
+    "nn.Unmask()")
   local norm = nn.BatchNorm { axis = -1 }
   local two = tensor { { 1, 1, 0 }, { 0, 0, 0 } }
   norm(x, { mask = two, training = true })

@@ -186,11 +186,11 @@ function tests.test_of_norms()
   for _, layer in ipairs(layers) do
     local net = nn.Sequential { layer { gamma_regularizer = nn.l1(0.5),
       beta_regularizer = nn.l2(2), weight_constraint = nn.max_norm(0.25),
-      bias_constraint = "unit_norm" } }:build { 4, 3 }
+      bias_constraint = "unit_norm" } }:build { 4, 3, 1 }
     local size = #net[1].weight
     net[1].bias:assign(net[1].bias + 0.1)
     local step = train.step(function(a) return net(a):sum() * 0 end, net, optim.SGD { lr = 0.01 })
-    check.near(step(tensor.randn(6, 4, 3)), 0.5 * size + 2 * 0.01 * size, 1e-5)
+    check.near(step(tensor.randn(6, 4, 3, 1)), 0.5 * size + 2 * 0.01 * size, 1e-5)
     check.near(net[1].weight:square():sum(), 0.0625, 1e-5)
     check.near(net[1].bias:square():sum(), 1, 1e-5)
   end
