@@ -280,7 +280,8 @@ const LayerKind layer_multi_head_attention = {
                          "= x W_q + b_q, k = z W_k + b_k, v = z W_v + b_v",
              .source = "Vaswani et al., NIPS 2017, section 3.2.2; rotary: Su et al., "
                        "arXiv:2104.09864"},
-    .prefix = "multi_head_attention", .gives_steps = true, .knows_masks = true, .vars = attention_vars,
+    .prefix = "multi_head_attention", .gives_steps = true,
+    .knows_masks = true, .vars = attention_vars,
     .regular_span = BIASES,
     .samples = (const LayerSample[]){
         {{{"num_heads", "2"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},

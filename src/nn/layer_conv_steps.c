@@ -104,7 +104,8 @@ const LayerKind layer_conv1d = {
              .source = "Waibel et al., IEEE Trans. ASSP 37, 1989; causal: van den Oord "
                        "et al., arXiv:1609.03499, section 2.1",
              .check = conv1d_check, .deinit = layer_deinit},
-    .prefix = "conv1d", .gives_steps = true, .vars = conv1d_vars, .activation = offsetof(Linear, activation),
+    .prefix = "conv1d", .gives_steps = true,
+    .vars = conv1d_vars, .activation = offsetof(Linear, activation),
     .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"filters", "1"}, {"kernel_size", "1"}}, {{3, {1, 1, 1}}}, {3, {1, 1, 1}}},

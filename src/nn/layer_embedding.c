@@ -115,7 +115,8 @@ const LayerKind layer_embedding = {
                     "numbered from 1: [N, T] -> [N, T, d]. weight [n, d].",
              .equation = "y[n, t] = weight[x[n, t]]",
              .source = "Bengio et al., JMLR 3, 2003, section 2"},
-    .prefix = "embedding", .gives_steps = true, .knows_masks = true, .vars = embedding_vars,
+    .prefix = "embedding", .gives_steps = true,
+    .knows_masks = true, .vars = embedding_vars,
     .units_axis = 1, .sample_ids = 2,
     .samples = (const LayerSample[]){
         {{{"n", "4"}, {"d", "3"}}, {{2, {2, 5}}}, {3, {2, 5, 3}}},

@@ -371,7 +371,8 @@ const LayerKind layer_adaptive_max_pool_1d = {
                     "evenly: [N, T, F] -> [N, output_size, F]." STEPS_MASK,
              .equation = ADAPTIVE_EQUATION("max"),
              .source = "He et al., ECCV 2014, section 2.2 (spatial pyramids)"},
-    .prefix = "adaptive_max_pool_1d", .gives_steps = true, .knows_masks = true, .samples = ADAPTIVE_SAMPLES,
+    .prefix = "adaptive_max_pool_1d", .gives_steps = true,
+    .knows_masks = true, .samples = ADAPTIVE_SAMPLES,
     .ports = adaptive_max_ports};
 
 const LayerKind layer_adaptive_average_pool_1d = {

@@ -163,7 +163,8 @@ const LayerKind layer_position_embedding = {
              .equation = "y[t] = x[t] + weight[t]",
              .source = "Gehring et al., ICML 2017, section 3.1; Vaswani et al., NIPS "
                        "2017, section 3.5"},
-    .prefix = "position_embedding", .gives_steps = true, .knows_masks = true, .vars = position_vars,
+    .prefix = "position_embedding", .gives_steps = true,
+    .knows_masks = true, .vars = position_vars,
     .units_axis = 1,
     .samples = (const LayerSample[]){
         {{{"n", "3"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},

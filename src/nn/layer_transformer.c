@@ -119,7 +119,8 @@ const LayerKind layer_feed_forward = {
                     "[U], weight_2 [U, F], bias_2 [F].",
              .equation = "y = f(x W_1 + b_1) W_2 + b_2",
              .source = "Vaswani et al., NIPS 2017, section 3.3"},
-    .prefix = "feed_forward", .gives_steps = true, .keeps_time = true, .vars = forward_vars,
+    .prefix = "feed_forward", .gives_steps = true,
+    .keeps_time = true, .vars = forward_vars,
     .regular_span = BIAS_1,
     .activation = offsetof(FeedForward, activation),
     .samples = (const LayerSample[]){

@@ -92,7 +92,7 @@ Err recurrent_reset(Graph *graph, Layer *layer);
 
 /* Fields of the record, of functions <word>_check and so on: RECURRENT_FUNCTIONS. */
 #define RECURRENT_KIND(word)                                                           \
-  .prefix = #word, .knows_masks = true, .gives_steps = true, .recurrent = true,          \
+  .prefix = #word, .knows_masks = true, .gives_steps = true, .recurrent = true,        \
   .vars = word##_vars,                                                                 \
   .build = word##_build, .ports = word##_ports, .reset = recurrent_reset
 #define RECURRENT_FUNCTIONS(word)                                                      \

@@ -73,7 +73,8 @@ function tests.test_axis_of_batch_norm_behind_layers_of_sequences()
       check.equal(norm.running_mean.shape, { y.shape[3] })
     end
     for _, before in ipairs { nn.Identity(), nn.Reshape { 5, 4 }, nn.Activation "relu",
-      nn.Sequential { nn.Dense(2), nn.Permute { 3, 2 } }, nn.Lambda(function(v) return v * 2 end) } do
+      nn.Sequential { nn.Dense(2), nn.Permute { 3, 2 } },
+      nn.Lambda(function(v) return v * 2 end) } do
       check.fails(function() build()(before(x)) end, "axis = 2", "axis = -1", "3x")
     end
     local last = build()

@@ -375,7 +375,7 @@ bool KN(conv_finite)(const real *x, int64_t n) {
 /* Some rows of y, as copy_square has them; `zero`: of sums of x * 0. */
 INLINE void take_square(real *b, int64_t lanes, const real *y, int64_t stride, int M,
                         int n, bool whole, Vector zero[4]) {
-  Vector v[WIDTH];
+  Vector v[WIDTH] = {{0}}; /* analyzers do not see that all are set */
   UNROLL
   for (int i = 0; i < WIDTH; i++) {
     v[i] = load_first(y + (i < M ? i : M - 1) * stride, n, whole);
