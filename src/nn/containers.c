@@ -130,7 +130,7 @@ static void add_parts(Graph *graph, const Layer *layer, const Ports *in, Parts *
   for (int k = 0; k < in->n && !graph->fault.code; k++) {
     parts->x[parts->n++] = in->v[k].x;
     parts->mask = joined_mask(graph, parts->mask, in->v[k].mask);
-    parts->sequence |= in->v[k].x->sequence;
+    parts->sequence |= port_is_sequence(&in->v[k]);
   }
 }
 
@@ -385,7 +385,7 @@ static Ports residual_ports(Graph *graph, Layer *layer, const Ports *in) {
               layer->name, y.n, s.n);
   Node *scale = layer_read(graph, layer, FACTOR);
   for (int i = 0; i < y.n && !graph->fault.code; i++) {
-    bool sequence = y.v[i].x->sequence || s.v[i].x->sequence;
+    bool sequence = port_is_sequence(&y.v[i]) || port_is_sequence(&s.v[i]);
     if (scale) y.v[i].x = op_mul(graph, y.v[i].x, scale);
     y.v[i].x = residual_sum(graph, layer, y.v[i].x, s.v[i].x);
     if (sequence && y.v[i].x) y.v[i].x->sequence = true;

@@ -624,7 +624,7 @@ static void penalize(Graph *graph, Layer *layer, Node *y) {
 static void note_sequences(const Layer *layer, const Ports *in, const Ports *out) {
   const LayerKind *kind = layer_kind(layer);
   bool passes = kind->keeps_time || (kind->knows_masks && !kind->children);
-  bool sequence = kind->gives_steps || (passes && in->v[0].x->sequence);
+  bool sequence = kind->gives_steps || (passes && port_is_sequence(&in->v[0]));
   for (int i = 0; sequence && i < out->n; i++)
     if (out->v[i].x->shape.rank > 2) out->v[i].x->sequence = true;
 }

@@ -50,6 +50,11 @@ typedef struct Ports {
   Port v[MAX_PORTS];
 } Ports;
 
+/* Is it [N, T, ..., features]? */
+static inline bool port_is_sequence(const Port *port) {
+  return port->mask || (port->x && port->x->sequence);
+}
+
 /* One tensor; none where it is NULL. */
 static inline Ports layer_ports_of(Node *x, Node *mask) {
   return (Ports){.n = x != NULL, .v = {{x, mask}}};

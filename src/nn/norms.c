@@ -81,7 +81,7 @@ static Err batch_norm_check(Object *object, Fault *fault) {
 static int channel_axis(const Layer *layer, const Port *in) {
   const IntList *given = &((const BatchNorm *)layer)->axis;
   int rank = in->x->shape.rank;
-  bool sequence = in->mask || in->x->sequence;
+  bool sequence = port_is_sequence(in);
   if (!given->n && rank > 2 && (rank == 3 || sequence))
     return sequence && rank == 3 ? 2 : 0;
   int64_t axis = shape_axis(rank, given->n ? given->v[0] : 2);

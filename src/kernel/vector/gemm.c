@@ -346,7 +346,7 @@ static void far_panel(Tile t, int64_t M, int64_t depth, int vectors, bool transp
 static Rows far_rows(const real *b, int64_t N, int64_t K, const GemmStrides *s,
                      int64_t k, int64_t stretch, int64_t p, int64_t n) {
   if (p == n) k += stretch;
-  if (k >= K) return (Rows){.from = b};
+  if (k >= K || n == 0) return (Rows){.from = b};
   Panel at = panel_of(N, p < n ? p : 0, n);
   return (Rows){.from = b + k * s->b + at.j, .K = least(stretch, K - k), .n = at.n,
                 .stride = s->b};
