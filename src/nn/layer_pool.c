@@ -217,6 +217,7 @@ static Node *over_images(Graph *graph, Layer *layer, Node *x,
   const PoolPlane whole = pool_sharing(1, 1);
   if (!(x = images(graph, layer, x))) return NULL;
   Node *y = op(graph, x, &whole);
+  /* cppcheck-suppress returnDanglingLifetime ; the op copies what it is given */
   if (((const GlobalPool2D *)layer)->keeps_axes) return y;
   return op_reshape(graph, y, &SHAPE_OF(x->shape.dim[0], x->shape.dim[1]));
 }
