@@ -35,18 +35,36 @@ static SerialSet *set_new(int n, bool more) {
   return set;
 }
 
-static bool set_has(const SerialSet *set, uint64_t serial) {
-  int lo = 0, hi = set ? set->n : 0;
+/* The first of n sorted serials from number i on that is not below v; it may be near.
+ */
+static int first_from(const uint64_t *serials, int i, int n, uint64_t v) {
+  int lo = i, hi = i; /* those before lo are below v */
+  for (int stride = 1; hi < n && serials[hi] < v; stride *= 2)
+    lo = hi + 1, hi += stride;
+  if (hi > n) hi = n;
   while (lo < hi) {
     int middle = lo + (hi - lo) / 2;
-    if (set->v[middle] < serial) lo = middle + 1;
+    if (serials[middle] < v) lo = middle + 1;
     else hi = middle;
   }
-  return set && lo < set->n && set->v[lo] == serial;
+  return lo;
 }
 
-/* Sorted a and b as one sorted list without repetitions, into `out` unless that is
- * NULL; returns its length. */
+/* Are all of sorted b among sorted a? */
+static bool has_all(const uint64_t *a, int n_a, const uint64_t *b, int n_b) {
+  bool all = n_b <= n_a;
+  for (int k = 0, i = 0; all && k < n_b; k++) {
+    i = first_from(a, i, n_a, b[k]);
+    all = i < n_a && a[i] == b[k];
+  }
+  return all;
+}
+
+static bool set_has(const SerialSet *set, uint64_t serial) {
+  return set && has_all(set->v, set->n, &serial, 1);
+}
+
+/* Sorted a and b as one sorted list without repetitions; returns its length. */
 static int merge(const uint64_t *a, int n_a, const uint64_t *b, int n_b,
                  uint64_t *out) {
   int i = 0, k = 0, n = 0;
@@ -54,8 +72,7 @@ static int merge(const uint64_t *a, int n_a, const uint64_t *b, int n_b,
     uint64_t next = k == n_b || (i < n_a && a[i] <= b[k]) ? a[i] : b[k];
     i += i < n_a && a[i] == next;
     k += k < n_b && b[k] == next;
-    if (out) out[n] = next;
-    n++;
+    out[n++] = next;
   }
   return n;
 }
@@ -87,7 +104,7 @@ static SerialSet *set_union(const SerialSet *a, const SerialSet *b, int limit) {
 static bool set_covers(const SerialSet *a, const SerialSet *b) {
   if (b->more && (!a->more || a->v[a->n - 1] > b->v[b->n - 1])) return false;
   int n = n_reached(a, b->v, b->n);
-  return merge(a->v, a->n, b->v, n, NULL) == a->n;
+  return has_all(a->v, a->n, b->v, n);
 }
 
 /* *set becomes its union with another, shared where one of them says all; false: no
@@ -117,7 +134,7 @@ static bool set_add(SerialSet **set, uint64_t serial, int limit) {
 static bool set_within(const SerialSet *a, const SerialSet *b) {
   if (!a) return true;
   if (!b || (a->more && !b->more)) return false;
-  return merge(a->v, n_reached(b, a->v, a->n), b->v, b->n, NULL) == b->n;
+  return has_all(b->v, b->n, a->v, n_reached(b, a->v, a->n));
 }
 
 /* -- of a node --------------------------------------------------------------------- */
