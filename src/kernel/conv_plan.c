@@ -5,7 +5,7 @@
 enum {
   SLAB_PIXELS = 200,      /* of one grid and several images, at most */
   BAND_PIXELS = 400,      /* of one image, about */
-  SLAB_REALS = 8192, /* of sources and results, for which both may be more */
+  SLAB_REALS = 8192,      /* of sources and results, for which both may be more */
   FEW_RESULTS = 3,
   MAX_PARTS = 32,
   MAX_WINDOW = 1 << 26    /* elements; a place in it is an int32_t */

@@ -15,8 +15,8 @@
  *           measured to be as fast (haswell) or are wider than ours: one call per block
  *           of its serial library. Where B or C is so large that it lies in memory, and
  *           BLIS would pack nothing, ours compute the block in the same order of sums:
- *           LeNet's dense layer (64 x 3136 x 1024) at 60 to 75 GF/s in place of 40
- * to 55.
+ *           LeNet's dense layer (64 x 3136 x 1024) at 60 to 75 GF/s in place of 40 to
+ *           55.
  *
  * Blocks of tiles. Kernels cost the same on any part of C but for copies of a
  * transposed B, so C is halved, the longer side first, while a block keeps work for

@@ -406,8 +406,8 @@ static const Habit layer_options_elsewhere[] = {
     {"seed", "tensor.seed(n), or the argument seed of the run: layers draw from "
              "streams of their names"},
     {"trainable", "net:freeze(name)"},
-    {"freeze", "trainable = false, or net:freeze(name)"},
-    {"_freeze", "trainable = false, or net:freeze(name)"},
+    {"freeze", "net:freeze(name), or trainable = false of nn.Embedding"},
+    {"_freeze", "net:freeze(name), or trainable = false of nn.Embedding"},
     {"num_layers", "nn.Sequential of so many layers, all but the last with "
                    "return_sequences = true"},
     {"bidirectional", "nn.Bidirectional(nn.LSTM(units))"},
@@ -432,13 +432,13 @@ static const Habit layer_options_elsewhere[] = {
     {"return_indices", "nothing: pools give their maxima, not where they were"},
     {"padding_idx", "mask_zero = true: ids count from 1, and 0 is padding"},
     {"max_norm", "weight_constraint = nn.max_norm(m): of all rows, after each update"},
-    {"center", "affine = true, which learns weight and bias, or false"},
-    {"scale", "affine = true, which learns weight and bias, or false"},
+    {"center", "affine of a normalization: both weight and bias, or none"},
+    {"scale", "affine of a normalization: both weight and bias, or none"},
     {"gamma_initializer", "layer.weight:assign(t), once the layer is built"},
     {"beta_initializer", "layer.bias:assign(t), once the layer is built"},
     {"track_running_stats", "nothing: they are kept; net:freeze(name) makes training "
                             "use them, too"},
-    {"size", "scale_factor (Keras) or output_size (PyTorch)"},
+    {"size", "scale_factor (Keras) or output_size (PyTorch) of nn.UpSample"},
     {NULL, NULL}};
 
 static const Function layer_methods[] = {

@@ -99,8 +99,7 @@ static void check_pairs(lua_State *L, const CallOptions *options, const char *na
 static Node *take_pairs(lua_State *L, CallOptions *out, const char *name) {
   Node *mask = check_mask_tensor(L, out, name,
                                  "a tensor [N, Q, S] or [Q, S], 1 where a query may "
-                                 "see "
-                                 "a key, else 0; false for none");
+                                 "see a key, else 0; false for none");
   out->sighted = true;
   if (!mask) return NULL;
   check_pairs(L, out, name, mask);

@@ -152,10 +152,8 @@ static Node *pairs_mask(Graph *graph, const Layer *layer, const Ports *in) {
   char got[SHAPE_TEXT], all[SHAPE_TEXT], each[SHAPE_TEXT];
   fault_set(&graph->fault, ERR_SHAPE,
             "%s: the attention mask: got %s, allowed: [N, Q, S], %s, or [Q, S], %s: "
-            "for "
-            "each query the keys that it may see, the same in all heads (a mask of "
-            "steps "
-            "[N, T] is the option \"mask\")",
+            "for each query the keys that it may see, the same in all heads (a mask of "
+            "steps [N, T] is the option \"mask\")",
             layer->name, shape_text(got, &mask->shape), shape_text(all, &pairs),
             shape_text(each, &SHAPE_OF(pairs.dim[1], pairs.dim[2])));
   return NULL;

@@ -71,8 +71,8 @@ static Err give_state(Graph *graph, Layer *layer, int64_t N, int64_t H, Fault *f
 }
 
 static const char no_steps[] = " (return_sequences = true keeps the steps of a "
-                               "recurrent layer before it; numbers "
-                               "of tokens go through nn.Embedding)";
+                               "recurrent layer before it; numbers of tokens go "
+                               "through nn.Embedding)";
 
 Err recurrent_build(Graph *graph, Layer *layer, const RecurrentCell *cell,
                     const Ports *in, Fault *fault) {

@@ -56,6 +56,7 @@ enum { VECTORS_MAX = 2 };
 enum { VECTORS_MAX = 3 };
 #endif
 enum { ROWS_MAX = 12, DEPTH = GEMM_DEPTH, BAND = 256 };
+enum { LINE = 64 / (int)sizeof(real) }; /* of a cache */
 
 /* c[i, j] (+)= sum_k a[i, k] b[k, j]. Of the last vector of columns, `last`
  * elements. */
@@ -296,7 +297,6 @@ static void copy_rows(const Rows *r, int64_t first, int64_t end) {
 }
 
 static void fetch_rows(const Rows *r, int64_t first, int64_t end) {
-  enum { LINE = 64 / (int)sizeof(real) };
   for (int64_t k = first; k < end; k++)
     for (int64_t j = 0; j < r->n; j += LINE)
       __builtin_prefetch(r->from + k * r->stride + j, 0, 2);
@@ -382,10 +382,14 @@ static int64_t packed_reals(int64_t depth, int vectors) {
   return divide_up(depth, WIDTH) * WIDTH * vectors * WIDTH;
 }
 
+static int64_t packed_panels(int64_t N) {
+  return divide_up(divide_up(N, WIDTH), VECTORS_MAX);
+}
+
 void KN(gemm_pack)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
                    bool transposed) {
   int64_t n_chunks = divide_up(K, DEPTH);
-  int64_t n_panels = divide_up(divide_up(N, WIDTH), VECTORS_MAX);
+  int64_t n_panels = packed_panels(N);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
     for (int64_t p = 0; p < n_panels; p++) {
@@ -399,7 +403,7 @@ void KN(gemm_pack)(real *out, const real *b, int64_t N, int64_t K, int64_t strid
 
 void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
                         int64_t first, int64_t n) {
-  int64_t n_panels = divide_up(divide_up(N, WIDTH), VECTORS_MAX);
+  int64_t n_panels = packed_panels(N);
   for (int64_t p = 0; p < n_panels; p++) {
     Panel at = panel_at(N, p, n_panels);
     copy_padded(out + first * at.vectors * WIDTH, b + at.j, n, at.n, stride);
@@ -409,7 +413,6 @@ void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t 
 
 /* Part i of n of the memory ahead. */
 static void fetch_ahead(const GemmPacked *g, int64_t i, int64_t n) {
-  enum { LINE = 64 / (int)sizeof(real) };
   int64_t lines = divide_up(g->n_ahead, LINE);
   for (int64_t line = i * lines / n; line < (i + 1) * lines / n; line++)
     __builtin_prefetch(g->ahead + line * LINE, 0, 2);
@@ -417,7 +420,7 @@ static void fetch_ahead(const GemmPacked *g, int64_t i, int64_t n) {
 
 void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacked *g) {
   int64_t n_chunks = divide_up(g->K, DEPTH);
-  int64_t n_panels = divide_up(divide_up(g->N, WIDTH), VECTORS_MAX);
+  int64_t n_panels = packed_panels(g->N);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * g->K / n_chunks, depth = (chunk + 1) * g->K / n_chunks - k;
     for (int64_t p = 0; p < n_panels; p++) {
