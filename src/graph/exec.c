@@ -143,7 +143,7 @@ static Err run_all(Run *run) {
 }
 
 /* In order of making: a node freed by a later one's forgetting was looked at before.
- * What forgets remembers what it was computed from. */
+ * What forgets remembers what it was computed from, unless no_origins is set. */
 Err walk_forget(Graph *graph, const Walk *walk, const bool *fresh) {
   Origins *below = NULL;
   bool ok = true;
@@ -151,7 +151,7 @@ Err walk_forget(Graph *graph, const Walk *walk, const bool *fresh) {
     Node *node = walk->v[i];
     if (!fresh[i] || node->tracked || !node->in) continue;
     bool forgets = has_value(node);
-    if (!origin_is_leaf(node)) {
+    if (!graph->no_origins && !origin_is_leaf(node)) {
       if (!below) below = calloc((size_t)walk->n + 1, sizeof *below);
       ok = below && origins_of_inputs(node, below);
       if (ok && forgets) ok = origins_keep(node, &below[i]);

@@ -140,6 +140,8 @@ struct Graph {
                              builds (-DRUNNER_CHECKED) */
   unsigned warned;        /* bits of GraphWarning that were given */
   int whole_history;      /* > 0: none is cut, in functions given to grad */
+  bool no_origins;        /* what is evaluated ends with its transaction, and no gradient
+                             of it is asked for: what it came from is not remembered */
   uint32_t rule, n_rules; /* of nodes being made, 0: none; and the last number given */
   /* private */
   uint64_t next_serial, walk;

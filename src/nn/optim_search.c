@@ -33,7 +33,9 @@ Err optimizer_search(const Optimizer *opt, Variable *const *params, OptimSearch 
   }
   search->rate = opt->rate;
   search->weight_decay = decay;
+  search->graph->no_origins = true;
   if (!err) err = kind_of(opt)->search(opt, search, fault);
+  search->graph->no_origins = false;
   free(decay);
   return err;
 }
