@@ -133,15 +133,15 @@ struct Graph {
   Fault fault; /* the first failure since graph_ok */
   MemoryCount memory;
   RunCounts count;
-  Text *dump;             /* the stages of the first built step go there; NULL: none */
-  bool static_trace;      /* the function of a static step runs: values are not there */
-  bool naive;             /* all is run by the naive executor, the oracle */
-  bool checked;           /* plans are verified after each pass; preset in checked
-                             builds (-DRUNNER_CHECKED) */
-  unsigned warned;        /* bits of GraphWarning that were given */
-  int whole_history;      /* > 0: none is cut, in functions given to grad */
-  bool no_origins;        /* what is evaluated ends with its transaction, and no gradient
-                             of it is asked for: what it came from is not remembered */
+  Text *dump;        /* the stages of the first built step go there; NULL: none */
+  bool static_trace; /* the function of a static step runs: values are not there */
+  bool naive;        /* all is run by the naive executor, the oracle */
+  bool checked;      /* plans are verified after each pass; preset in checked
+                        builds (-DRUNNER_CHECKED) */
+  unsigned warned;   /* bits of GraphWarning that were given */
+  int whole_history; /* > 0: none is cut, in functions given to grad */
+  bool no_origins;   /* what is evaluated ends with its transaction, and no gradient
+                        of it is asked for: what it came from is not remembered */
   uint32_t rule, n_rules; /* of nodes being made, 0: none; and the last number given */
   /* private */
   uint64_t next_serial, walk;
