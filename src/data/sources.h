@@ -60,12 +60,18 @@ Err cifar10_parse(Input *in, Rows *out, int64_t first, Fault *fault) WARN_UNUSED
 Tensor *idx_parse(Input *in, MemoryCount *memory, Fault *fault);
 /* Reads an IDX file, plain or gzipped, into a tensor: unsigned bytes stay uint8, other
  * whole numbers become int32, floating-point ones real. NULL and ERR_DATA with the
- * path. */
-Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault);
+ * path. `cached`: what it unpacks to is kept in the user's cache (base/unpacked.h). */
+Tensor *idx_read(const char *path, bool cached, MemoryCount *memory, Fault *fault);
+
+typedef struct IdxFiles {
+  const char *images, *labels;   /* labels NULL: rows only */
+  int64_t n_classes, label_base; /* as in labels_convert */
+  bool scale;                    /* batches of unsigned bytes hold x / 255 */
+  bool cached;                   /* as in idx_read */
+} IdxFiles;
 
 /* Images and labels of two files into `out`. [n, h, w] becomes [n, 1, h, w]. */
-Err idx_load(const char *images, const char *labels, int64_t n_classes,
-             int64_t label_base, bool scale, MemoryCount *memory, Rows *out,
+Err idx_load(const IdxFiles *files, MemoryCount *memory, Rows *out,
              Fault *fault) WARN_UNUSED;
 
 /* y as int32 labels from 1 into out->y, their number into out->n_classes (given, or 0:

@@ -188,7 +188,7 @@ TEST(gzip_that_unpacks_to_much) {
   assert_int_equal(gzclose(file), Z_OK);
   Fault fault = {0};
   MemoryCount memory = {0};
-  assert_null(idx_read(path, &memory, &fault));
+  assert_null(idx_read(path, false, &memory, &fault));
   assert_non_null(strstr(fault.text, "bytes after the data"));
   assert_true(memory.peak_bytes < 1000);
   Input in;

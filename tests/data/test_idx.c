@@ -181,7 +181,7 @@ TEST(numbers_that_a_real_does_not_hold_are_refused) {
   if (sizeof(real) == sizeof(float))
     refused(path, NULL, 0, 0, "wide: element 4 (in row 2) is 1e+300, which type float");
   Fault fault = {0};
-  Tensor *t = idx_read(path, NULL, &fault);
+  Tensor *t = idx_read(path, false, NULL, &fault);
   assert_true((t != NULL) == (sizeof(real) == sizeof(double)));
   if (t) CHECK_NEAR(array_get(&t->a, 3) / 1e300, 1, 1e-15);
   tensor_release(t);

@@ -11,7 +11,7 @@ static void read_one(const uint8_t *bytes, size_t n_bytes) {
   static InputFile in;
   Fault fault = {0};
   MemoryCount count = {0};
-  Tensor *t = idx_read(input_file(&in, bytes, n_bytes), &count, &fault);
+  Tensor *t = idx_read(input_file(&in, bytes, n_bytes), false, &count, &fault);
   must(!t == (fault.code != ERR_OK));
   tensor_release(t);
   must(count.now_bytes == 0);
@@ -39,8 +39,9 @@ static void read_images(const uint8_t *bytes, size_t n_bytes) {
   const uint8_t *at = bytes + 3;
   const char *y = input_file(&labels, at, n_labels);
   const char *x = input_file(&images, at + n_labels, n_bytes - 3 - n_labels);
-  Err err = idx_load(x, y, bytes[1] % 16, bytes[2] % 2, bytes[2] & 2, &count, &rows,
-                     &fault);
+  IdxFiles files = {.images = x, .labels = y, .n_classes = bytes[1] % 16,
+                    .label_base = bytes[2] % 2, .scale = bytes[2] & 2};
+  Err err = idx_load(&files, &count, &rows, &fault);
   must(err == fault.code);
   tensor_release(rows.x);
   tensor_release(rows.y);
