@@ -206,13 +206,27 @@ static const TileRun tiles[VECTORS_MAX + 1][ROWS_MAX + 1][2] = {
 
 /* -- matrix times matrix ----------------------------------------------------------- */
 
+/* Cache lines of memory that is wanted next: `n` from `from` on. */
+typedef struct Ahead {
+  const real *from;
+  int64_t n;
+} Ahead;
+
+/* Part i of k of them is fetched. A core waits for few lines at once: so a product
+ * fetches some with each tile. */
+static void fetch_part(const Ahead *ahead, int64_t i, int64_t k) {
+  for (int64_t line = i * ahead->n / k; line < (i + 1) * ahead->n / k; line++)
+    __builtin_prefetch(ahead->from + line * LINE, 0, 2);
+}
+
 /* Tiles from top to bottom of a panel; `t` is the first. */
-static void panel(Tile t, int64_t M, int vectors, bool transposed) {
+static void panel(Tile t, int64_t M, int vectors, bool transposed, const Ahead *ahead) {
   const real *a = t.a;
   real *c = t.c;
   int64_t n_tiles = divide_up(M, rows_of[vectors]);
   for (int64_t tile = 0; tile < n_tiles; tile++) {
     int64_t i = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
+    fetch_part(ahead, tile, n_tiles);
     t.a = a + i * (transposed ? 1 : t.stride_a);
     t.c = c + i * t.row_c;
     tiles[vectors][end - i][transposed](&t);
@@ -267,7 +281,7 @@ static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, in
     if (copied && s->transpose_b) copy_transposed(copy, t.b, K, at.n, s->b);
     else if (copied) copy_padded(copy, t.b, K, at.n, s->b);
     if (copied) t.b = copy, t.row_b = at.vectors * WIDTH;
-    panel(t, M, at.vectors, s->transpose_a);
+    panel(t, M, at.vectors, s->transpose_a, &(Ahead){0});
   }
 }
 
@@ -415,10 +429,10 @@ void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t 
 }
 
 /* Part i of n of the memory ahead. */
-static void fetch_ahead(const GemmPacked *g, int64_t i, int64_t n) {
-  int64_t lines = divide_up(g->n_ahead, LINE);
-  for (int64_t line = i * lines / n; line < (i + 1) * lines / n; line++)
-    __builtin_prefetch(g->ahead + line * LINE, 0, 2);
+static Ahead ahead_of(const GemmPacked *g, int64_t i, int64_t n) {
+  if (g->n_ahead == 0) return (Ahead){0};
+  int64_t lines = divide_up(g->n_ahead, LINE), first = i * lines / n;
+  return (Ahead){g->ahead + first * LINE, (i + 1) * lines / n - first};
 }
 
 void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacked *g) {
@@ -433,8 +447,8 @@ void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacke
                 .stride_a = g->row_a, .K = depth,
                 .last = (int)at.n - (at.vectors - 1) * WIDTH,
                 .add = g->add || chunk > 0};
-      fetch_ahead(g, chunk * n_panels + p, n_chunks * n_panels);
-      panel(t, g->M, at.vectors, g->transposed);
+      Ahead ahead = ahead_of(g, chunk * n_panels + p, n_chunks * n_panels);
+      panel(t, g->M, at.vectors, g->transposed, &ahead);
       packed += packed_reals(depth, at.vectors);
     }
   }
