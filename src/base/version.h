@@ -17,9 +17,9 @@
  *       of all rows. Of data: PNG with 16 bits or colour chunks, integer targets of
  *       several axes
  *   3   of trainings: convolutions sum in another order, and leave padding out where a
- *       weight is not finite; LSTMs sum their products in another order, and so do
- *       gradients of the weights of all recurrent layers; Adadelta takes one root of a
- *       quotient */
+ *       weight is not finite; LSTMs and simple recurrent layers sum their products in
+ *       another order, and so do the gradients of all recurrent layers; Adadelta takes
+ *       one root of a quotient */
 #define NUMERICS 3
 
 #endif

@@ -23,7 +23,7 @@ enum { GATES = 3, KEPT = 4 };
 
 static void after_step(const Recurrent *v, const CellStep *s) {
   int64_t H = v->H, width = GATES * H;
-  recurrent_product(v, 0, s->spare, width, s->used, s->n, false);
+  recurrent_product(v, 0, s->spare, s->used, recurrent_taken(v), s->n, false);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->gru_cell(s->h + r * H, s->kept + r * KEPT * H, s->a + r * width,
@@ -36,9 +36,8 @@ static void after_back(const Recurrent *v, const CellBack *s) {
     if (s->on[r])
       kernels()->gru_cell_back(s->da + r * width, s->dah[0] + r * width, s->dh + r * H,
                                s->kept + r * KEPT * H, s->h0 + r * s->h0_step, H);
-  kernels()->reduce_sum_columns(s->bias, s->da, s->n, width, width);
   kernels()->reduce_sum_columns(s->bias + width, s->dah[0] + 2 * H, s->n, width, H);
-  recurrent_product_back(v, 0, s->du, s->dah[0], s->n, false);
+  recurrent_product_back(v, 0, s->du, s->dah[0], s->n, true);
 }
 
 static double complex logistic(double complex x) { return 1 / (1 + cexp(-x)); }
@@ -84,15 +83,15 @@ enum { RESET_UPDATE, RENEW }; /* its products: of r and z, and of n */
 static void before_step(const Recurrent *v, const CellStep *s) {
   int64_t H = v->H, width = GATES * H;
   real *m = s->spare;
-  recurrent_product(v, RESET_UPDATE, s->a, width, s->used, s->n, true);
+  recurrent_product(v, RESET_UPDATE, s->a, s->used, recurrent_taken(v), s->n, true);
   for (int64_t r = 0; r < s->n; r++) {
     const real *a = s->a + r * width;
     if (s->on[r])
-      kernels()->gru_reset(m + r * H, s->kept + r * KEPT * H, a, s->used + r * H,
-                           v->bias, H);
+      kernels()->gru_reset(m + r * H, s->kept + r * KEPT * H, a,
+                           s->used + r * recurrent_taken(v), v->bias, H);
     else memset(m + r * H, 0, (size_t)H * sizeof *m);
   }
-  recurrent_product(v, RENEW, s->a + 2 * H, width, m, s->n, true);
+  recurrent_product(v, RENEW, s->a + 2 * H, m, H, s->n, true);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->gru_renew(s->h + r * H, s->kept + r * KEPT * H, s->a + r * width,
@@ -114,20 +113,18 @@ static void before_back(const Recurrent *v, const CellBack *s) {
     if (!s->on[r]) continue;
     kernels()->gru_renew_back(s->da + r * width, s->dh + r * H, kept,
                               s->h0 + r * s->h0_step, H);
-    for (int64_t j = 0; j < H; j++)
-      s->used[RENEW][r * H + j] = kept[j] * s->used[RESET_UPDATE][r * H + j];
+    const real *u = s->used + r * recurrent_taken(v);
+    for (int64_t j = 0; j < H; j++) s->second[r * H + j] = kept[j] * u[j];
   }
   part_rows(v, s, RENEW, 2);
   recurrent_product_back(v, RENEW, s->spare, s->dah[RENEW], s->n, false);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->gru_reset_back(s->da + r * width, s->du + r * H, s->spare + r * H,
-                                s->kept + r * KEPT * H, s->used[RESET_UPDATE] + r * H,
-                                H);
-    else memset(s->du + r * H, 0, (size_t)H * sizeof(real));
+                                s->kept + r * KEPT * H,
+                                s->used + r * recurrent_taken(v), H);
   part_rows(v, s, RESET_UPDATE, 0);
   recurrent_product_back(v, RESET_UPDATE, s->du, s->dah[RESET_UPDATE], s->n, true);
-  kernels()->reduce_sum_columns(s->bias, s->da, s->n, width, width);
 }
 
 static void before_plain(const PlainStep *s) {

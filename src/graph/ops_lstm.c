@@ -27,7 +27,6 @@ static bool has_peepholes(const Recurrent *v) {
 static void lstm_step(const Recurrent *v, const CellStep *s) {
   int64_t H = v->H;
   bool peepholes = has_peepholes(v);
-  recurrent_product(v, 0, s->a, GATES * H, s->used, s->n, true);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->lstm_cell(s->h + r * H, s->rest + r * H, s->kept + r * KEPT * H,
@@ -46,8 +45,6 @@ static void lstm_back(const Recurrent *v, const CellBack *s) {
     if (peepholes) kernels()->lstm_peepholes_back(s->bias + BIAS * H, da, kept, c0, H);
     memset(dh, 0, (size_t)H * sizeof *dh);
   }
-  kernels()->reduce_sum_columns(s->bias, s->da, s->n, GATES * H, GATES * H);
-  recurrent_product_back(v, 0, s->du, s->da, s->n, false);
 }
 
 static double complex logistic(double complex x) { return 1 / (1 + cexp(-x)); }

@@ -2,8 +2,9 @@
  * see recurrent.h.
  *
  * Runs. Blocks of ROWS examples go through all steps on their own. W_x and W_h are
- * packed once (kernel.def, gemm_pack); x W_x is computed for INPUT_ROWS rows at once,
- * so for several steps of few examples. Back, with d for dL/d, from the last step:
+ * packed once (kernel.def, gemm_pack). Where both products are summed they are one, of
+ * [x u] and [W_x; W_h]; else x W_x is computed for INPUT_ROWS rows at once, so for
+ * several steps of few examples. Back, with d for dL/d, from the last step:
  *
  *   (da, dah, du, dh, drest) by the cell,   dx = da W_x^T,   dh += drop du
  *
@@ -70,7 +71,8 @@ static Shape shape_of_part(const OpInfer *io, Node *const *in, int part) {
   const Cell *cell = recurrent_cell(io->op, io->attr);
   int64_t N = in[IN_X]->shape.dim[0], T = in[IN_X]->shape.dim[1];
   int64_t H = in[IN_STATE]->shape.dim[1] / cell->states;
-  if (part == G_KEPT) return SHAPE_OF(N * T, cell->kept * H);
+  int64_t F = in[IN_X]->shape.dim[2];
+  if (part == G_KEPT) return SHAPE_OF(N * T, cell->kept * H + F + H);
   return part == G_DROP ? SHAPE_OF(N, H) : SHAPE_OF(N, T, H);
 }
 
@@ -123,18 +125,31 @@ static real *take(Carve *c, int64_t n) {
   return (real *)at; /* NOLINT: not used without a base */
 }
 
+/* What the way back needs lies in one array. */
+static void give_kept(Recurrent *v, real *kept) {
+  v->kept = kept;
+  v->taken = kept ? kept + v->N * v->T * v->cell->kept * v->H : NULL;
+}
+
 static int64_t n_blocks_of(const Recurrent *v) { return divide_up(v->N, ROWS); }
+/* What the product of inputs takes: x, or u, too. */
+static int64_t input_columns(const Recurrent *v) {
+  return v->cell->same ? recurrent_taken(v) : v->F;
+}
+static int64_t n_packed(const Cell *cell) {
+  return cell->same ? 1 : 1 + cell->n_products;
+}
 static void take_packed(Recurrent *v, Carve *c) {
-  v->packed_x = take(c, GEMM_PACKED(recurrent_width(v), v->F));
-  for (int p = 0; p < v->cell->n_products; p++)
+  v->packed_x = take(c, GEMM_PACKED(recurrent_width(v), input_columns(v)));
+  for (int p = 0; p < n_packed(v->cell) - 1; p++)
     v->packed_h[p] = take(c, GEMM_PACKED(v->cell->columns[p] * v->H, v->H));
 }
 
-/* Block 0 packs W_x, the others a matrix of W_h each. */
+/* Block 0 packs W_x, or [W_x; W_h], the others a matrix of W_h each. */
 static void pack(const Recurrent *v, int64_t block) {
   int64_t H = v->H, p = block - 1;
   if (block == 0)
-    kernels()->gemm_pack(v->packed_x, v->weight, recurrent_width(v), v->F,
+    kernels()->gemm_pack(v->packed_x, v->weight, recurrent_width(v), input_columns(v),
                          recurrent_width(v), false);
   else
     kernels()->gemm_pack(v->packed_h[p], v->weight + recurrent_weight_place(v, (int)p),
@@ -146,20 +161,19 @@ static void pack(const Recurrent *v, int64_t block) {
 /* Memory of a block. */
 typedef struct Block {
   int64_t first, n;
-  real *x;            /* [INPUT_ROWS, F]: of some steps; 0 at those that do not count */
-  real *a;            /* [INPUT_ROWS, G H] */
-  real *spare, *used; /* [ROWS, G H], [ROWS, H] */
-  real *h, *rest;     /* [ROWS, H], [ROWS, (S - 1) H] */
-  real *kept;         /* [ROWS, kept H] */
+  real *taken;    /* [INPUT_ROWS, F + H]: of some steps */
+  real *a;        /* [INPUT_ROWS, G H] */
+  real *spare;    /* [ROWS, G H] */
+  real *h, *rest; /* [ROWS, H], [ROWS, (S - 1) H] */
+  real *kept;     /* [ROWS, kept H] */
 } Block;
 
 static Block take_block(const Recurrent *v, Carve *c, int64_t block) {
   int64_t first = block * ROWS, width = recurrent_width(v);
   Block b = {.first = first, .n = least(ROWS, v->N - first)};
-  b.x = take(c, INPUT_ROWS * v->F);
+  b.taken = take(c, INPUT_ROWS * recurrent_taken(v));
   b.a = take(c, INPUT_ROWS * width);
   b.spare = take(c, ROWS * width);
-  b.used = take(c, ROWS * v->H);
   b.h = take(c, ROWS * v->H);
   b.rest = take(c, ROWS * recurrent_rest(v));
   b.kept = take(c, ROWS * v->cell->kept * v->H);
@@ -180,42 +194,58 @@ static int64_t kept_row(const Recurrent *v, const Block *b, int64_t s) {
   return b->first * v->T + s * b->n;
 }
 
-/* Rows of x of step s of the block. */
+/* Rows of x of step s of the block; 0 where it does not count. */
 static void take_inputs(const Recurrent *v, const Block *b, int64_t s, real *to) {
-  for (int64_t r = 0; r < b->n; r++, to += v->F) {
+  for (int64_t r = 0; r < b->n; r++, to += recurrent_taken(v)) {
     const real *from = v->x + ((b->first + r) * v->T + recurrent_time(v, s)) * v->F;
     if (counts(v, b->first + r, s)) memcpy(to, from, (size_t)v->F * sizeof *to);
     else memset(to, 0, (size_t)v->F * sizeof *to);
   }
 }
 
-void recurrent_product(const Recurrent *v, int p, real *out, int64_t step,
-                       const real *u, int64_t n, bool add) {
-  GemmPacked form = {.M = n, .N = v->cell->columns[p] * v->H, .K = v->H, .row_a = v->H,
-                     .row_c = step, .add = add, .ahead = v->ahead,
-                     .n_ahead = v->n_ahead};
+void recurrent_product(const Recurrent *v, int p, real *out, const real *u,
+                       int64_t row_u, int64_t n, bool add) {
+  GemmPacked form = {.M = n, .N = v->cell->columns[p] * v->H, .K = v->H,
+                     .row_a = row_u, .row_c = recurrent_width(v), .add = add,
+                     .ahead = v->ahead, .n_ahead = v->n_ahead};
   kernels()->gemm_packed(out, u, v->packed_h[p], &form);
 }
 
-/* a of step s, of which several are computed together. */
-static real *inputs_of(const Recurrent *v, const Block *b, int64_t s) {
-  int64_t span = most(1, INPUT_ROWS / b->n), in_span = s % span,
-          width = recurrent_width(v);
-  int64_t n = least(span, v->T - s);
-  for (int64_t i = 0; in_span == 0 && i < n; i++)
-    take_inputs(v, b, s + i, b->x + i * b->n * v->F);
-  GemmPacked form = {.M = n * b->n, .N = width, .K = v->F, .row_a = v->F,
-                     .row_c = width};
-  if (in_span == 0) kernels()->gemm_packed(b->a, b->x, v->packed_x, &form);
-  return b->a + in_span * b->n * width;
+static int64_t input_span(const Block *b) { return most(1, INPUT_ROWS / b->n); }
+
+/* What the products of step s take. */
+static real *taken_of(const Recurrent *v, const Block *b, int64_t s) {
+  int64_t row = v->keep ? kept_row(v, b, s) : s % input_span(b) * b->n;
+  return (v->keep ? v->taken : b->taken) + row * recurrent_taken(v);
 }
 
-/* y = x drop, row by row. */
-static void drop_rows(const Recurrent *v, const Block *b, real *y, const real *x,
-                      int64_t step) {
-  for (int64_t r = 0; r < b->n; r++)
-    for (int64_t j = 0; j < v->H; j++)
-      y[r * v->H + j] = x[r * step + j] * v->drop[(b->first + r) * v->H + j];
+/* a of step s and all after it that are computed together. */
+static real *inputs_of(const Recurrent *v, const Block *b, int64_t s) {
+  int64_t span = input_span(b), in_span = s % span, width = recurrent_width(v);
+  int64_t n = least(span, v->T - s);
+  for (int64_t i = 0; in_span == 0 && i < n; i++)
+    take_inputs(v, b, s + i, taken_of(v, b, s + i));
+  GemmPacked form = {.M = n * b->n, .N = width, .K = v->F, .row_a = recurrent_taken(v),
+                     .row_c = width};
+  if (v->cell->same) {
+    form.M = b->n, form.K = recurrent_taken(v);
+    form.ahead = v->ahead, form.n_ahead = v->n_ahead;
+  } else if (in_span > 0) {
+    return b->a + in_span * b->n * width;
+  }
+  kernels()->gemm_packed(b->a, taken_of(v, b, s), v->packed_x, &form);
+  return b->a;
+}
+
+/* u of step s; 0 where it does not count. */
+static void take_state(const Recurrent *v, const Block *b, const bool *on, real *to) {
+  int64_t H = v->H;
+  for (int64_t r = 0; r < b->n; r++, to += recurrent_taken(v)) {
+    const real *h = b->h + r * H, *drop = v->drop ? v->drop + (b->first + r) * H : NULL;
+    if (!on[r]) memset(to, 0, (size_t)H * sizeof *to);
+    else if (!drop) memcpy(to, h, (size_t)H * sizeof *to);
+    for (int64_t j = 0; on[r] && drop && j < H; j++) to[j] = h[j] * drop[j];
+  }
 }
 
 /* What a row that does not count keeps: the rest of its state. */
@@ -227,11 +257,12 @@ static void keep_rest(const Recurrent *v, real *kept, const real *rest) {
 static void forward_step(const Recurrent *v, const Block *b, int64_t s) {
   bool on[ROWS];
   int64_t K = v->cell->kept * v->H, H = v->H;
-  CellStep step = {.n = b->n, .on = on, .a = inputs_of(v, b, s), .spare = b->spare,
-                   .used = v->drop ? b->used : b->h, .h = b->h, .rest = b->rest,
-                   .kept = v->keep ? v->kept + kept_row(v, b, s) * K : b->kept};
+  real *used = taken_of(v, b, s) + v->F;
   for (int64_t r = 0; r < b->n; r++) on[r] = counts(v, b->first + r, s);
-  if (v->drop) drop_rows(v, b, b->used, b->h, H);
+  take_state(v, b, on, used);
+  CellStep step = {.n = b->n, .on = on, .a = inputs_of(v, b, s), .spare = b->spare,
+                   .used = used, .h = b->h, .rest = b->rest,
+                   .kept = v->keep ? v->kept + kept_row(v, b, s) * K : b->kept};
   v->cell->step(v, &step);
   for (int64_t r = 0; r < b->n; r++) {
     if (!on[r] && v->keep)
@@ -284,7 +315,7 @@ static Recurrent forward_of(const OpCall *call, Carve *c) {
   v.drop = call->n_in > IN_DROP ? call->in[IN_DROP].data : NULL;
   v.y = call->out[0].data;
   v.keep = call->attr[ATTR_KEEP].i;
-  if (v.keep) v.kept = call->out[2].data;
+  if (v.keep) give_kept(&v, call->out[2].data);
   take_packed(&v, c);
   return v;
 }
@@ -292,7 +323,7 @@ static Recurrent forward_of(const OpCall *call, Carve *c) {
 void recurrent_split(const OpCall *call, OpSplit *split) {
   Carve c = {0};
   Recurrent v = forward_of(call, &c);
-  split->n_blocks[0] = 1 + v.cell->n_products;
+  split->n_blocks[0] = n_packed(v.cell);
   split->n_blocks[1] = n_blocks_of(&v);
   split->scratch_bytes = (size_t)(c.used + n_blocks_of(&v) * block_reals(&v)) *
                          sizeof(real);
@@ -316,8 +347,8 @@ void recurrent_run(const OpCall *call, int phase, int64_t block) {
 
 /* All of it; rows of all steps lie in the order of `kept`.
  *
- * Factors of the products at the end are x and what the products took, and, packed, da
- * and those of the products, each step's when it has been computed. They are cut in
+ * Factors of the products at the end are what the products took, and, packed, da and
+ * those of the products, each step's when it has been computed. They are cut in
  * spans of steps, of at most GEMM_DEPTH rows, and in pieces of columns, which are the
  * blocks of the products: a span of a piece stays in the cache for all their rows. */
 typedef struct Back {
@@ -326,7 +357,7 @@ typedef struct Back {
   const real *gy, *gstate;
   real *gweight, *gfirst, *gx, *gdrop;  /* results; gx, gdrop: NULL: not wanted */
   real *back_x, *back_h[CELL_PRODUCTS]; /* packed: of W_x^T and W_h^T */
-  real *x, *used[CELL_PRODUCTS];        /* [N T, F], [N T, H] */
+  real *second;                         /* [N T, H]: what a second product took */
   real *packed_d[1 + CELL_PRODUCTS];    /* da, dah of the products: see packed_at */
   double *bias;                         /* [blocks, B H] */
   Carve rest;                           /* of the blocks */
@@ -376,15 +407,13 @@ static void take_back(Back *g, Carve *c) {
   int64_t rows = v->N * v->T, H = v->H;
   if (g->again) {
     g->v.y = take(c, rows * H);
-    g->v.kept = take(c, rows * cell->kept * H);
+    give_kept(&g->v, take(c, rows * (cell->kept * H + recurrent_taken(v))));
     take_packed(&g->v, c);
   }
   g->back_x = take(c, GEMM_PACKED(v->F, recurrent_width(v)));
-  g->x = take(c, rows * v->F);
-  for (int p = 0; p < cell->n_products; p++) {
+  for (int p = 0; p < cell->n_products; p++)
     g->back_h[p] = take(c, GEMM_PACKED(H, cell->columns[p] * H));
-    g->used[p] = take(c, rows * H);
-  }
+  g->second = cell->n_products > 1 ? take(c, rows * H) : NULL;
   for (int i = 0; i < n_factors(cell); i++)
     g->packed_d[i] = take(c, n_blocks_of(v) * n_spans(v) *
                                  n_pieces(factor_columns(v, i)) * piece_reals(v, i));
@@ -406,14 +435,14 @@ static Back back_of(const OpCall *call, void *scratch) {
   take_back(&g, &c);
   if (g.again) return g;
   g.v.y = call->in[G_KEPT_Y].data; /* only read from here on */
-  g.v.kept = call->in[G_KEPT].data;
+  give_kept(&g.v, call->in[G_KEPT].data);
   return g;
 }
 
 /* Packs number `block`: those of the way forward first, if they are needed. */
 static void pack_back(const Back *g, int64_t block) {
   const Recurrent *v = &g->v;
-  int64_t n_forward = g->again ? 1 + v->cell->n_products : 0, H = v->H;
+  int64_t n_forward = g->again ? n_packed(v->cell) : 0, H = v->H;
   if (block < n_forward) {
     pack(v, block);
     return;
@@ -439,6 +468,7 @@ void recurrent_product_back(const Recurrent *v, int p, real *out, const real *d,
 typedef struct Flow {
   Block block;
   real *dh, *drest, *du, *dx; /* [ROWS, H], [ROWS, (S - 1) H], [ROWS, H], [ROWS, F] */
+  real *spare;                /* [ROWS, H] */
   real *da, *dah[CELL_PRODUCTS]; /* [ROWS, G H], [ROWS, columns H] */
 } Flow;
 
@@ -447,6 +477,7 @@ static Flow take_flow(const Recurrent *v, Carve *c, int64_t block) {
   f.drest = take(c, ROWS * recurrent_rest(v));
   f.du = take(c, ROWS * v->H);
   f.dx = take(c, ROWS * v->F);
+  f.spare = take(c, ROWS * v->H);
   f.da = take(c, ROWS * recurrent_width(v));
   for (int p = 0; p < v->cell->n_products; p++)
     f.dah[p] = v->cell->same ? f.da : take(c, ROWS * v->cell->columns[p] * v->H);
@@ -457,6 +488,11 @@ static int64_t flow_reals(const Recurrent *v) {
   Carve c = {0};
   take_flow(v, &c, 0);
   return c.used;
+}
+
+static void clear_row(real *x, int64_t row, int64_t n) {
+  must(x);
+  memset(x + row * n, 0, (size_t)n * sizeof *x);
 }
 
 /* dh += gy; rows that do not count are cleared where the products at the end look. */
@@ -470,25 +506,12 @@ static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
     const real *gy = g->gy + (row * v->T + recurrent_time(v, s)) * H;
     for (int64_t j = 0; j < H; j++) f->dh[r * H + j] += gy[j];
     on[r] = counts(v, row, s);
-    for (int p = 0; p < cell->n_products && !on[r]; p++) {
-      int64_t columns = cell->columns[p] * H;
-      memset(step->used[p] + r * H, 0, (size_t)H * sizeof(real));
-      memset(step->dah[p] + r * columns, 0, (size_t)columns * sizeof(real));
-    }
-    if (!on[r])
-      memset(step->da + r * recurrent_width(v), 0,
-             (size_t)recurrent_width(v) * sizeof(real));
+    if (on[r]) continue;
+    clear_row(step->da, r, recurrent_width(v));
+    for (int p = 0; p < cell->n_products; p++)
+      clear_row(step->dah[p], r, cell->columns[p] * H);
+    if (step->second) clear_row(step->second, r, H);
   }
-}
-
-/* u of a step, which its products took. */
-static void take_used(const Back *g, const Flow *f, const CellBack *step) {
-  const Recurrent *v = &g->v;
-  must(step->used[0]); /* each cell has a product */
-  if (v->drop) drop_rows(v, &f->block, step->used[0], step->h0, step->h0_step);
-  for (int64_t r = 0; r < step->n && !v->drop; r++)
-    memcpy(step->used[0] + r * v->H, step->h0 + r * step->h0_step,
-           (size_t)v->H * sizeof(real));
 }
 
 /* Through the products to the state before, and to x. */
@@ -503,10 +526,10 @@ static void end_rows(const Back *g, const Flow *f, int64_t s, const CellBack *st
     if (g->gx)
       memcpy(g->gx + (row * v->T + recurrent_time(v, s)) * F, f->dx + r * F,
              (size_t)F * sizeof(real));
-    if (!step->on[r]) continue;
+    if (!step->on[r] || !v->drop) continue;
     real *dh = f->dh + r * H;
-    const real *du = f->du + r * H, *drop = v->drop ? v->drop + row * H : NULL;
-    for (int64_t j = 0; j < H; j++) dh[j] += drop ? du[j] * drop[j] : du[j];
+    const real *du = f->du + r * H, *drop = v->drop + row * H;
+    for (int64_t j = 0; j < H; j++) dh[j] += du[j] * drop[j];
     for (int64_t j = 0; g->gdrop && j < H; j++)
       g->gdrop[row * H + j] += du[j] * step->h0[r * step->h0_step + j];
   }
@@ -528,29 +551,38 @@ static void pack_step(const Back *g, const Flow *f, int64_t s) {
   }
 }
 
+/* The state before step s: h as the products took it, unless that was dropped. */
+static void find_state(const Recurrent *v, const Block *b, int64_t s, CellBack *step) {
+  int64_t K = v->cell->kept * v->H, S = v->H + recurrent_rest(v);
+  const real *state = v->state + b->first * S;
+  step->h0 = step->used;
+  step->h0_step = recurrent_taken(v);
+  if (v->drop) {
+    step->h0 = s ? v->y + (b->first * v->T + recurrent_time(v, s - 1)) * v->H : state;
+    step->h0_step = s ? v->T * v->H : S;
+  }
+  step->rest0 = s ? step->kept - b->n * K : state + v->H;
+  step->rest0_step = s ? K : S;
+}
+
 static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t s,
                       double *bias) {
   const Cell *cell = v->cell;
-  int64_t H = v->H, K = cell->kept * H, n = f->block.n, at = kept_row(v, &f->block, s);
-  int64_t S = H + recurrent_rest(v), first = f->block.first;
+  int64_t H = v->H, n = f->block.n, at = kept_row(v, &f->block, s);
+  int64_t width = recurrent_width(v);
   bool on[ROWS];
-  must(cell->n_products >= 1);
-  CellBack step = {.n = n, .on = on, .kept = v->kept + at * K,
-                   .da = f->da, .dh = f->dh, .drest = f->drest, .du = f->du,
-                   .spare = f->block.used, .bias = bias};
-  for (int p = 0; p < cell->n_products; p++) {
-    step.used[p] = g->used[p] + at * H;
-    step.dah[p] = f->dah[p];
-  }
-  step.h0 = s ? v->y + (first * v->T + recurrent_time(v, s - 1)) * H
-              : v->state + first * S;
-  step.h0_step = s ? v->T * H : S;
-  step.rest0 = s ? step.kept - n * K : v->state + first * S + H;
-  step.rest0_step = s ? K : S;
-  take_used(g, f, &step);
+  CellBack step = {.n = n, .on = on, .kept = v->kept + at * cell->kept * H,
+                   .used = v->taken + at * recurrent_taken(v) + v->F, .da = f->da,
+                   .second = g->second ? g->second + at * H : NULL, .dh = f->dh,
+                   .drest = f->drest, .du = v->drop ? f->du : f->dh, .spare = f->spare,
+                   .bias = bias};
+  for (int p = 0; p < cell->n_products; p++) step.dah[p] = f->dah[p];
+  if (v->drop) memset(f->du, 0, (size_t)(n * H) * sizeof *f->du);
+  find_state(v, &f->block, s, &step);
   begin_rows(g, f, s, &step, on);
-  take_inputs(v, &f->block, s, g->x + at * v->F);
   cell->back(v, &step);
+  kernels()->reduce_sum_columns(bias, step.da, n, width, width);
+  if (cell->same) recurrent_product_back(v, 0, step.du, step.da, n, true);
   pack_step(g, f, s);
   end_rows(g, f, s, &step);
 }
@@ -578,17 +610,18 @@ static void back_block(const Back *g, int64_t block) {
 
 /* -- gradients of weights, at the end ---------------------------------------------- */
 
-/* Columns j to j + n of the gradient of W_x (0), or of matrix p - 1 of W_h: (+)= a^T
- * packed, from rows k on. */
+/* Columns j to j + n of the gradient of W_x (0), which is one with that of W_h where
+ * cell->same, or of matrix p - 1 of W_h: (+)= a^T packed, from rows k on. */
 static void add_product(const Back *g, int p, int64_t j, int64_t n, int64_t k,
                         int64_t depth, const real *packed) {
   const Recurrent *v = &g->v;
-  int64_t M = p ? v->H : v->F, columns = factor_columns(v, p);
-  const real *a = p ? g->used[p - 1] : g->x;
+  int64_t columns = factor_columns(v, p), row_a = p > 1 ? v->H : recurrent_taken(v);
+  const real *a = p > 1 ? g->second : v->taken + (p ? v->F : 0);
   real *c = g->gweight + (p ? recurrent_weight_place(v, p - 1) : 0);
-  GemmPacked form = {.M = M, .N = n, .K = depth, .row_a = M, .row_c = columns,
-                     .transposed = true, .add = k > 0};
-  kernels()->gemm_packed(c + j, a + k * M, packed, &form);
+  GemmPacked form = {.M = p ? v->H : input_columns(v), .N = n, .K = depth,
+                     .row_a = row_a, .row_c = columns, .transposed = true,
+                     .add = k > 0};
+  kernels()->gemm_packed(c + j, a + k * row_a, packed, &form);
 }
 
 static void weight_piece(const Back *g, int i, int64_t piece) {
@@ -600,9 +633,7 @@ static void weight_piece(const Back *g, int i, int64_t piece) {
     int64_t rows = least(ROWS, v->N - block * ROWS);
     int64_t depth = (span_start(v, span + 1) - first) * rows;
     int64_t k = block * ROWS * v->T + first * rows;
-    const real *packed = packed_at(g, i, block, span, piece);
-    add_product(g, i, j, n, k, depth, packed);
-    if (v->cell->same) add_product(g, 1, j, n, k, depth, packed);
+    add_product(g, i, j, n, k, depth, packed_at(g, i, block, span, piece));
   }
 }
 
@@ -626,8 +657,8 @@ int recurrent_grad_phases(const OpCall *call) {
 
 void recurrent_grad_split(const OpCall *call, OpSplit *split) {
   Back g = back_of(call, NULL);
-  int n = 1 + g.v.cell->n_products;
-  split->n_blocks[0] = g.again ? 2 * n : n;
+  int64_t n = 1 + g.v.cell->n_products;
+  split->n_blocks[0] = g.again ? n_packed(g.v.cell) + n : n;
   split->n_blocks[1] = n_blocks_of(&g.v);
   split->n_blocks[2] = 1;
   for (int i = 0; i < n_factors(g.v.cell); i++)

@@ -14,7 +14,6 @@ static bool is_relu(const Recurrent *v);
 static void rnn_step(const Recurrent *v, const CellStep *s) {
   int64_t H = v->H;
   bool relu = is_relu(v);
-  recurrent_product(v, 0, s->a, H, s->used, s->n, true);
   for (int64_t r = 0; r < s->n; r++) {
     if (!s->on[r]) continue;
     real *a = s->a + r * H, *h = s->h + r * H;
@@ -36,8 +35,6 @@ static void rnn_back(const Recurrent *v, const CellBack *s) {
     for (int64_t j = 0; !relu && j < H; j++) da[j] = dh[j] * (1 - h[j] * h[j]);
     memset(dh, 0, (size_t)H * sizeof *dh);
   }
-  kernels()->reduce_sum_columns(s->bias, s->da, s->n, H, H);
-  recurrent_product_back(v, 0, s->du, s->da, s->n, false);
 }
 
 static void plain_rnn(const PlainStep *s) {

@@ -37,8 +37,10 @@ typedef struct Recurrent {
   const real *bias;                             /* the end of the weight */
   real *y, *kept; /* results; kept: of step s and example r of a block of n, from
                      `first` on: row first T + s n + r */
-  bool keep;      /* else there is no `kept` */
-  /* packed: W_x, the matrices of W_h; on the way back transposed */
+  real *taken;    /* in the same rows, [F + H]: x and u, what products take */
+  bool keep;      /* else there are neither */
+  /* packed: W_x, the matrices of W_h, or both as one, [W_x; W_h], where cell->same; on
+     the way back each transposed */
   real *packed_x, *packed_h[CELL_PRODUCTS];
   const real *ahead; /* what a step's products fetch meanwhile: n_ahead reals */
   int64_t n_ahead;
@@ -48,9 +50,10 @@ typedef struct Recurrent {
 typedef struct CellStep {
   int64_t n;
   const bool *on;   /* of each: does the step count? */
-  real *a;          /* [n, G H]: x W_x; may be written */
+  real *a;          /* [n, G H]: x W_x, where cell->same x W_x + u W_h; may be
+                       written */
   real *spare;      /* [n, G H] */
-  const real *used; /* [n, H]: u */
+  const real *used; /* [n, H], rows F + H apart: u, or 0 */
   real *h, *rest;   /* [n, H], [n, (S - 1) H]: the state, to be replaced */
   real *kept;       /* [n, kept H] */
 } CellStep;
@@ -63,14 +66,15 @@ typedef struct CellBack {
   const real *h0, *rest0;      /* the state before the step ... */
   int64_t h0_step, rest0_step; /* ... from row to row */
   const real *kept;
-  real *used[CELL_PRODUCTS]; /* [n, H]: what each product took; the first is u */
-  real *da;                  /* [n, G H] */
-  real *dah[CELL_PRODUCTS];  /* of each product; where cell->same, dah[0] is da */
-  real *dh, *drest;          /* [n, H]: of the state after the step; what flows past the
-                                products to that before it takes their place */
-  real *du;                  /* [n, H]: of u */
-  real *spare;               /* [n, H] */
-  double *bias;              /* [B H]: to be added to */
+  const real *used;         /* [n, H], rows F + H apart: u */
+  real *second;             /* [n, H]: what a second product took */
+  real *da;                 /* [n, G H] */
+  real *dah[CELL_PRODUCTS]; /* of each product; where cell->same, dah[0] is da */
+  real *dh, *drest;         /* [n, H]: of the state after the step; what flows past the
+                               products to that before it takes their place */
+  real *du;                 /* [n, H]: of u, to be added to; it may be dh */
+  real *spare;              /* [n, H] */
+  double *bias;             /* [B H]: to be added to; the sums of da are there */
 } CellBack;
 
 /* The plain equations for one example, in numbers a + b i: with a tiny b in one of
@@ -97,7 +101,8 @@ struct Cell {
   int gates, states, n_bias; /* G, S, B */
   int kept;                  /* what a row keeps, in H; it begins with the rest */
   int n_products, columns[CELL_PRODUCTS]; /* of each matrix of W_h, in H */
-  bool same;                              /* its one product adds to a: dah is da */
+  bool same; /* its one product, of all gates, adds to a: dah is da, and the walk makes
+                the product, forward and back */
   void (*step)(const Recurrent *v, const CellStep *s);
   void (*back)(const Recurrent *v, const CellBack *s);
   void (*plain)(const PlainStep *s);
@@ -160,6 +165,8 @@ static inline Recurrent recurrent_of(const Op *op, const Attr *attr, const Array
 static inline int64_t recurrent_width(const Recurrent *v) {
   return v->cell->gates * v->H;
 }
+/* Of a row of `taken`. */
+static inline int64_t recurrent_taken(const Recurrent *v) { return v->F + v->H; }
 static inline int64_t recurrent_rest(const Recurrent *v) {
   return (v->cell->states - 1) * v->H;
 }
@@ -171,10 +178,10 @@ static inline int64_t recurrent_time(const Recurrent *v, int64_t s) {
 
 /* -- for cells --------------------------------------------------------------------- */
 
-/* out [n, columns H], rows `step` apart, = u W_h, of matrix p; or added to it. */
-void recurrent_product(const Recurrent *v, int p, real *out, int64_t step,
-                       const real *u, int64_t n, bool add);
-/* On the way back: out [n, H] = d W_h^T; or added to it. */
+/* out [n, columns H], rows G H apart, (+)= u W_h, of matrix p; rows of u: row_u. */
+void recurrent_product(const Recurrent *v, int p, real *out, const real *u,
+                       int64_t row_u, int64_t n, bool add);
+/* On the way back: out [n, H] (+)= d W_h^T. */
 void recurrent_product_back(const Recurrent *v, int p, real *out, const real *d,
                             int64_t n, bool add);
 /* out [columns H] (+)= u W_h of plain numbers. */

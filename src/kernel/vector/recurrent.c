@@ -157,6 +157,6 @@ void KN(gru_reset_back)(real *restrict da, real *restrict du, const real *restri
   for (int64_t j = 0; j < H; j++) {
     real r = kept[j];
     da[j] = dm[j] * u[j] * r * (1 - r);
-    du[j] = dm[j] * r;
+    du[j] += dm[j] * r;
   }
 }
