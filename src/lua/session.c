@@ -343,6 +343,33 @@ static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal) {
   lua_settop(L, top);
 }
 
+/* Is it a part, which is run when it is first needed? */
+static bool is_part(const struct LuaLib *lib) { return strchr(lib->name, '_') != NULL; }
+
+/* __index of the internal table: runs the part that gives it this field. */
+static int read_internal(lua_State *L) {
+  const char *field = lua_tostring(L, 2);
+  for (const struct LuaLib *lib = lua_lib; field && lib->name; lib++)
+    if (is_part(lib) && strcmp(strchr(lib->name, '_') + 1, field) == 0) {
+      open_lua_lib(L, lib, 1);
+      lua_pushstring(L, field);
+      lua_rawget(L, 1);
+      return 1;
+    }
+  return 0;
+}
+
+static void open_lua_libs(lua_State *L) {
+  push_internal(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, read_internal);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  for (const struct LuaLib *lib = lua_lib; lib->name; lib++)
+    if (!is_part(lib)) open_lua_lib(L, lib, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
 void push_hook(lua_State *L, const char *name) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
   lua_getfield(L, -1, name);
@@ -443,10 +470,7 @@ static int open_all(lua_State *L) {
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &hooks_key);
   keep_private_globals(L);
-  push_internal(L);
-  for (const struct LuaLib *lib = lua_lib; lib->name; lib++)
-    open_lua_lib(L, lib, lua_gettop(L));
-  lua_pop(L, 1);
+  open_lua_libs(L);
   make_globals_strict(L);
   lua_gc(L, LUA_GCRESTART);
   return 0;

@@ -177,7 +177,8 @@ Err session_add_variables(Session *s, const StateList *list, Fault *fault);
 Err session_end_steps(lua_State *L, Fault *fault);
 
 /* The Lua part of the library, compiled (generated from lua/lib/). Ends with a NULL
- * name. */
+ * name. A name with '_', as experiment_space, is that of a part: it runs when its field
+ * of the internal table, internal.space, is first read, not when the session opens. */
 struct LuaLib {
   const char *name;
   const unsigned char *code;

@@ -6,7 +6,7 @@
 -- its values, the trial runs, and the script ends.
 
 local internal = ...
-local space, code = internal.space, internal.code   -- set below, once all files are loaded
+local space, code   -- set when an experiment begins
 
 -- -- options ------------------------------------------------------------------------------
 
@@ -250,10 +250,32 @@ end
 
 -- -- one trial ----------------------------------------------------------------------------
 
--- Functions and tables of the library by their names, the shortest that they have. What is
--- the library's is noted before a script can add to it: by require, say.
-local library = {}
-local fields_at_start = {}   -- of tables of the library, metatables aside
+-- Tables of the library: their fields and their metatables before a script can add to them, by
+-- require, say.
+local fields_at_start, metatable_at_start = {}, {}
+
+local function note_tables(root)
+  local queue = {}
+  local function add(value)
+    if type(value) ~= "table" or fields_at_start[value] then return end
+    fields_at_start[value] = {}
+    queue[#queue + 1] = value
+  end
+  add(root)
+  for _, t in ipairs(queue) do
+    local fields = fields_at_start[t]
+    for key, value in next, t do
+      if type(key) == "string" then
+        fields[key] = value
+        if type(value) == "table" then add(value) end
+      end
+    end
+    metatable_at_start[t] = debug.getmetatable(t)
+    add(metatable_at_start[t])
+  end
+end
+
+if not internal.job then note_tables(package.loaded) end   -- a worker has no use for it
 
 local function texts_of_keys(t)
   local keys = {}
@@ -264,28 +286,29 @@ local function texts_of_keys(t)
   return keys
 end
 
-local function add_library(modules)
+-- Functions and tables of the library by their names, the shortest that they have.
+local function names_of_library(modules)
   local names, queue = { [modules] = "" }, { modules }
-  library[modules] = "package.loaded"
   local function add(value, name)
     if names[value] or type(value) ~= "table" and type(value) ~= "function" then return end
-    names[value], library[value] = name, name
+    names[value] = name
     queue[#queue + 1] = value
   end
   for _, value in ipairs(queue) do
     local prefix = names[value] == "" and "" or names[value] .. "."
-    if type(value) == "table" then
-      fields_at_start[value] = {}
-      for _, key in ipairs(texts_of_keys(value)) do
-        fields_at_start[value][key] = value[key]
-        add(value[key], prefix .. key)
-      end
-      add(debug.getmetatable(value), prefix .. "metatable")
-    end
+    local fields = fields_at_start[value] or {}
+    for _, key in ipairs(texts_of_keys(fields)) do add(fields[key], prefix .. key) end
+    add(metatable_at_start[value], prefix .. "metatable")
   end
+  names[modules] = "package.loaded"
+  return names
 end
 
-if not internal.job then add_library(package.loaded) end   -- a worker has no use for it
+local names   -- made when one is asked for
+local function name_in_library(value)
+  names = names or names_of_library(package.loaded)
+  return names[value]
+end
 
 -- Did a script put it there?
 function internal.is_added(t, key, value)
@@ -301,7 +324,7 @@ function internal.added_to_library()
     for _, key in ipairs(aside[t] and {} or texts_of_keys(t)) do
       local value = rawget(t, key)
       if internal.is_added(t, key, value) then
-        list[#list + 1] = { name = library[t] .. "." .. key, value = value }
+        list[#list + 1] = { name = name_in_library(t) .. "." .. key, value = value }
       end
     end
   end
@@ -311,7 +334,8 @@ end
 
 -- The name of what is the library's; nil for anything else.
 function internal.library_name(value)
-  if library[value] then return library[value] end
+  local name = name_in_library(value)
+  if name then return name end
   if type(value) ~= "function" then return nil end
   local documented = internal.documented[value]
   if documented then return documented.path end
