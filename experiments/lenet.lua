@@ -7,7 +7,7 @@
 -- on images whose pixels are in another order, the same for all: neighbours mean nothing then,
 -- which takes from a convolution what it has, and nothing from a perceptron. Compared are
 -- all nets with the perceptron, and the ReLU net with itself on shuffled pixels.
--- Seen, the means of five seeds: ReLU .878, perceptron .869, tanh .867, shuffled .848.
+-- Seen, the means of five seeds: wide .906, ReLU .878, perceptron .869, tanh .867, shuffled .848.
 --
 --   runner experiments/lenet.lua
 --   runner experiments/lenet.lua net=perceptron,relu rows=5000 epochs=5 seeds=3

@@ -78,7 +78,7 @@ end
 function words.require(scan, tokens, i)
   local name = scan:name_given(tokens, i)
   local loaded = name and package.loaded[name]
-  if name and not (loaded and internal.library_name(loaded)) then
+  if name and not (loaded and internal.library.name_of(loaded)) then
     scan:file(package.searchpath(name, package.path))
   end
 end

@@ -279,7 +279,7 @@ end
 
 function Reach:module(name)
   local value = package.loaded[name]
-  if value and internal.library_name(value) then return end
+  if value and internal.library.name_of(value) then return end
   self:file("module " .. name, package.searchpath(name, package.path))
   self:once("loaded " .. name, value)
   self:once("preload " .. name, package.preload[name])
@@ -323,7 +323,7 @@ function Reach:globals(env, words)
   for _, word in ipairs(internal.space.sorted_keys(words)) do
     local value = rawget(env, word)
     if value == nil then value = rawget(_G, word) end
-    if internal.is_added(_G, word, value) then self:once("global " .. word, value) end
+    if internal.library.is_added(_G, word, value) then self:once("global " .. word, value) end
   end
 end
 
@@ -466,7 +466,7 @@ end
 local NAME_BYTES = 300   -- longer ones, of things in things in things, are described by their hash
 
 function Reach:value(name, value)
-  local library = internal.library_name(value)
+  local library = internal.library.name_of(value)
   local list = refers[type(value)]
   if #name > NAME_BYTES then name = "in " .. internal.hash(name):sub(1, 16) end
   if value == require then self:loaded_modules() end
@@ -531,7 +531,7 @@ end
 -- the bits of results depend on.
 local function base_of(spec)
   local reach = code.reach("trial", spec.trial)
-  for _, added in ipairs(internal.added_to_library()) do
+  for _, added in ipairs(internal.library.added()) do
     reach:once("library " .. added.name, added.value)
   end
   return { text = code.listing(reach) .. internal.surroundings(), files = reach.files }
