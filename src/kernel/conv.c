@@ -412,6 +412,12 @@ static void plain_slab(const ConvPlan *p, const ConvSlab *s, real *out,
   }
 }
 
+void conv_sum_plainly(const Conv *v, bool to_x, const ConvSlab *s, real *out,
+                      const real *sources, const real *w) {
+  ConvPlan p = conv_plan(v, to_x);
+  plain_slab(&p, s, out, sources, w);
+}
+
 /* -- blocks ------------------------------------------------------------------------ */
 
 static bool group_finite(const ConvPlan *p, const Shared *shared, int64_t group) {
@@ -436,6 +442,7 @@ static void run_part(const ConvPlan *p, int64_t part, real *out,
 }
 
 int64_t conv_blocks(const Conv *v, ConvResult result, int phase) {
+  if (conv_is_winograd(v, result)) return conv_winograd_blocks(v, result, phase);
   if (result == CONV_W) return conv_weight_blocks(v, phase);
   ConvPlan p = conv_plan(v, result == CONV_X);
   if (phase == 1) return p.n_parts;
@@ -443,6 +450,7 @@ int64_t conv_blocks(const Conv *v, ConvResult result, int phase) {
 }
 
 size_t conv_scratch_bytes(const Conv *v, ConvResult result) {
+  if (conv_is_winograd(v, result)) return conv_winograd_bytes(v, result);
   if (result == CONV_W) return conv_weight_bytes(v);
   ConvPlan p = conv_plan(v, result == CONV_X);
   return p.plain ? 0 : memory_of(&p).n_bytes;
@@ -450,6 +458,10 @@ size_t conv_scratch_bytes(const Conv *v, ConvResult result) {
 
 void conv_run_block(const Conv *v, ConvResult result, int phase, int64_t block,
                     real *out, const real *const in[2], void *scratch) {
+  if (conv_is_winograd(v, result)) {
+    conv_winograd_run(v, result, phase, block, out, in, scratch);
+    return;
+  }
   if (result == CONV_W) {
     conv_weight_run(v, phase, block, out, in, scratch);
     return;

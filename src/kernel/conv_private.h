@@ -112,9 +112,24 @@ static inline int64_t conv_piece(int64_t K, int64_t i) {
   return K * i / conv_pieces(K);
 }
 
+/* The results of all rows of a slab, here of results, term by term: conv.c. */
+void conv_sum_plainly(const Conv *v, bool to_x, const ConvSlab *s, real *out,
+                      const real *sources, const real *w);
+
+/* Convolutions of 5 x 5 elements with fewer products, where that is faster, with blocks
+ * as those of conv.h: conv_winograd.c. */
+bool conv_is_winograd(const Conv *v, ConvResult result);
+int64_t conv_winograd_blocks(const Conv *v, ConvResult result, int phase);
+size_t conv_winograd_bytes(const Conv *v, ConvResult result);
+void conv_winograd_run(const Conv *v, ConvResult result, int phase, int64_t block,
+                       real *out, const real *const in[2], void *scratch);
+
 /* The gradient of the weights: conv_weight.c. */
 int64_t conv_weight_blocks(const Conv *v, int phase);
 size_t conv_weight_bytes(const Conv *v);
+/* Of one filter of all groups, term by term; in: y's gradient, x. */
+void conv_weight_plainly(const Conv *v, int64_t filter, real *w,
+                         const real *const in[2]);
 void conv_weight_run(const Conv *v, int phase, int64_t block, real *w,
                      const real *const in[2], void *scratch);
 

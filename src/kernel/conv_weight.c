@@ -303,6 +303,12 @@ static void plain_filter(const ConvPlan *p, int64_t block, real *w,
   }
 }
 
+void conv_weight_plainly(const Conv *v, int64_t filter, real *w,
+                         const real *const in[2]) {
+  ConvPlan p = conv_plan(v, false);
+  plain_filter(&p, filter, w, in);
+}
+
 /* -- blocks ------------------------------------------------------------------------ */
 
 int64_t conv_weight_blocks(const Conv *v, int phase) {

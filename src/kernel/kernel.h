@@ -150,6 +150,11 @@ typedef struct GemmPacked {
   int64_t n_ahead;
 } GemmPacked;
 
+/* Convolutions by tiles: points along a side of one; pixels of a row of x that its
+ * tiles are taken from; elements behind a row of tiles that kernels may write. */
+enum { WINOGRAD_POINTS = 6, WINOGRAD_SLACK = 16 };
+#define WINOGRAD_PIXELS(columns) (2 * ((columns) < 16 ? 16 : (columns)) + 4)
+
 /* What the rows of a softmax see: row i columns 0 .. causal + i, where the mask, if
  * any, is above 1/2; that of the next row is `stride` on. */
 typedef struct SoftmaxMask {

@@ -209,11 +209,25 @@ static const Shape chosen[] = {
     {1, 1, 1, 2, 130, 120, 1, 1, {100, 90}, {0, 0, 0, 0}, {1, 1}},
 };
 
+/* Those that are computed by tiles: several slabs and images in one, odd sizes, rows of
+ * tiles longer than vectors and bands of them, padding on one side alone, groups. */
+static const Shape by_tiles[] = {
+    {5, 1, 16, 17, 14, 14, 5, 5, {1, 1}, {2, 2, 2, 2}, {1, 1}},
+    {3, 1, 33, 26, 9, 13, 5, 5, {1, 1}, {4, 1, 0, 3}, {1, 1}},
+    {2, 1, 16, 16, 19, 40, 5, 5, {1, 1}, {2, 2, 1, 2}, {1, 1}},
+    {20, 2, 18, 16, 5, 12, 5, 5, {1, 1}, {0, 0, 0, 0}, {1, 1}},
+    {1, 1, 16, 20, 70, 9, 5, 5, {1, 1}, {3, 2, 4, 4}, {1, 1}},
+};
+
 static bool chosen_right(void) {
   bool ok = true;
   for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++) {
     Conv v = conv_of(&chosen[i]);
     assert_true(v.P > 0 && v.Q > 0);
+    ok = all_right(&v) && ok;
+  }
+  for (size_t i = 0; i < sizeof by_tiles / sizeof *by_tiles; i++) {
+    Conv v = conv_of(&by_tiles[i]);
     ok = all_right(&v) && ok;
   }
   return ok;
@@ -259,10 +273,12 @@ static bool odd_right(void) {
       {3, 1, 2, 3, 6, 7, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}},
       {2, 2, 1, 1, 6, 7, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}},
       {2, 1, 2, 9, 7, 6, 3, 2, {2, 1}, {1, 1, 0, 1}, {1, 2}},
-      {2, 1, 3, 2, 6, 6, 2, 2, {1, 1}, {0, 0, 0, 0}, {1, 1}}};
+      {2, 1, 3, 2, 6, 6, 2, 2, {1, 1}, {0, 0, 0, 0}, {1, 1}},
+      {2, 1, 16, 17, 8, 9, 5, 5, {1, 1}, {2, 2, 2, 2}, {1, 1}}};
+  enum { N = sizeof shapes / sizeof *shapes };
   static const real odd[] = {INFINITY, -INFINITY, NAN};
   bool ok = true;
-  for (int i = 0; i < 4 * 3 * 3; i++) {
+  for (int i = 0; i < N * 3 * 3; i++) {
     Conv v = conv_of(&shapes[i / 9]);
     Arrays a = arrays_of(&v);
     int which = i % 3;

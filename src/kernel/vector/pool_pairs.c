@@ -9,20 +9,6 @@
 #include "kernel/kernel.h"
 #include "kernel/vector/vector.h"
 
-#if defined SIMD_avx512 && !defined REAL_DOUBLE
-#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#elif defined SIMD_avx512 || (defined SIMD_avx2 && !defined REAL_DOUBLE)
-#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
-#define ODD 1, 3, 5, 7, 9, 11, 13, 15
-#elif defined SIMD_avx2 || !defined REAL_DOUBLE
-#define EVEN 0, 2, 4, 6
-#define ODD 1, 3, 5, 7
-#else
-#define EVEN 0, 2
-#define ODD 1, 3
-#endif
-
 INLINE Mask is_nan(Vector v) {
   Vector same = v;
   return (Mask)(v != same);
@@ -42,8 +28,8 @@ INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
     a = load_part(x, first_of(2 * n));
     if (2 * n > WIDTH) b = load_part(x + WIDTH, 2 * n - WIDTH);
   }
-  *even = __builtin_shufflevector(a, b, EVEN);
-  *odd = __builtin_shufflevector(a, b, ODD);
+  *even = evens(a, b);
+  *odd = odds(a, b);
 }
 
 INLINE void store_pairs(real *x, int n, Vector even, Vector odd) {

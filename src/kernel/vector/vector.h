@@ -126,22 +126,33 @@ INLINE Vector chosen(Mask mask, Vector a, Vector b) {
   return (Vector)((mask & (Mask)a) | (~mask & (Mask)b));
 }
 
-/* low(a, b) = a[0] b[0] a[1] b[1] ... of the first halves, high(a, b) of the second. */
+/* low(a, b) = a[0] b[0] a[1] b[1] ... of the first halves, high(a, b) of the second;
+ * evens(a, b) = a[0] a[2] ... b[0] b[2] ..., odds(a, b) those between. */
 #if defined SIMD_avx512 && !defined REAL_DOUBLE
 #define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #elif defined SIMD_avx512 || (defined SIMD_avx2 && !defined REAL_DOUBLE)
 #define LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
 #elif defined SIMD_avx2 || !defined REAL_DOUBLE
 #define LOW 0, 4, 1, 5
 #define HIGH 2, 6, 3, 7
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
 #else
 #define LOW 0, 2
 #define HIGH 1, 3
+#define EVEN LOW
+#define ODD HIGH
 #endif
 INLINE Vector low(Vector a, Vector b) { return __builtin_shufflevector(a, b, LOW); }
 INLINE Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, HIGH); }
+INLINE Vector evens(Vector a, Vector b) { return __builtin_shufflevector(a, b, EVEN); }
+INLINE Vector odds(Vector a, Vector b) { return __builtin_shufflevector(a, b, ODD); }
 
 /* -- transposed -------------------------------------------------------------------- */
 

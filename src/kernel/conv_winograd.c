@@ -1,0 +1,384 @@
+/* conv_winograd.c: convolutions of 5 x 5 elements with 36 products for four results in
+ * place of 100, and their gradients: Lavin & Gray, "Fast Algorithms for Convolutional
+ * Neural Networks", arXiv:1509.09308.
+ *
+ * Tile. Along an axis six pixels and five weights make two results. Taken for
+ * polynomials, of which the values at the points 0, 1, -1, 2, -1/2 and infinity are
+ * known, they are multiplied point by point:
+ *
+ *   y = A' [(G w) (B' x)]    with B' x: the pixels at the points, G w: the weights
+ *   gw = G' [(A gy) (B' x)]  the same three matrices
+ *
+ * In a plane both axes are turned so, and 36 points are left, each a product of
+ * matrices: results x sources by sources x tiles, or for the gradient of the weights
+ * results x tiles by tiles x sources. The gradient of x is the same sum with the
+ * weights the other way round. These points lie where rounding was seen to be least:
+ * the errors have twice the size of those of a plain sum.
+ *
+ * Slab. Some images, or some rows of tiles of one, of a group; what its sources are at
+ * all points is made at once, then the results by some planes at a time. A part is a
+ * range of slabs that one thread takes.
+ *
+ * Where a result is not finite, it may be the fault of a pixel of its tile that it does
+ * not see: then a slab is summed term by term, and so are gradients of weights. */
+#include "kernel/conv_private.h"
+#include <string.h>
+
+enum {
+  KERNEL = 5,              /* rows and columns of w */
+  POINTS = WINOGRAD_POINTS, /* along one axis */
+  AREA = KERNEL * KERNEL,
+  ALL = POINTS * POINTS,
+  LEAST_PLANES = 16,
+  MOST_PLANES = 512,
+  LEAST_COLUMNS = 4,       /* of tiles */
+  MOST_COLUMNS = 512,
+  SLAB_REALS = 1 << 16,    /* of sources at all points, unless tiles are fewer than */
+  SLAB_TILES = 64,
+  PARTS = 16,              /* at most, and half as many where they take more than */
+  PARTS_REALS = 1 << 21,
+  PLANES = 32,             /* of results at a time, at most */
+  SUMS_REALS = 1 << 20,    /* of the sums of gradients of all parts */
+  LEAST_PARTS = 4,         /* that must have room there */
+  WEIGHTS = 512,           /* of a block of the first phase */
+  FILTERS = 8              /* of a block that adds up parts */
+};
+
+/* G: a row for each point. */
+static const double to_point[POINTS][KERNEL] = {
+    {1, 0, 0, 0, 0},
+    {-1.0 / 3, -1.0 / 3, -1.0 / 3, -1.0 / 3, -1.0 / 3},
+    {1.0 / 3, -1.0 / 3, 1.0 / 3, -1.0 / 3, 1.0 / 3},
+    {1.0 / 15, 2.0 / 15, 4.0 / 15, 8.0 / 15, 16.0 / 15},
+    {-16.0 / 15, 8.0 / 15, -4.0 / 15, 2.0 / 15, -1.0 / 15},
+    {0, 0, 0, 0, 1}};
+
+/* Both axes of G as one matrix; backwards: of weights the other way round. */
+static void both_axes(real out[ALL][AREA], bool backwards) {
+  for (int i = 0; i < ALL; i++)
+    for (int k = 0; k < AREA; k++) {
+      int at = backwards ? AREA - 1 - k : k;
+      out[i][k] = (real)(to_point[i / POINTS][at / KERNEL] *
+                         to_point[i % POINTS][at % KERNEL]);
+    }
+}
+
+/* -- sizes ------------------------------------------------------------------------- */
+
+typedef struct Tiles {
+  Conv v;
+  ConvResult result;
+  int64_t M, planes;            /* results and sources of a group */
+  int64_t size[2], out_size[2]; /* rows, columns of a source and a result */
+  int64_t before[2];            /* where the first tile begins: so far outside */
+  int64_t n[2];                 /* rows of tiles, columns */
+  int64_t slab_images, slab_rows;
+  int64_t n_bands, n_slabs, n_parts;
+  int64_t line; /* elements from plane to plane of tiles, with room behind them */
+  int64_t sources, others; /* from point to point: of sources, and below */
+  int64_t pitch, window;   /* of one plane: a row; all */
+  int64_t weights;         /* of a group */
+} Tiles;
+
+/* Fewer products do not outweigh going to points and back where there are few planes,
+ * or rows that fill no vector; many planes or long rows would take much memory. */
+bool conv_is_winograd(const Conv *v, ConvResult result) {
+  bool fits = v->R == KERNEL && v->S == KERNEL && v->N > 0;
+  for (int i = 0; i < 2; i++)
+    fits = fits && v->stride[i] == 1 && v->dilation[i] == 1 && v->before[i] < KERNEL;
+  int64_t columns = divide_up(result == CONV_X ? v->W : v->Q, 2);
+  fits = fits && columns >= LEAST_COLUMNS && columns <= MOST_COLUMNS &&
+         least(v->c, v->f) >= LEAST_PLANES && most(v->c, v->f) <= MOST_PLANES;
+  return fits &&
+         (result != CONV_W || v->G * v->f * v->c * ALL * LEAST_PARTS <= SUMS_REALS);
+}
+
+static void set_slabs(Tiles *t) {
+  int64_t image = t->n[0] * t->n[1];
+  int64_t tiles = most(SLAB_TILES, SLAB_REALS / (ALL * t->planes));
+  t->slab_images = least(most(1, tiles / image), t->v.N);
+  t->slab_rows = divide_up(t->n[0], divide_up(image, most(tiles, t->n[1])));
+  t->n_bands = divide_up(t->n[0], t->slab_rows);
+  t->n_slabs = t->v.G * divide_up(t->v.N, t->slab_images) * t->n_bands;
+}
+
+/* Of a part: a window, sources at all points, and of some results, or gradients of all
+ * of them, the same; of a gradient of weights a matrix that is turned, too. */
+static int64_t turned_reals(const Tiles *t) {
+  return t->result == CONV_W ? conv_aligned(GEMM_PACKED(t->planes, t->line)) : 0;
+}
+
+static int64_t part_reals(const Tiles *t) {
+  return t->window + ALL * (t->sources + t->others) + turned_reals(t);
+}
+
+static void set_parts(Tiles *t) {
+  int64_t parts = PARTS * part_reals(t) > PARTS_REALS ? PARTS / 2 : PARTS;
+  if (t->result == CONV_W)
+    parts = least(parts, SUMS_REALS / (ALL * t->weights * t->v.G));
+  t->n_parts = most(1, least(parts, t->n_slabs));
+}
+
+/* From point to point, of so many planes: an odd number of lines of a cache, so that
+ * points do not all fall into the same few places of it. */
+static int64_t point_of(const Tiles *t, int64_t planes) {
+  enum { LINE = 16 };
+  return (conv_aligned(planes * t->line) / LINE | 1) * LINE;
+}
+
+static Tiles tiles_of(const Conv *v, ConvResult result) {
+  bool to_x = result == CONV_X;
+  Tiles t = {.v = *v, .result = result, .M = to_x ? v->c : v->f,
+             .planes = to_x ? v->f : v->c, .weights = v->f * v->c};
+  int64_t x[2] = {v->H, v->W}, y[2] = {v->P, v->Q};
+  for (int i = 0; i < 2; i++) {
+    t.size[i] = to_x ? y[i] : x[i];
+    t.out_size[i] = to_x ? x[i] : y[i];
+    t.before[i] = to_x ? KERNEL - 1 - v->before[i] : v->before[i];
+    t.n[i] = divide_up(t.out_size[i], 2);
+  }
+  set_slabs(&t);
+  int64_t width = kernels()->conv_lane(1, 1), slack = most(0, width - t.n[1]);
+  t.line = divide_up(t.slab_images * t.slab_rows * t.n[1] + slack, width) * width;
+  t.sources = point_of(&t, t.planes);
+  t.others = point_of(&t, result == CONV_W ? t.M : least(t.M, PLANES));
+  t.pitch = WINOGRAD_PIXELS(t.n[1]);
+  t.window = conv_aligned((2 * t.slab_rows + POINTS - 2) * t.pitch);
+  set_parts(&t);
+  return t;
+}
+
+static ConvSlab slab_of(const Tiles *t, int64_t number) {
+  int64_t band = number % t->n_bands, rest = number / t->n_bands;
+  ConvSlab s = {.group = rest % t->v.G, .image = rest / t->v.G * t->slab_images,
+                .row = band * t->slab_rows};
+  s.n_images = least(t->slab_images, t->v.N - s.image);
+  s.n_rows = least(t->slab_rows, t->n[0] - s.row);
+  return s;
+}
+
+/* -- memory ------------------------------------------------------------------------ */
+
+/* What all parts share: weights at all points, or their gradients' sums by parts. */
+static int64_t shared_reals(const Tiles *t) {
+  int64_t n = t->v.G * ALL * t->weights;
+  return conv_aligned(t->result == CONV_W ? n * t->n_parts : n);
+}
+
+typedef struct Own {
+  real *window, *sources, *others, *turned;
+} Own;
+
+static Own own_of(const Tiles *t, void *scratch, int64_t part) {
+  Own own = {.window = (real *)scratch + shared_reals(t) + part * part_reals(t)};
+  own.sources = own.window + t->window;
+  own.others = own.sources + ALL * t->sources;
+  own.turned = own.others + ALL * t->others;
+  return own;
+}
+
+size_t conv_winograd_bytes(const Conv *v, ConvResult result) {
+  Tiles t = tiles_of(v, result);
+  return (size_t)(shared_reals(&t) + t.n_parts * part_reals(&t)) * sizeof(real);
+}
+
+/* -- planes at points -------------------------------------------------------------- */
+
+/* A plane as its tiles are taken from it: some rows of it, zeros around. Its columns
+ * are the same each time, and the rest of the window stays 0. */
+typedef struct Plane {
+  int64_t rows, columns; /* there are */
+  int64_t row, column;   /* of the first in the window */
+  int64_t n_rows;        /* of the window */
+} Plane;
+
+static void fill_window(const Tiles *t, const Plane *p, const real *x, real *window) {
+  int64_t before = least(most(-p->row, 0), p->n_rows);
+  int64_t end = most(before, least(p->rows - p->row, p->n_rows));
+  int64_t left = most(-p->column, 0), first = most(p->column, 0);
+  int64_t n = least(p->columns - first, t->pitch - left);
+  if (t->n_bands > 1) {
+    memset(window, 0, (size_t)(before * t->pitch) * sizeof *window);
+    memset(window + end * t->pitch, 0,
+           (size_t)((p->n_rows - end) * t->pitch) * sizeof *window);
+  }
+  if (end > before && n > 0)
+    kernels()->conv_copy(window + before * t->pitch + left, t->pitch,
+                         x + (p->row + before) * p->columns + first, p->columns,
+                         end - before, n);
+}
+
+/* The planes of a slab's group at all points; of x, or gradients of y. */
+static void planes_to_points(const Tiles *t, const ConvSlab *s, int64_t n_planes,
+                             const Plane *p, bool gradients, const real *x,
+                             real *window, real *to, int64_t point) {
+  memset(window, 0, (size_t)t->window * sizeof *window);
+  for (int64_t k = 0; k < n_planes; k++)
+    for (int64_t i = 0; i < s->n_images; i++) {
+      int64_t plane = ((s->image + i) * t->v.G + s->group) * n_planes + k;
+      real *at = to + k * t->line + i * s->n_rows * t->n[1];
+      fill_window(t, p, x + plane * p->rows * p->columns, window);
+      if (gradients)
+        kernels()->winograd_spread(at, point, window, t->pitch, s->n_rows, t->n[1]);
+      else kernels()->winograd_take(at, point, window, t->pitch, s->n_rows, t->n[1]);
+    }
+}
+
+static void sources_to_points(const Tiles *t, const ConvSlab *s, const real *x,
+                              const Own *own) {
+  Plane p = {.rows = t->size[0], .columns = t->size[1],
+             .row = 2 * s->row - t->before[0], .column = -t->before[1],
+             .n_rows = 2 * s->n_rows + POINTS - 2};
+  planes_to_points(t, s, t->planes, &p, false, x, own->window, own->sources,
+                   t->sources);
+}
+
+static int64_t slab_tiles(const Tiles *t, const ConvSlab *s) {
+  return s->n_images * s->n_rows * t->n[1];
+}
+
+/* -- results ----------------------------------------------------------------------- */
+
+/* Weights `first` to `first` + n of a group at all points. */
+static void weights_to_points(const Tiles *t, int64_t group, int64_t first, int64_t n,
+                              const real *w, real *shared) {
+  real axes[ALL][AREA];
+  both_axes(axes, t->result == CONV_X);
+  const GemmStrides strides = {.a = AREA, .b = AREA, .c = t->weights,
+                               .transpose_b = true};
+  kernels()->gemm(shared + group * ALL * t->weights + first, axes[0],
+                  w + (group * t->weights + first) * AREA, ALL, n, AREA, &strides);
+}
+
+/* Results `first` to `first` + n of a slab; are all finite? */
+static bool multiply(const Tiles *t, const ConvSlab *s, int64_t first, int64_t n,
+                     const real *shared, const Own *own, real *out) {
+  bool to_x = t->result == CONV_X, finite = true;
+  const GemmStrides strides = {.a = t->v.c, .b = t->line, .c = t->line,
+                               .transpose_a = to_x};
+  const real *weights = shared + s->group * ALL * t->weights +
+                        first * (to_x ? 1 : t->v.c);
+  for (int64_t i = 0; i < ALL; i++)
+    kernels()->gemm(own->others + i * t->others, weights + i * t->weights,
+                    own->sources + i * t->sources, n, slab_tiles(t, s), t->planes,
+                    &strides);
+  for (int64_t k = 0; k < n; k++)
+    for (int64_t i = 0; i < s->n_images; i++) {
+      int64_t plane = ((s->image + i) * t->v.G + s->group) * t->M + first + k;
+      int64_t n_rows = least(2 * s->n_rows, t->out_size[0] - 2 * s->row);
+      real *y = out + (plane * t->out_size[0] + 2 * s->row) * t->out_size[1];
+      const real *m = own->others + k * t->line + i * s->n_rows * t->n[1];
+      finite = kernels()->winograd_put(y, t->out_size[1], m, t->others, n_rows,
+                                       t->out_size[1]) &&
+               finite;
+    }
+  return finite;
+}
+
+static void run_slab(const Tiles *t, const ConvSlab *s, const real *shared,
+                     const Own *own, real *out, const real *const in[2]) {
+  int64_t n = divide_up(t->M, PLANES);
+  bool finite = true;
+  sources_to_points(t, s, in[0], own);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t first = t->M * i / n, end = t->M * (i + 1) / n;
+    finite = multiply(t, s, first, end - first, shared, own, out) && finite;
+  }
+  if (finite) return;
+  ConvSlab rows = *s;
+  rows.row = 2 * s->row;
+  rows.n_rows = least(2 * s->n_rows, t->out_size[0] - rows.row);
+  conv_sum_plainly(&t->v, t->result == CONV_X, &rows, out, in[0], in[1]);
+}
+
+/* What is read behind the tiles of a slab must be numbers. */
+static void clear(real *x, int64_t n) { memset(x, 0, (size_t)n * sizeof *x); }
+
+static void run_part(const Tiles *t, int64_t part, real *out, const real *const in[2],
+                     void *scratch) {
+  Own own = own_of(t, scratch, part);
+  clear(own.others, ALL * t->others);
+  int64_t end = t->n_slabs * (part + 1) / t->n_parts;
+  for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
+    ConvSlab slab = slab_of(t, i);
+    run_slab(t, &slab, scratch, &own, out, in);
+  }
+}
+
+/* -- gradients of weights ---------------------------------------------------------- */
+
+/* The sums of a part, [G][ALL][filters][channels]. */
+static real *sums_of(const Tiles *t, void *scratch, int64_t part) {
+  return (real *)scratch + part * t->v.G * ALL * t->weights;
+}
+
+static void add_slab(const Tiles *t, const ConvSlab *s, const Own *own, real *sums) {
+  int64_t n = slab_tiles(t, s);
+  const GemmPacked form = {.M = t->M, .N = t->planes, .K = n, .row_a = t->line,
+                           .row_c = t->planes, .add = true};
+  sums += s->group * ALL * t->weights;
+  for (int64_t i = 0; i < ALL; i++) {
+    kernels()->gemm_pack(own->turned, own->sources + i * t->sources, t->planes, n,
+                         t->line, true);
+    kernels()->gemm_packed(sums + i * t->weights, own->others + i * t->others,
+                           own->turned, &form);
+  }
+}
+
+static void sum_part(const Tiles *t, int64_t part, const real *const in[2],
+                     void *scratch) {
+  Own own = own_of(t, scratch, part);
+  real *sums = sums_of(t, scratch, part);
+  clear(sums, t->v.G * ALL * t->weights);
+  int64_t end = t->n_slabs * (part + 1) / t->n_parts;
+  for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
+    ConvSlab s = slab_of(t, i);
+    Plane p = {.rows = t->v.P, .columns = t->v.Q, .row = 2 * s.row,
+               .n_rows = 2 * s.n_rows};
+    sources_to_points(t, &s, in[1], &own);
+    planes_to_points(t, &s, t->M, &p, true, in[0], own.window, own.others, t->others);
+    add_slab(t, &s, &own, sums);
+  }
+}
+
+/* Gradients of some filters: the sum of all parts, from points to weights. */
+static void add_parts(const Tiles *t, int64_t block, real *w, const real *const in[2],
+                      void *scratch) {
+  int64_t n_blocks = divide_up(t->M, FILTERS), group = block / n_blocks;
+  int64_t first = block % n_blocks * FILTERS, part[PARTS];
+  int64_t n = least(FILTERS, t->M - first) * t->planes;
+  real axes[ALL][AREA],
+      *sums = sums_of(t, scratch, 0) + group * ALL * t->weights + first * t->planes;
+  both_axes(axes, false);
+  for (int64_t i = 0; i < t->n_parts; i++) part[i] = i;
+  for (int64_t i = 0; i < ALL; i++)
+    kernels()->sum_of_rows(sums + i * t->weights, sums + i * t->weights, part,
+                           t->n_parts, t->v.G * ALL * t->weights, n);
+  const GemmStrides strides = {.a = t->weights, .b = AREA, .c = AREA,
+                               .transpose_a = true};
+  real *to = w + (group * t->weights + first * t->planes) * AREA;
+  kernels()->gemm(to, sums, axes[0], n, AREA, ALL, &strides);
+  if (kernels()->conv_finite(to, n * AREA)) return;
+  for (int64_t i = 0; i < n / t->planes; i++)
+    conv_weight_plainly(&t->v, group * t->M + first + i, w, in);
+}
+
+/* -- blocks ------------------------------------------------------------------------ */
+
+int64_t conv_winograd_blocks(const Conv *v, ConvResult result, int phase) {
+  Tiles t = tiles_of(v, result);
+  if (result == CONV_W) return phase == 0 ? t.n_parts : v->G * divide_up(t.M, FILTERS);
+  return phase == 0 ? v->G * divide_up(t.weights, WEIGHTS) : t.n_parts;
+}
+
+void conv_winograd_run(const Conv *v, ConvResult result, int phase, int64_t block,
+                       real *out, const real *const in[2], void *scratch) {
+  Tiles t = tiles_of(v, result);
+  int64_t n = divide_up(t.weights, WEIGHTS), first = block % n * WEIGHTS;
+  if (result == CONV_W && phase == 0) sum_part(&t, block, in, scratch);
+  else if (result == CONV_W) add_parts(&t, block, out, in, scratch);
+  else if (phase == 1) run_part(&t, block, out, in, scratch);
+  else
+    weights_to_points(&t, block / n, first, least(WEIGHTS, t.weights - first), in[1],
+                      scratch);
+}
