@@ -1,5 +1,6 @@
 /* cores.c: how many cores this process may use: affinity and cgroup quota. */
 #include "base/par.h"
+#include "base/text.h"
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,15 @@ static int tree_quota(const char *root, const char *path) {
   }
 }
 
+/* The quota of a group by the names of its controllers, separated by commas. */
+static int group_quota(char *controllers, const char *path) {
+  const char *below = strcmp(path, "/") == 0 ? "" : path;
+  if (*controllers == '\0') return tree_quota("/sys/fs/cgroup", below);
+  for (char *at = controllers; (at = strchr(at, ','));) *at = ' ';
+  return text_has_word(controllers, "cpu") ? tree_quota("/sys/fs/cgroup/cpu", below)
+                                           : 0;
+}
+
 /* Lines of /proc/self/cgroup read "id:controllers:/path"; version 2 has none named. */
 static int cgroup_quota(void) {
   FILE *file = fopen("/proc/self/cgroup", "r");
@@ -54,11 +64,7 @@ static int cgroup_quota(void) {
     char *path = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!path) continue;
     *path++ = '\0';
-    controllers++;
-    int quota = 0;
-    if (*controllers == '\0') quota = tree_quota("/sys/fs/cgroup", path);
-    else if (strstr(controllers, "cpu") && !strstr(controllers, "cpuset"))
-      quota = tree_quota("/sys/fs/cgroup/cpu", path);
+    int quota = group_quota(controllers + 1, path);
     if (quota && (!least || quota < least)) least = quota;
   }
   fclose(file);
