@@ -113,6 +113,8 @@ static const Sample lstm_grad_samples[] = {
     {6, {BACK(3, 4, 2, 3, BIAS)}, ATTRS({LSTM_PLAIN}, {1}, {0})},
     {6, {BACK(3, 4, 2, 3, WITH_PEEPHOLES)}, ATTRS({LSTM_PEEPHOLES}, {0}, {1})},
     {6, {BACK(19, 3, 5, 2, BIAS)}, ATTRS({LSTM_PLAIN}, {0}, {1})},
+    {6, {RECURRENT_BACK_OF(3, 4, 2, 3, GATES, 2, BIAS, 0)},
+     ATTRS({LSTM_PLAIN}, {1}, {1})},
     SAMPLES_END};
 
 #define LSTM_SOURCE                                                                    \

@@ -95,12 +95,17 @@ Err recurrent_infer(OpInfer *io) {
   return ERR_OK;
 }
 
+/* The gradient of h of all steps, where there is none: of no elements. */
+static Shape no_gradient(const Shape *x) { return SHAPE_OF(x->dim[0], x->dim[1], 0); }
+
 Err recurrent_grad_infer(OpInfer *io) {
   Node *const *in = io->in + G_X;
   if (check_inputs(io, in)) return io->fault->code;
   for (int i = G_KEPT_Y; i < io->n_in; i++)
     if (check_part(io, in, i, i)) return io->fault->code;
-  if (check_part(io, in, G_Y, G_KEPT_Y)) return io->fault->code;
+  const Shape none = no_gradient(&in[IN_X]->shape);
+  if (!shape_equal(&io->in[G_Y]->shape, &none) && check_part(io, in, G_Y, G_KEPT_Y))
+    return io->fault->code;
   if (!shape_equal(&io->in[G_STATE]->shape, &in[IN_STATE]->shape))
     return fault_set(io->fault, ERR_SHAPE, "gstate is not of the state's shape");
   io->out_shape[GRAD_WEIGHT] = in[IN_WEIGHT]->shape;
@@ -353,8 +358,8 @@ void recurrent_run(const OpCall *call, int phase, int64_t block) {
  * blocks of the products: a span of a piece stays in the cache for all their rows. */
 typedef struct Back {
   Recurrent v;
-  bool again; /* what is kept must be computed first */
-  const real *gy, *gstate;
+  bool again;                           /* what is kept must be computed first */
+  const real *gy, *gstate;              /* gy: NULL: none */
   real *gweight, *gfirst, *gx, *gdrop;  /* results; gx, gdrop: NULL: not wanted */
   real *back_x, *back_h[CELL_PRODUCTS]; /* packed: of W_x^T and W_h^T */
   real *second;                         /* [N T, H]: what a second product took */
@@ -425,7 +430,8 @@ static void take_back(Back *g, Carve *c) {
 static Back back_of(const OpCall *call, void *scratch) {
   Carve c = {(uintptr_t)scratch, 0};
   Back g = {.v = recurrent_of(call->op, call->attr, call->in + G_X),
-            .again = call->n_in <= G_KEPT, .gy = call->in[G_Y].data,
+            .again = call->n_in <= G_KEPT,
+            .gy = call->in[G_Y].shape.dim[2] ? call->in[G_Y].data : NULL,
             .gstate = call->in[G_STATE].data, .gweight = call->out[GRAD_WEIGHT].data,
             .gfirst = call->out[GRAD_STATE].data};
   if (call->n_out > GRAD_X) g.gx = call->out[GRAD_X].data;
@@ -503,8 +509,8 @@ static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
   int64_t H = v->H, n = f->block.n;
   for (int64_t r = 0; r < n; r++) {
     int64_t row = f->block.first + r;
-    const real *gy = g->gy + (row * v->T + recurrent_time(v, s)) * H;
-    for (int64_t j = 0; j < H; j++) f->dh[r * H + j] += gy[j];
+    int64_t at = (row * v->T + recurrent_time(v, s)) * H;
+    for (int64_t j = 0; g->gy && j < H; j++) f->dh[r * H + j] += g->gy[at + j];
     on[r] = counts(v, row, s);
     if (on[r]) continue;
     clear_row(step->da, r, recurrent_width(v));
@@ -601,8 +607,8 @@ static void back_block(const Back *g, int64_t block) {
     memset(g->gdrop + f.block.first * v.H, 0, (size_t)(n * v.H) * sizeof(real));
   split_state(&v, &f.block, g->gstate, f.dh, f.drest);
   for (int64_t s = v.T - 1; s >= 0; s--) {
-    v.n_ahead = s ? n * v.cell->kept * v.H : 0;
-    v.ahead = v.kept + kept_row(&v, &f.block, most(0, s - 1)) * v.cell->kept * v.H;
+    v.n_ahead = s > 1 ? n * v.cell->kept * v.H : 0; /* that of a step: the rest, too */
+    v.ahead = v.kept + kept_row(&v, &f.block, most(0, s - 2)) * v.cell->kept * v.H;
     back_step(g, &v, &f, s, bias);
   }
   join_state(&v, &f.block, g->gfirst, f.dh, f.drest);
@@ -697,7 +703,8 @@ static Node *keeping(Graph *g, Node *y) {
 void recurrent_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
   const CellOps *ops = y->op->own;
   bool dropped = y->n_in > IN_DROP, wants_drop = dropped && want[IN_DROP];
-  Node *in[] = {gy[0] ? gy[0] : op_full(g, 0, &y->out_shape[0]),
+  const Shape none = no_gradient(&y->in[IN_X]->shape);
+  Node *in[] = {gy[0] ? gy[0] : op_full(g, 0, &none),
                 gy[1] ? gy[1] : op_full(g, 0, &y->out_shape[1]), y->in[IN_X],
                 y->in[IN_WEIGHT], y->in[IN_STATE], y->in[IN_MASK], NULL, NULL,
                 dropped ? y->in[IN_DROP] : NULL};

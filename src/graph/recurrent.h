@@ -234,8 +234,9 @@ extern const OpAttr recurrent_attrs[], recurrent_grad_attrs[];
       {.shape = {2, {n, (S) * (h)}}}, {.shape = {2, {n, t}}, .lo = 0, .hi = 1}
 #define RECURRENT_DROP(n, h)                                                           \
   { .shape = {2, {n, h}}, .lo = 0, .hi = 2 }
-#define RECURRENT_BACK(n, t, f, h, G, S, B)                                            \
-  {.shape = {3, {n, t, h}}}, {.shape = {2, {n, (S) * (h)}}},                           \
+#define RECURRENT_BACK_OF(n, t, f, h, G, S, B, y)                                      \
+  {.shape = {3, {n, t, y}}}, {.shape = {2, {n, (S) * (h)}}},                           \
       RECURRENT_SAMPLE(n, t, f, h, G, S, B)
+#define RECURRENT_BACK(n, t, f, h, G, S, B) RECURRENT_BACK_OF(n, t, f, h, G, S, B, h)
 
 #endif

@@ -99,7 +99,8 @@ void recurrent_grad_reference(const OpCall *call, const double *const *in,
   const double tiny = 0x1p-300;
   Recurrent v = recurrent_of(call->op, call->attr, call->in + G_X);
   PlainRun p = plain_of(&v, in + G_X, call->n_in > G_DROP ? in[G_DROP] : NULL);
-  int64_t n_y = v.N * v.T * v.H, n_last = v.N * (v.H + recurrent_rest(&v));
+  int64_t n_y = shape_count(&call->in[G_Y].shape),
+          n_last = v.N * (v.H + recurrent_rest(&v));
   for (int o = 0; o < call->n_out; o++)
     for (int64_t k = 0; k < shape_count(&call->out[o].shape); k++) {
       double complex *moved = p.in[input_of[o]] + k;
@@ -254,10 +255,11 @@ void recurrent_grad_expand(Graph *g, Node *node, Node **out) {
   if (g->fault.code) return;
   Recurrent v = sizes_of(node->op, node->attr, in);
   compose(g, &v, in, NULL, results);
+  Node *gy = node->in[G_Y];
+  if (gy->shape.dim[2] == 0) gy = op_full(g, 0, &SHAPE_OF(v.N, v.T, v.H));
   Node *wrt[] = {in[IN_WEIGHT], in[IN_STATE], in[IN_X], in[IN_DROP]};
-  if (g->fault.code ||
-      grad_many(g, results, (Node *[]){node->in[G_Y], node->in[G_STATE]}, 2, wrt,
-                in[IN_DROP] ? 4 : 3, grads))
+  if (g->fault.code || grad_many(g, results, (Node *[]){gy, node->in[G_STATE]}, 2, wrt,
+                                 in[IN_DROP] ? 4 : 3, grads))
     return;
   for (int o = 0; o < node->n_out; o++) out[o] = grads[o];
 }

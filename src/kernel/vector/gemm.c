@@ -418,13 +418,21 @@ void KN(gemm_pack)(real *out, const real *b, int64_t N, int64_t K, int64_t strid
   }
 }
 
+/* Lines that are written next: they come while others are. */
+static void fetch_written(const real *p, int64_t n) {
+  for (int64_t i = 0; i < n; i += LINE) __builtin_prefetch(p + i, 1, 3);
+}
+
 void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
                         int64_t first, int64_t n) {
   int64_t n_panels = packed_panels(N);
   for (int64_t p = 0; p < n_panels; p++) {
     Panel at = panel_at(N, p, n_panels);
-    copy_padded(out + first * at.vectors * WIDTH, b + at.j, n, at.n, stride);
+    real *to = out + first * at.vectors * WIDTH;
     out += packed_reals(K, at.vectors);
+    int64_t row = p + 1 < n_panels ? panel_at(N, p + 1, n_panels).vectors * WIDTH : 0;
+    fetch_written(out + first * row, n * row);
+    copy_padded(to, b + at.j, n, at.n, stride);
   }
 }
 
