@@ -195,8 +195,8 @@ Err dataset_labels(Dataset *set, int64_t n, Stream stream, Dataset **labelled,
  * of these classes becomes label 1 of n, and so on. */
 Dataset *dataset_only(Dataset *set, const int64_t *classes, int n, bool renumber,
                       Fault *fault);
-/* Tokens of each row hidden and to be found again, as the masker says, whose n_tokens
- * and fixed numbers follow from the set: y are the tokens, weight is 1 at the hidden
+/* Tokens of each row hidden and to be found again, as the masker says, whose numbers
+ * of tokens follow from the set: y are the tokens, weight is 1 at the hidden
  * ones. ERR_VALUE where x are no tokens. */
 struct Masker;
 Dataset *dataset_mask_tokens(Dataset *set, const struct Masker *like, Fault *fault);

@@ -23,26 +23,42 @@ static Err check_tokens(const Dataset *set, Fault *fault) {
   if (rows->n_more) return refuse(set, "has several inputs", fault);
   if (rows->weight) return refuse(set, "has weights, which would be lost", fault);
   if (x->shape.rank != 2) return refuse(set, "has rows of another shape", fault);
+  double largest = rows->vocabulary ? (double)rows->vocabulary->tokens.n
+                                    : INT32_MAX - 1;
   for (int64_t i = 0; i < shape_count(&x->shape); i++) {
     double v = array_get(x, i);
-    if (!(v >= 0 && v < 0x1p31) || v != (double)(int64_t)v)
+    if (!(v >= 0 && v <= largest) || v != (double)(int64_t)v)
       return refuse(set, "has values that are no numbers of tokens", fault);
   }
   return ERR_OK;
 }
 
-/* How many tokens there are: those of the vocabulary, else up to the largest number. */
+static int64_t number_of(const Vocabulary *v, const char *token) {
+  return v ? vocabulary_find(v, (Token){token, strlen(token)}) : 0;
+}
+
+/* Up to the largest number. */
 static int64_t count_tokens(const Rows *rows) {
-  int64_t n = rows->vocabulary ? rows->vocabulary->tokens.n : 1;
-  for (int64_t i = 0; i < tensor_count(rows->x); i++) {
-    int64_t number = (int64_t)array_get(&rows->x->a, i);
-    if (number > n) n = number;
-  }
-  return n;
+  double n = 1;
+  for (int64_t i = 0; i < tensor_count(rows->x); i++)
+    n = fmax(n, array_get(&rows->x->a, i));
+  return (int64_t)n;
+}
+
+/* The tokens: those of the vocabulary, else all numbers there are. "<mask>" is one more
+ * behind them, unless the vocabulary, as that of another such set, has it. */
+static void set_numbers(Masker *m, const Rows *rows) {
+  const Vocabulary *v = rows->vocabulary;
+  m->n_tokens = v ? v->tokens.n : count_tokens(rows);
+  m->mask = number_of(v, TOKEN_MASK);
+  if (m->mask == m->n_tokens) m->n_tokens--;
+  if (!m->mask) m->mask = m->n_tokens + 1;
+  m->fixed[0] = number_of(v, TOKEN_START);
+  m->fixed[1] = number_of(v, TOKEN_END);
 }
 
 /* y: the numbers of x; weight: 1 at its tokens. */
-static Err make_targets(const Dataset *set, int64_t n_tokens, Rows *out, Fault *fault) {
+static Err make_targets(const Dataset *set, Rows *out, Fault *fault) {
   const Tensor *x = set->rows->x, *mask = set->rows->mask;
   MemoryCount *memory = set->source->memory;
   out->y = tensor_new(memory, DT_INT32, &x->a.shape, fault);
@@ -54,23 +70,20 @@ static Err make_targets(const Dataset *set, int64_t n_tokens, Rows *out, Fault *
     array_set(&out->y->a, i, counts ? number : 0);
     tensor_reals(out->weight)[i] = counts;
   }
-  out->n_classes = n_tokens + 1;
   return ERR_OK;
 }
 
 /* The vocabulary with "<mask>", the names of the classes. */
-static Err name_tokens(const Dataset *set, Rows *out, Fault *fault) {
+static Err name_tokens(const Dataset *set, const Masker *m, Rows *out, Fault *fault) {
   const Vocabulary *v = set->rows->vocabulary;
+  if (!v) out->n_classes = m->mask;
   if (!v) return ERR_OK;
   vocabulary_release(out->vocabulary);
   out->vocabulary = vocabulary_with(v, TOKEN_MASK, fault);
   return out->vocabulary ? tokens_are_classes(out, fault) : ERR_MEMORY;
 }
 
-static Masker *new_masker(const Dataset *set, const Masker *like, int64_t n_tokens,
-                          Fault *fault) {
-  static const char *const fixed[] = {TOKEN_START, TOKEN_END};
-  const Vocabulary *v = set->rows->vocabulary;
+static Masker *new_masker(const Dataset *set, const Masker *like, Fault *fault) {
   Masker *m = malloc(sizeof *m);
   if (!m) {
     fault_memory(fault, sizeof *m);
@@ -78,29 +91,23 @@ static Masker *new_masker(const Dataset *set, const Masker *like, int64_t n_toke
   }
   *m = *like;
   m->refs = 1;
-  m->n_tokens = n_tokens;
-  for (int i = 0; i < 2; i++)
-    m->fixed[i] = v ? vocabulary_find(v, (Token){fixed[i], strlen(fixed[i])}) : 0;
+  set_numbers(m, set->rows);
   return m;
 }
 
 Dataset *dataset_mask_tokens(Dataset *set, const Masker *like, Fault *fault) {
   if (dataset_need_rows(set, "mask_tokens", fault) || check_tokens(set, fault))
     return NULL;
-  int64_t n_tokens = count_tokens(set->rows);
+  Masker *masker = new_masker(set, like, fault);
+  if (!masker) return NULL;
   Rows rows;
   Err err = dataset_share_rows(set->rows, &rows, fault);
-  if (!err) err = make_targets(set, n_tokens, &rows, fault);
-  if (!err) err = name_tokens(set, &rows, fault);
+  if (!err) err = make_targets(set, &rows, fault);
+  if (!err) err = name_tokens(set, masker, &rows, fault);
   bool ok = false;
   int64_t *index = err ? NULL : dataset_copy_index(set, &ok, fault);
-  Masker *masker = ok ? new_masker(set, like, n_tokens, fault) : NULL;
-  if (!masker) {
-    rows_deinit(&rows);
-    free(index);
-    return NULL;
-  }
-  Dataset *out = dataset_over_rows(set, &rows, index, set->n, fault);
+  Dataset *out = ok ? dataset_over_rows(set, &rows, index, set->n, fault) : NULL;
+  if (!ok) rows_deinit(&rows);
   if (out) out->masker = masker;
   else masker_release(masker);
   return out;

@@ -15,7 +15,8 @@ void masker_release(Masker *masker) {
 
 static bool may_be_chosen(const Masker *m, real x, real weight) {
   int64_t number = (int64_t)x;
-  return weight != 0 && number > 0 && number != m->fixed[0] && number != m->fixed[1];
+  return weight != 0 && number > 0 && number != m->mask && number != m->fixed[0] &&
+         number != m->fixed[1];
 }
 
 enum { NEVER = -1 };
@@ -44,7 +45,7 @@ static void choose_one(real *weight, int64_t t, int64_t place) {
 
 static real instead(const Masker *m, real x, Words *words) {
   double u = words_uniform(words, 0, 1);
-  if (u < m->hidden) return (real)(m->n_tokens + 1);
+  if (u < m->hidden) return (real)m->mask;
   if (u < m->hidden + m->other) return (real)(1 + words_below(words, m->n_tokens));
   return x;
 }

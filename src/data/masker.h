@@ -16,8 +16,9 @@ typedef struct Masker {
   int refs;
   double share;         /* of the tokens, that is chosen */
   double hidden, other; /* of the chosen: that become "<mask>", another token */
-  int64_t n_tokens;     /* numbers 1 ... n_tokens; the next one is that of "<mask>" */
-  int64_t fixed[2];     /* numbers that are never chosen; 0: none */
+  int64_t n_tokens;     /* numbers 1 ... n_tokens */
+  int64_t mask;         /* the number of "<mask>", which is never chosen */
+  int64_t fixed[2];     /* others that are never chosen; 0: none */
   uint64_t key;         /* of the stream where nothing is trained */
 } Masker;
 

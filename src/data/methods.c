@@ -156,7 +156,8 @@ const Kind mask_tokens_method = {
     .doc = "masked language modelling: y are the tokens of x, [n, t], of which "
            "some are hidden, drawn for each row and epoch anew (stream \"augment\"); "
            "where nothing is trained the same ones each time. Only these count: they "
-           "have weight 1. <mask> is a token more, the last class",
+           "have weight 1. <mask> is a token more, the last class, unless the "
+           "vocabulary, as that of another such set, has it",
     .source = "Devlin, Chang, Lee, Toutanova, \"BERT\", NAACL 2019, section 3.1"};
 
 static const Option k_fold_options[] = {

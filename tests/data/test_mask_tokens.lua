@@ -95,6 +95,26 @@ function tests.test_sets_of_numbers_and_what_is_refused()
   check.fails(function() data.copy_symbols { n = 3 }:mask_tokens() end, "weights")
 end
 
+-- The vocabulary of hidden tokens has <mask> already: another text takes that number of it.
+function tests.test_a_second_text_has_the_same_mask()
+  local set = rows(40)
+  local masked = set:mask_tokens(0.5)
+  local again = data.lines(check.temp .. "/rows.txt",
+    { by = "words", vocabulary = masked.vocabulary })
+  local second = again:mask_tokens(0.5)
+  check.equal({ second.classes, second.vocabulary:tokens(), second.class_names },
+    { masked.classes, masked.vocabulary:tokens(), masked.class_names })
+  check.near(second:tensors(), (masked:tensors()))
+  local v = data.vocabulary { "<mask>", "a", "b" }
+  local early = data.lines(check.file("ab.txt", ("a b\n"):rep(20)), { vocabulary = v })
+  local x, _, weight = early:mask_tokens { share = 1, hidden = 1, other = 0 }:tensors()
+  check.near(x, tensor.ones(20, 2))
+  check.near(weight, x)
+  check.equal(early:mask_tokens().classes, 3)
+  check.fails(function() set:map(function(x) return x + 100 end):mask_tokens() end,
+    "no numbers of tokens")
+end
+
 -- Numbers may stand where the mask is 0, too: never is one of them the only one that is chosen.
 function tests.test_steps_that_do_not_count_are_never_chosen()
   local x = { { 9, 9, 9, 1, 2, 3 }, { 4, 9, 5, 9, 9, 6 } }
