@@ -75,7 +75,7 @@ Err csv_read_columns(Table *t, Fault *fault) {
     Err err = csv_next(&c, &f, fault);
     if (!err) err = add_column(t, &f, fault);
     if (err) return err;
-    any_number |= csv_number(&f, &number);
+    any_number |= t->csv->inside ? csv_holds_numbers(t, &f) : csv_number(&f, &number);
   }
   bool named = has_header(t, any_number);
   t->rows = named ? c : begin;

@@ -147,6 +147,16 @@ static bool next_number(const Table *t, const CsvField *f, size_t *at, CsvField 
   return true;
 }
 
+bool csv_holds_numbers(const Table *t, const CsvField *f) {
+  CsvField number;
+  double value;
+  size_t at = 0;
+  int64_t n = 0;
+  for (; next_number(t, f, &at, &number); n++)
+    if (!csv_number(&number, &value)) return false;
+  return n > 0;
+}
+
 static Err odd_number(const Column *column, int64_t i, const CsvField *f, int64_t step,
                       Fault *fault) {
   char shown[SHOWN];

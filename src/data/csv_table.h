@@ -89,6 +89,8 @@ Err csv_note_step(Table *t, int64_t row, const CsvField *f, Fault *fault) WARN_U
 /* The rows of `out`, noted so, as sequences. */
 Err csv_fold(Table *t, MemoryCount *memory, Fault *fault) WARN_UNUSED;
 
+/* Is the field numbers, with the separator of steps between them? */
+bool csv_holds_numbers(const Table *t, const CsvField *f);
 /* Do its fields hold a number for each step? */
 bool csv_is_series(const Table *t, const Column *column);
 /* They are numbers, as many as in the row's other columns. */

@@ -59,6 +59,15 @@ function tests.test_a_row_for_each_sequence()
   check.equal((kept:tensors()):totable(), { { { 4, 5 }, { 0, 0 } }, { { 6, 8 }, { 7, 9 } } })
 end
 
+-- A first row of numbers, several in a field, is one of data.
+function tests.test_sequences_without_a_header()
+  local set = check.csv("1 2,3 4,yes\n5,6,no\n", { inside = " ", target = -1 })
+  check.equal({ #set, set.feature_names }, { 2, { "1", "2" } })
+  check.equal((set:tensors()):totable(), { { { 1, 3 }, { 2, 4 } }, { { 5, 6 }, { 0, 0 } } })
+  local named = check.csv("1 year,b c,t\n5 6,6 7,no\n", { inside = " ", target = "t" })
+  check.equal({ #named, named.feature_names }, { 1, { "1 year", "b c" } })
+end
+
 function tests.test_errors_name_the_line()
   local options = { inside = " ", delimiter = ";", target = "class" }
   check.csv_fails("a;b;class\n1 2;4 5;yes\n7 8;8;no\n", options, "line 3", 'column 2 ("b")',
