@@ -83,8 +83,9 @@ void source_enlist(SourceList *list, Source *source);
 /* Do its rows follow from run_seed? Are they in memory from the start? */
 bool source_draws(const Source *source);
 bool source_given(const Source *source);
-/* Adds what its text leaves out: vocabularies, and the seed of the run where it draws.
- * Sources of equal texts and keys have equal rows. */
+/* Adds what its text leaves out: vocabularies, and the seed of the run where it draws;
+ * of rows that are in memory what their hash leaves out. Sources of equal texts and
+ * keys have equal rows. */
 void source_add_key(const Source *source, Text *out);
 /* "train"; "" of a source that has one part only. */
 const char *source_part(const Source *source, int part);

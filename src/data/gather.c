@@ -172,13 +172,16 @@ static Err join_all(const Portion *p, int n, Rows *out, Fault *fault) {
   return fault->code ? fault->code : join_names(p, n, out, fault);
 }
 
-/* The data set of a source, which it takes over, in buckets where `like` is, of which
- * it is made; NULL where the source is NULL. */
+/* The data set of a source, whose rows are there and which it takes over, in buckets
+ * where `like` is, of which it is made; NULL where the source is NULL. */
 static Dataset *open_made(Source *source, const Dataset *like, Fault *fault) {
   Dataset *out = source ? dataset_open(source, 0, fault) : NULL;
-  if (out) out->n_buckets = like->n_buckets;
   if (source) object_release(source);
-  return out;
+  if (!out) return NULL;
+  out->n_buckets = like->n_buckets;
+  if (!dataset_load(out, fault)) return out;
+  dataset_release(out);
+  return NULL;
 }
 
 Dataset *dataset_gather(Dataset *const *sets, int n, Fault *fault) {

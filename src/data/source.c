@@ -371,6 +371,27 @@ static const Option set_options[] = {
      .value = "1", .lo = -1e9, .hi = 1e9, .doc = "label of the first class in y"},
     {0}};
 
+/* The largest label. */
+static int64_t last_label(const Tensor *y) {
+  int64_t last = 0;
+  for (int64_t i = 0; i < tensor_count(y); i++)
+    last = most(last, (int64_t)array_get(&y->a, i));
+  return last;
+}
+
+/* Of rows that a method has made, whose options say nothing: the unit of x, what its
+ * numbers stand for, and classes of which there is no row. */
+static void set_add_key(const Source *source, Text *out) {
+  const Rows *rows = &source->rows[0];
+  if (((const SetSource *)source)->x.n > 0) return;
+  if (rows->scale != 1) text_addf(out, " in units of %a", rows->scale);
+  if (rows->vocabulary)
+    text_addf(out, " with vocabulary %016llx",
+              (unsigned long long)vocabulary_hash(rows->vocabulary));
+  if (rows->n_classes > 0 && rows->n_classes != last_label(rows->y))
+    text_addf(out, " of %lld classes", (long long)rows->n_classes);
+}
+
 const SourceKind dataset_set = {
     .kind = {.name = "set",
              .family = &dataset_family,
@@ -381,6 +402,7 @@ const SourceKind dataset_set = {
              .doc = "A data set of given tensors. x may be uint8, and stays so in "
                     "memory."},
     .given = true,
+    .add_key = set_add_key,
     .load = set_load};
 
 Source *source_of_rows(Rows *rows, MemoryCount *memory, Fault *fault) {

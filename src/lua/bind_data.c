@@ -156,6 +156,15 @@ static int set_listing(lua_State *L) {
   return 3;
 }
 
+/* What the hash of rows leaves out, where there is such. */
+static void add_key_part(lua_State *L, const Source *source) {
+  Text key = {0};
+  source_add_key(source, &key);
+  if (!key.n_bytes && !key.failed) return;
+  bind_push_text(L, &key);
+  bind_add_part(L, "key");
+}
+
 /* Options, the seed that rows are drawn of, and the hash of rows that are in memory. */
 static int source_listing(lua_State *L) {
   Source *source = bind_check_object(L, 1, &dataset_family);
@@ -169,6 +178,7 @@ static int source_listing(lua_State *L) {
     source_hash(source, 0, hash);
     lua_pushstring(L, hash);
     bind_add_part(L, "rows");
+    add_key_part(L, source);
   }
   return 3;
 }

@@ -153,6 +153,25 @@ function tests.test_optimizers_data_and_steps()
   none_change { { head, fit, "local cb", "print(#set) local cb" } }
 end
 
+-- Sets that methods make of rows count by more than the values: by their unit, by what the numbers
+-- stand for, by classes that do not occur; and are the same before and after they are used.
+function tests.test_made_sets()
+  local images = check.file("images.idx", "\0\0\8\2\0\0\0\2\0\0\0\2\1\2\3\4")
+  local labels = check.file("labels.idx", "\0\0\8\1\0\0\0\2\0\1")
+  local lines = check.file("lines.txt", "ab\nb")
+  all_change {
+    { ("local set = data.idx(%q, %q, { scale = true }):one_hot()"):format(images, labels),
+      "set:tensors():sum():item()", "true", "false" },
+    { ("local set = data.lines(%q, { vocabulary = 'abc' }):cache()"):format(lines),
+      "#set.vocabulary", "'abc'", "'abd'" },
+    { "local y = tensor({ 1, 2 }, { dtype = 'int32' }) "
+      .. "local set = data.set(tensor { { 1 }, { 2 } }, y, { classes = 3 }):cache()",
+      "set.classes", "classes = 3", "classes = 4" },
+  }
+  none_change { { "local set = data.parity { n = 9, length = 4, shortest = 1 }:buckets(2):cache()",
+    "#set", ":cache()", ":cache() print(#set)" } }
+end
+
 function tests.test_library_values_and_globals()
   all_change {
     { "local f = math.floor", "f(1.5)", "floor", "ceil" },
