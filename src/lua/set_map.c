@@ -99,6 +99,12 @@ static Array row_at(lua_State *L, int64_t i, const char *what, double *number) {
   if (bind_is_tensor(L, -1)) return bind_check_value(L, -1)->a;
   if (lua_type(L, -1) != LUA_TNUMBER) refuse_result(L, i, what);
   *number = lua_tonumber(L, -1);
+  lua_Integer whole = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+  if (whole < INT32_MIN || whole > INT32_MAX)
+    luaL_error(L,
+               "set.map: for row %I the function gave %I as %s; allowed: whole numbers "
+               "of 32 bits, and reals",
+               (LUAI_UACINT)i + 1, (LUAI_UACINT)whole, what);
   return (Array){.dtype = lua_isinteger(L, -1) ? DT_INT32 : DT_REAL};
 }
 
@@ -139,7 +145,7 @@ static int set_map(lua_State *L) {
   Fault fault = {0};
   if (dataset_settled(set, &fault)) return bind_raise_fault(L, &fault);
   if (dataset_inputs(set) > 1)
-    return luaL_error(L, "map: %s has %d inputs, allowed: one", dataset_name(set),
+    return luaL_error(L, "set.map: %s has %d inputs, allowed: one", dataset_name(set),
                       dataset_inputs(set));
   Mapping *m = push_rows(L, set, "map");
   for (int64_t i = 0; i < batch_rows(&m->all); i++) {
@@ -151,9 +157,9 @@ static int set_map(lua_State *L) {
     keep_row(L, m, i, "x", &m->made.x[0]);
   }
   Dataset **box = set_new_box(L);
-  return set_store(L, box,
-                   dataset_remake(set, &m->all, m->made.x[0], m->made.y, &fault),
-                   &fault);
+  *box = dataset_remake(set, &m->all, m->made.x[0], m->made.y, &fault);
+  fault_prefix(&fault, "set.map");
+  return *box ? 1 : bind_raise_fault(L, &fault);
 }
 
 const Function set_map_methods[] = {

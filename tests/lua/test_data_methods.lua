@@ -187,6 +187,10 @@ function tests.test_map_gives_rows()
   end, "for row 2", "2 of real", "1 of real")
   check.fails(function() set:map(function() return "a" end) end, "row 1", "a string")
   check.fails(function() set:map(function() error "mine" end) end, "mine")
+  for _, f in ipairs { function(x) return x, 1 << 40 end, function() return -1 << 32 end } do
+    check.fails(function() set:map(f) end, "set.map: for row 1", "32 bits")
+  end
+  check.fails(function() set:map(function(x) return x, 0 end) end, "set.map: label 0 in row 1")
   check.fails(function() set:subset {}:map(function(a) return a end) end, "data set is empty")
   check.fails(function() set:map(function(a, b) return a, b == 1 and 1 or nil end) end, "row 2")
 end
