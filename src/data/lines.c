@@ -56,12 +56,14 @@ static void lines_deinit(Lines *l) {
 
 /* -- read -------------------------------------------------------------------------- */
 
-/* The class of a file: its name in `classes`, else the file's, without ".gz" and
- * ".txt". */
+/* The class of a file, where files are classes: its name in `classes`, else the file's,
+ * without ".gz" and ".txt", which no other has. */
 static Err class_of_file(Lines *l, int file, int64_t *class, Fault *fault) {
   const LinesSource *s = l->source;
+  int64_t n_before = l->labels->tokens.n;
   *class = 0;
-  if (s->delimiter || (s->paths.n == 1 && !s->classes.n)) return ERR_OK;
+  if (s->predict == PREDICT_EACH || s->delimiter || (s->paths.n == 1 && !s->classes.n))
+    return ERR_OK;
   const char *name = s->classes.n ? s->classes.v[file] : file_name(s->paths.v[file]);
   size_t n = strlen(name);
   static const char *const ends[] = {".gz", ".txt"};
@@ -69,7 +71,12 @@ static Err class_of_file(Lines *l, int file, int64_t *class, Fault *fault) {
     size_t n_end = strlen(ends[i]);
     if (n > n_end && memcmp(name + n - n_end, ends[i], n_end) == 0) n -= n_end;
   }
-  return vocabulary_add(l->labels, (Token){name, n}, class, fault);
+  Err err = vocabulary_add(l->labels, (Token){name, n}, class, fault);
+  if (err || s->classes.n || *class > n_before) return err;
+  return fault_set(fault, ERR_VALUE,
+                   "another file is called \"%.*s\", too, and each is a class; classes "
+                   "= { ... } names them",
+                   (int)n, name);
 }
 
 /* What is in front of the delimiter is the class of the line, which loses it. */
@@ -327,7 +334,7 @@ static const Option lines_options[] = {
             "a class"},
     {.name = "classes", .kind = OPT_TEXTS, AT(classes),
      .doc = "names of the files' classes, one for each; files of one name are one "
-            "class. Not given: the names of the files"},
+            "class. Not given: the names of the files, which then differ"},
     {.name = "delimiter", .kind = OPT_TEXT, AT(delimiter), .value = "none",
      .alias = "sep",
      .doc = "what is in front of it is the class of a line, what is behind it the "

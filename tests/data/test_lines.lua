@@ -88,6 +88,8 @@ function tests.test_many_tokens_and_a_class_of_several_files()
   local set = data.lines({ path, path }, { by = "words", classes = { "w", "w" } })
   check.equal({ #set.vocabulary, set.classes, #set }, { 301, 1, 2 })
   check.equal(set.vocabulary:decode(set:tensors())[2], table.concat(words, " "))
+  check.fails(function() return #data.lines { path, path } end, "many", "another file", "classes =")
+  check.equal(#data.lines({ path, path }, { predict = "each" }), 2)
 end
 
 function tests.test_it_refuses()
