@@ -63,8 +63,11 @@ static void *get_vocabulary(lua_State *L, int arg, Fault *fault) {
   if (lua_type(L, arg) != LUA_TSTRING) return NULL;
   size_t n_bytes;
   const char *text = lua_tolstring(L, arg, &n_bytes);
-  if (is_utf8(text, n_bytes)) return vocabulary_of_characters(text, n_bytes, fault);
-  fault_set(fault, ERR_SCRIPT, "bytes that are not UTF-8");
+  bool zero = memchr(text, 0, n_bytes) != NULL;
+  if (!zero && is_utf8(text, n_bytes))
+    return vocabulary_of_characters(text, n_bytes, fault);
+  fault_set(fault, ERR_SCRIPT,
+            zero ? "a text with a zero byte" : "bytes that are not UTF-8");
   return NULL;
 }
 
@@ -201,6 +204,7 @@ static void add_text(lua_State *L, const Vocabulary *v, Numbers *out) {
     luaL_error(L, "vocabulary.encode: text %I is not UTF-8", (LUAI_UACINT)out->n + 1);
   int64_t *n = &out->n_row[out->n];
   out->row[out->n] = vocabulary_encode(v, text, n_bytes, 1, n, &fault);
+  fault_prefix(&fault, "vocabulary.encode: text %lld", (long long)out->n + 1);
   if (!out->row[out->n]) bind_raise_fault(L, &fault);
   out->t = most(out->t, out->n_row[out->n++]);
   lua_pop(L, 1);
