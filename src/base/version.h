@@ -19,8 +19,8 @@
  *   3   of trainings: convolutions sum in another order, those of 5 x 5 elements and
  *       many channels fewer products, and leave padding out where a weight is not
  *       finite; LSTMs and simple recurrent layers sum their products in another order,
- *       and so do the gradients of all recurrent layers; Adadelta takes one root of a
- *       quotient */
+ *       and so do the gradients of all recurrent layers; gates of LSTM and GRU round
+ *       otherwise; Adadelta takes one root of a quotient */
 #define NUMERICS 3
 
 #endif
