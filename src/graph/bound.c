@@ -56,7 +56,7 @@ void bound_take(BoundPlan *b, Graph *graph, CachedPlan *cached, const Trace *tra
                 Node *const *root, int n_out, const PlanArgs *args,
                 uint64_t signature) {
   *b = (BoundPlan){.graph = graph, .signature = signature, .seed = graph->seed,
-                   .seeding = graph->count.seeding};
+                   .seeding = graph->count.seeding, .reshaped = graph->n_reshaped};
   if (!args_differ(args)) return;
   b->in = calloc((size_t)cached->n_in + 1, sizeof *b->in);
   b->draw_key = calloc((size_t)cached->n_draws + 1, sizeof *b->draw_key);
@@ -91,7 +91,7 @@ void bound_release(BoundPlan *b) {
 bool bound_fits(const BoundPlan *b, uint64_t signature, const PlanArgs *args) {
   if (!b->cached || b->signature != signature || b->n_args != args->n) return false;
   if (b->seed != b->graph->seed || b->seeding != b->graph->count.seeding) return false;
-  if (!args_differ(args)) return false;
+  if (b->reshaped != b->graph->n_reshaped || !args_differ(args)) return false;
   for (int k = 0; k < args->n; k++)
     if (!shape_equal(&b->arg_shape[k], &args->v[k]->a.shape) ||
         b->arg_dtype[k] != args->v[k]->a.dtype)

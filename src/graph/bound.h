@@ -28,7 +28,8 @@ typedef struct BoundPlan {
                      retained */
   uint64_t *draw_key;
   uint64_t signature, seed;
-  uint32_t seeding; /* streams are known by keys, which come from the seed */
+  uint32_t seeding;  /* streams are known by keys, which come from the seed */
+  uint64_t reshaped; /* variables are read with the shapes that they had */
   Shape arg_shape[BOUND_ARGS];
   DType arg_dtype[BOUND_ARGS];
   int n_args;

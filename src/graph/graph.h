@@ -171,6 +171,7 @@ struct Graph {
   uint64_t seed_at_begin;
   RunCounts count_at_begin;
   uint32_t n_seedings; /* the last number given to a setting of the seed */
+  uint64_t n_reshaped; /* assignments of other rows to variables (any_rows) */
   bool named;          /* the open transaction named a net or a stream */
   uint32_t
       *void_steps; /* taken back, in order: names that they gave count for nothing */
@@ -311,6 +312,7 @@ struct Variable {
   struct Object *limit; /* retained: bounds what an update gives (nn/regular.h); or
                            NULL */
   int units_axis;       /* along which it does; from 0, below it the last */
+  bool any_rows;        /* the first axis is that of a batch: of values of other rows */
   /* private */
   int n_reads;          /* nodes that read it: they keep the struct, not the value */
   int n_pending;        /* assignments since it last stood for a computed value */
@@ -336,9 +338,11 @@ void variable_limit(Variable *v, struct Object *limit, int units_axis); /* NULL:
  * change it. A fault when it has no value yet ("build the net first"). */
 Node *variable_read(Graph *graph, Variable *v);
 /* From now on it stands for `value` (detached, evaluated when it is looked at or when
- * the chain gets long). The first assignment fixes shape and dtype. Inside a
- * transaction it is undone by graph_rollback. */
+ * the chain gets long). The first assignment fixes shape (without rows, if any_rows)
+ * and dtype. Inside a transaction it is undone by graph_rollback. */
 Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
+/* May a value of this shape be assigned? */
+bool variable_fits(const Variable *v, const Shape *shape);
 
 /* Has the open transaction assigned it? */
 static inline bool variable_is_assigned(const Graph *graph, const Variable *v) {

@@ -120,12 +120,19 @@ static void point(Variable *v, Node *value) {
   v->version++;
 }
 
+bool variable_fits(const Variable *v, const Shape *shape) {
+  if (!v->has_value) return true;
+  Shape want = v->current->shape;
+  if (v->any_rows && want.rank > 0 && shape->rank > 0) want.dim[0] = shape->dim[0];
+  return shape_equal(shape, &want);
+}
+
 Err variable_assign(Graph *graph, Variable *v, Node *value) {
   /* In a transaction the history goes with its nodes. */
   if (!graph->in_transaction) value = graph_untracked(graph, value);
   if (!value) return graph->fault.code ? graph->fault.code : ERR_VALUE;
-  if (v->has_value && (!shape_equal(&value->shape, &v->current->shape) ||
-                       value->dtype != v->current->dtype)) {
+  if (!variable_fits(v, &value->shape) ||
+      (v->has_value && value->dtype != v->current->dtype)) {
     char got[SHAPE_TEXT], want[SHAPE_TEXT];
     return fault_set(&graph->fault, ERR_SHAPE, "%s: got %s %s, allowed: %s %s",
                      v->name ? v->name : "variable", shape_text(got, &value->shape),
@@ -134,6 +141,8 @@ Err variable_assign(Graph *graph, Variable *v, Node *value) {
   }
   if (shorten_chain(graph, v, value)) return graph->fault.code;
   if (graph->in_transaction && remember(graph, v)) return graph->fault.code;
+  if (v->has_value && !shape_equal(&value->shape, &v->current->shape))
+    graph->n_reshaped++;
   point(v, node_hold(value));
   return ERR_OK;
 }

@@ -3,8 +3,9 @@
  *
  * A layer goes through its op, which takes the whole sequence, except with layer_norm:
  * then the steps are nodes of plain ops. The state that it begins with is given with x,
- * or kept from the last call, or 0. What inputs and products are dropped by is drawn
- * once for all steps (Gal & Ghahramani, NIPS 2016). */
+ * or kept from the last call, or 0; one of no rows is none: the next call may have any
+ * number of them. What inputs and products are dropped by is drawn once for all steps
+ * (Gal & Ghahramani, NIPS 2016). */
 #include "nn/recurrent.h"
 #include "base/record_copy.h"
 #include <stdio.h>
@@ -36,6 +37,8 @@ Err recurrent_check(Object *object, const RecurrentCell *cell, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; i < RECURRENT_VARS && !err; i++)
     if (has[i]) err = layer_declare(layer, i, i != HIDDEN && i != CELL, fault);
+  for (int i = HIDDEN; i <= CELL && !err; i++)
+    if (has[i]) layer->var[i]->any_rows = true;
   return err;
 }
 
@@ -62,11 +65,14 @@ static Err give_ones(Graph *graph, Layer *layer, int i, double value, int64_t n,
   return layer_give_constant(graph, layer, i, value, &SHAPE_OF(n), fault);
 }
 
-static Err give_state(Graph *graph, Layer *layer, int64_t N, int64_t H, Fault *fault) {
+/* None is kept yet. */
+static Err give_state(Graph *graph, Layer *layer, int64_t H, Fault *fault) {
   Err err = ERR_OK;
-  for (int i = HIDDEN; i <= CELL && !err; i++)
-    if (layer_var(layer, i))
-      err = layer_give_constant(graph, layer, i, 0, &SHAPE_OF(N, H), fault);
+  for (int i = HIDDEN; i <= CELL && !err; i++) {
+    const Variable *kept = layer_var(layer, i);
+    if (kept && !kept->has_value)
+      err = layer_give_constant(graph, layer, i, 0, &SHAPE_OF(0, H), fault);
+  }
   return err;
 }
 
@@ -96,7 +102,7 @@ Err recurrent_build(Graph *graph, Layer *layer, const RecurrentCell *cell,
   if (!err) err = give_ones(graph, layer, NORM_HH, 1, width, fault);
   if (!err) err = give_ones(graph, layer, NORM_WEIGHT, 1, H, fault);
   if (!err) err = give_ones(graph, layer, NORM_BIAS, 0, H, fault);
-  return err ? err : give_state(graph, layer, x->dim[0], H, fault);
+  return err ? err : give_state(graph, layer, H, fault);
 }
 
 /* -- inputs of the op -------------------------------------------------------------- */
@@ -133,6 +139,13 @@ static Node *weight_of(Graph *graph, const RecurrentLayer *self,
   return op_concat(graph, part, n, 0);
 }
 
+/* Number i of what is kept; NULL: nothing. */
+static Variable *kept_state(const Layer *layer, int i) {
+  const RecurrentLayer *self = (const RecurrentLayer *)layer;
+  Variable *kept = self->stateful ? layer_var(layer, HIDDEN + i) : NULL;
+  return kept && kept->current->shape.dim[0] > 0 ? kept : NULL;
+}
+
 /* The state that came with x, or the kept one, or 0: its parts. */
 static bool first_state(Graph *graph, Layer *layer, const RecurrentCell *cell,
                         const Ports *in, Node **state) {
@@ -143,7 +156,7 @@ static bool first_state(Graph *graph, Layer *layer, const RecurrentCell *cell,
            cell->states > 1 ? "h and c" : "h", (long long)part.dim[0],
            (long long)part.dim[1]);
   for (int i = 0; i < cell->states; i++) {
-    Variable *kept = self->stateful ? layer_var(layer, HIDDEN + i) : NULL;
+    Variable *kept = kept_state(layer, i);
     state[i] = in->n > 1 ? op_cast(graph, in->v[1 + i].x, DT_REAL)
                : kept    ? variable_read(graph, kept)
                          : op_full(graph, 0, &part);
@@ -153,7 +166,7 @@ static bool first_state(Graph *graph, Layer *layer, const RecurrentCell *cell,
     else
       fault_set(&graph->fault, ERR_SHAPE,
                 "%s: keeps the state of %lld rows, got %lld; a stateful layer takes "
-                "batches of one size (drop_last)",
+                "batches of one size (drop_last) until net:reset_states()",
                 layer->name, (long long)state[i]->shape.dim[0], (long long)part.dim[0]);
     return false;
   }
@@ -232,6 +245,8 @@ Ports recurrent_ports(Graph *graph, Layer *layer, const RecurrentCell *cell,
   Node *state[MAX_STATES] = {NULL}, *out[2] = {NULL, NULL}, *mask = in->v[0].mask;
   if (!takes(graph, layer, cell, in) || !first_state(graph, layer, cell, in, state))
     return (Ports){0};
+  /* What is planned for a beginning is not for the calls that go on from it. */
+  if (self->stateful && !kept_state(layer, 0)) layer->object.version++;
   int64_t N = in->v[0].x->shape.dim[0], T = in->v[0].x->shape.dim[1];
   Node *x = op_cast(graph, in->v[0].x, DT_REAL);
   Node *dropped = layer_drop(graph, layer, "dropout", self->dropout,
@@ -253,7 +268,8 @@ Err recurrent_reset(Graph *graph, Layer *layer) {
   for (int i = HIDDEN; i <= CELL; i++) {
     Variable *kept = layer_var(layer, i);
     if (!kept || !kept->has_value) continue;
-    if (variable_assign(graph, kept, op_full(graph, 0, &kept->current->shape)))
+    const Shape none = SHAPE_OF(0, kept->current->shape.dim[1]);
+    if (variable_assign(graph, kept, op_full(graph, 0, &none)))
       return graph->fault.code;
   }
   return ERR_OK;

@@ -776,7 +776,9 @@ Err layer_build(Graph *graph, Layer *net, const IntList *shape, int n, Fault *fa
   layer_call_ports(graph, net, &in);
   graph->training = training;
   graph_scope_end(graph, scope);
-  return graph_ok(graph, fault);
+  /* What this call left in layers that keep a state is none. */
+  Err err = graph_ok(graph, fault);
+  return err ? err : layer_reset_states(graph, net, fault);
 }
 
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) {

@@ -45,7 +45,7 @@ Err recurrent_build(Graph *graph, Layer *layer, const RecurrentCell *cell,
                     const Ports *in, Fault *fault);
 Ports recurrent_ports(Graph *graph, Layer *layer, const RecurrentCell *cell,
                       const Ports *in);
-/* LayerKind.reset: the kept state is 0 again. */
+/* LayerKind.reset: no state is kept. */
 Err recurrent_reset(Graph *graph, Layer *layer);
 
 #define RECURRENT_AT(field) .offset = offsetof(RecurrentLayer, field)
@@ -67,7 +67,7 @@ Err recurrent_reset(Graph *graph, Layer *layer);
   RECURRENT_FLAG("stateful", stateful,                                                 \
                  "begin where the last call ended, with as many rows; no gradient "    \
                  "flows back there (truncated back-propagation). net:reset_states() "  \
-                 "begins anew"),                                                       \
+                 "begins anew, with any number of rows"),                              \
   RECURRENT_RATE("dropout", dropout, "share of the features of x that is dropped, the "\
                  "same at all steps"),                                                 \
   RECURRENT_RATE("recurrent_dropout", recurrent_dropout,                               \

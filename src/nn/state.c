@@ -149,7 +149,7 @@ static Err check_load(const StateList *state, const NamedValue *values, int n,
     const Variable *v = find_variable(state, values[i].name);
     char have[SHAPE_TEXT], got[SHAPE_TEXT];
     if (!v) add_name(&unknown, values[i].name);
-    else if (v->has_value && !shape_equal(&v->current->shape, &values[i].value->shape))
+    else if (!variable_fits(v, &values[i].value->shape))
       text_addf(&wrong, "%s%s is %s in the net, %s in the state",
                 wrong.n_bytes ? "; " : "", values[i].name,
                 shape_text(have, &v->current->shape),

@@ -48,7 +48,7 @@ static Err check_value(const Checkpoint *c, const char *part,
   if (!t)
     return fault_set(fault, ERR_DATA, "%s: the checkpoint has no value for it", name);
   const Shape *have = &v->current->shape;
-  if (shape_equal(have, &t->a.shape) && v->current->dtype == t->a.dtype) return ERR_OK;
+  if (variable_fits(v, &t->a.shape) && v->current->dtype == t->a.dtype) return ERR_OK;
   char want[SHAPE_TEXT], got[SHAPE_TEXT];
   return fault_set(fault, ERR_DATA, "%s: is %s %s, in the checkpoint %s %s", name,
                    dtype_name(v->current->dtype), shape_text(want, have),

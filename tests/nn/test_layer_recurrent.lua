@@ -249,6 +249,56 @@ function tests.test_training_a_stateful_layer()
   end
 end
 
+-- Nothing is kept after net:build and net:reset_states: the next call may have any rows.
+function tests.test_a_stateful_layer_begins_anew_with_any_rows()
+  local two, three, one = tensor.randn(2, 4, 3), tensor.randn(3, 4, 3), tensor.randn(1, 4, 3)
+  for _, kind in ipairs(KINDS) do
+    local function net_of(stateful)
+      return nn.Sequential { nn[kind](2, { stateful = stateful, bias_init = "ones" }) }
+    end
+    local net, plain = net_of(true):build(4, 3), net_of(false):build(4, 3)
+    for i, v in ipairs(net:parameters()) do plain:parameters()[i]:assign(v) end
+    check.equal(rows(net(two)), rows(plain(two)), "what a build computes is no state")
+    check.fails(function() net(three) end, "state of 2 rows, got 3", "net:reset_states()")
+    net:reset_states()
+    check.equal(rows(net(three)), rows(plain(three)))
+    local other, path = net_of(true):build(4, 3), os.tmpname()
+    net:save(path)
+    other:load(path)
+    check.equal(rows(other(three)), rows(net(three)), "a file brings its rows")
+    net:reset_states()
+    net:save(path)
+    other:load(path)
+    os.remove(path)
+    check.equal(rows(other:clone()(one)), rows(plain(one)))
+    check.equal(rows(other(one)), rows(plain(one)))
+    net:reset_states()
+    check.equal(rows(net:predict(two)), rows(plain(two)))
+  end
+end
+
+-- A step that is replayed is the traced one, though states of other sizes come and go.
+function tests.test_steps_of_a_stateful_layer_that_begins_anew()
+  local function losses(kind, static)
+    tensor.seed(9)
+    local net = nn.Sequential { nn[kind](2, { stateful = true }), nn.Dense(1) }
+    local x, y, out = {}, {}, {}
+    for i = 1, 3 do x[i], y[i] = tensor.randn(i, 3, 2):eval(), tensor.randn(i, 1):eval() end
+    local step = train.step(function(a, b) return loss.mse(net(a), b) end, net,
+      optim.SGD { lr = 0.05 }, { static = static })
+    for _, i in ipairs { 1, 2, 1, 1, 3, 2 } do
+      net:reset_states()
+      for _ = 1, 3 do out[#out + 1] = step(x[i], y[i]) end
+    end
+    return out
+  end
+  for _, kind in ipairs(KINDS) do
+    local traced = losses(kind, false)
+    check.yes(traced[1] ~= traced[2])
+    check.equal(losses(kind, true), traced)
+  end
+end
+
 -- -- masks --------------------------------------------------------------------------------
 
 -- Padding left and right, and alone; masked steps may hold NaN.
