@@ -346,7 +346,6 @@ static Err bidirectional_check(Object *object, Fault *fault) {
   must(backward); /* given, or a copy */
   Err err = check_pair(forward, backward, self->merge, fault);
   if (err) return err;
-  forward->aligned = backward->aligned = true;
   layer_adopt(&self->layer, self->forward);
   layer_adopt(&self->layer, self->backward);
   return ERR_OK;
@@ -361,12 +360,23 @@ static Node *merged(Graph *graph, int how, Node *x, Node *y) {
   }
 }
 
+/* By itself the layer gives results in its own order. */
+static Ports forward_aligned(Graph *graph, RecurrentLayer *direction, const Ports *in) {
+  direction->aligned = true;
+  Ports out = layer_forward(graph, &direction->layer, in);
+  direction->aligned = false;
+  return out;
+}
+
 /* States that are given are those of `layer`, then those of `backward`; so are those
- * that come back. */
+ * that come back. Fields of both may have been set since they were checked. */
 static Ports bidirectional_ports(Graph *graph, Layer *layer, const Ports *in) {
   Bidirectional *self = (Bidirectional *)layer;
-  Ports mine[2], out = {0};
+  Ports mine[2] = {{0}}, out = {0};
+  RecurrentLayer *pair[] = {(RecurrentLayer *)self->forward,
+                            (RecurrentLayer *)self->backward};
   int n_states = in->n - 1, half = n_states / 2;
+  if (check_pair(pair[0], pair[1], self->merge, &graph->fault)) return out;
   if (n_states % 2) {
     layer_takes(graph, layer, in, n_states + 2, n_states + 2);
     return out;
@@ -374,7 +384,7 @@ static Ports bidirectional_ports(Graph *graph, Layer *layer, const Ports *in) {
   for (int i = 0; i < 2; i++) {
     Ports part = {.n = 1 + half, .v = {in->v[0]}};
     for (int k = 0; k < half; k++) part.v[1 + k] = in->v[1 + i * half + k];
-    mine[i] = layer_forward(graph, i ? self->backward : self->forward, &part);
+    mine[i] = forward_aligned(graph, pair[i], &part);
     if (!mine[i].n) return out;
   }
   if (self->merge == MERGE_NONE)

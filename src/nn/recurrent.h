@@ -14,7 +14,7 @@ typedef struct RecurrentLayer {
   bool return_sequences, return_state, go_backwards, stateful, bias, layer_norm;
   double dropout, recurrent_dropout;
   Init *init, *recurrent_init, *bias_init;
-  bool aligned; /* private: go_backwards leaves each result at its step */
+  bool aligned; /* private: go_backwards leaves each result at its step, for now */
 } RecurrentLayer;
 
 /* Variables, in this order: weights; gains of layer_norm; the kept state; the cell's

@@ -415,6 +415,28 @@ function tests.test_backwards()
   end
 end
 
+-- Fields of its layers may be set later; a layer that is in one has its own order outside.
+function tests.test_layers_in_a_bidirectional_one()
+  local x = tensor.randn(2, 4, 3)
+  for _, kind in ipairs(KINDS) do
+    local both = nn.Bidirectional(nn[kind](2))
+    both(x)
+    both.layer.go_backwards = true
+    check.fails(function() both(x) end, "go_backwards is false")
+    both.layer.go_backwards = false
+    both.layer.return_sequences = true
+    check.fails(function() both(x) end, "return_sequences")
+    both.backward.return_sequences = true
+    check.equal(both(x).shape, { 2, 4, 4 })
+    local back = nn[kind](2, { return_sequences = true, go_backwards = true })
+    local want = rows(back(x))
+    local pair = nn.Bidirectional(nn[kind](2, { return_sequences = true }), { backward = back })
+    local joined = rows(pair(x):slice({}, { 4, 1, -1 }, { 3, 4 }))
+    check.equal(joined, want)
+    check.equal(rows(back(x)), want)
+  end
+end
+
 -- -- dropout ------------------------------------------------------------------------------
 
 -- One draw for all steps: without products with h, equal inputs give equal results.
