@@ -36,13 +36,17 @@ static Err conv1d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
                      (double)(f * self->kernel), fault);
 }
 
-static ConvSteps steps_for(const Conv1D *self, int64_t T) {
+static Window window_of(const Conv1D *self, int64_t T) {
   Window w = {.n = T, .kernel = self->kernel, .stride = self->stride,
               .dilation = self->dilation};
   window_pad_steps(&w, &self->padding);
-  return (ConvSteps){.stride = {1, w.stride}, .before = {0, w.before},
-                     .after = {0, w.after}, .dilation = {1, w.dilation},
-                     .groups = self->groups};
+  return w;
+}
+
+static ConvSteps steps_of(const Window *w, int64_t groups) {
+  return (ConvSteps){.stride = {1, w->stride}, .before = {0, w->before},
+                     .after = {0, w->after}, .dilation = {1, w->dilation},
+                     .groups = groups};
 }
 
 static const int turn[] = {0, 2, 1};
@@ -56,12 +60,14 @@ static Node *conv1d_forward(Graph *graph, Layer *layer, Node *x) {
     return layer_refuse(graph, layer, expects, &x->shape);
   }
   int64_t N = x->shape.dim[0], T = x->shape.dim[1];
-  ConvSteps steps = steps_for(self, T);
+  Window w = window_of(self, T);
+  if (!window_has_steps(graph, layer, &w, false, "kernel", &x->shape)) return NULL;
+  ConvSteps steps = steps_of(&w, self->groups);
   x = op_transpose(graph, op_cast(graph, x, DT_REAL), turn);
   Node *image = op_reshape(graph, x, &SHAPE_OF(N, F, 1, T));
-  Node *w = op_reshape(graph, layer_read(graph, layer, WEIGHT),
-                       &SHAPE_OF(self->filters, F / self->groups, 1, self->kernel));
-  Node *y = op_conv2d(graph, image, w, &steps);
+  Node *weight = op_reshape(graph, layer_read(graph, layer, WEIGHT),
+                            &SHAPE_OF(self->filters, F / self->groups, 1, w.kernel));
+  Node *y = op_conv2d(graph, image, weight, &steps);
   if (!y) return NULL;
   y = op_reshape(graph, y, &SHAPE_OF(N, self->filters, y->shape.dim[3]));
   y = op_transpose(graph, y, turn);

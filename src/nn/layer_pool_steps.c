@@ -47,13 +47,15 @@ static PoolPlane columns_of(int64_t F) {
   return v;
 }
 
-static PoolPlane plane_of(const PoolSteps *self, const Shape *image, int64_t dilation) {
-  PoolPlane v = columns_of(image->dim[3]);
-  Window w = {.n = image->dim[2], .kernel = self->size, .dilation = dilation};
+/* False after a fault: no window fits into x, [N, T, F]. */
+static bool plane_of(PoolPlane *v, Graph *graph, const PoolSteps *self, const Shape *x,
+                     int64_t dilation) {
+  Window w = {.n = x->dim[1], .kernel = self->size, .dilation = dilation};
   w.stride = self->stride.word == WORD_NONE ? self->stride.number : self->size;
   window_pad_steps(&w, &self->padding);
-  pool_along(&v, STEPS, &w, self->ceil);
-  return v;
+  *v = columns_of(x->dim[2]);
+  pool_along(v, STEPS, &w, self->ceil);
+  return window_has_steps(graph, &self->layer, &w, self->ceil, "window", x);
 }
 
 static PoolPlane plane_of_all(const Shape *image) {
@@ -138,8 +140,9 @@ typedef struct MaxPool1D {
 static Ports max_pool_ports(Graph *graph, Layer *layer, const Ports *in) {
   const MaxPool1D *self = (const MaxPool1D *)layer;
   Port image = image_of(graph, layer, in);
-  if (!image.x) return (Ports){0};
-  PoolPlane v = plane_of(&self->pool, &image.x->shape, self->dilation);
+  PoolPlane v;
+  if (!image.x || !plane_of(&v, graph, &self->pool, &in->v[0].x->shape, self->dilation))
+    return (Ports){0};
   return sequences(graph, largest(graph, &image, &v));
 }
 
@@ -180,8 +183,9 @@ typedef struct AveragePool1D {
 static Ports average_pool_ports(Graph *graph, Layer *layer, const Ports *in) {
   const AveragePool1D *self = (const AveragePool1D *)layer;
   Port image = image_of(graph, layer, in);
-  if (!image.x) return (Ports){0};
-  PoolPlane v = plane_of(&self->pool, &image.x->shape, 1);
+  PoolPlane v;
+  if (!image.x || !plane_of(&v, graph, &self->pool, &in->v[0].x->shape, 1))
+    return (Ports){0};
   if (self->counts_padding) v.divisor = POOL_WITH_PADDING;
   if (self->counts_padding && image.mask) {
     fault_set(&graph->fault, ERR_VALUE,
@@ -230,8 +234,9 @@ typedef struct LpPool1D {
 static Ports lp_pool_ports(Graph *graph, Layer *layer, const Ports *in) {
   const LpPool1D *self = (const LpPool1D *)layer;
   Port image = image_of(graph, layer, in);
-  if (!image.x) return (Ports){0};
-  PoolPlane v = plane_of(&self->pool, &image.x->shape, 1);
+  PoolPlane v;
+  if (!image.x || !plane_of(&v, graph, &self->pool, &in->v[0].x->shape, 1))
+    return (Ports){0};
   image.x = pool_power(graph, image.x, self->order);
   Port y = mean(graph, &image, &v);
   y.x = pool_root(graph, y.x, self->order, (double)self->pool.size);

@@ -35,9 +35,21 @@ void window_pad_steps(Window *w, const IntPair *padding) {
 
 int64_t window_positions(const Window *w, bool ceil) {
   int64_t room = w->n + w->before + w->after - reach_of(w);
-  if (room < 0) return 0;
+  /* With `ceil` the first one may be larger than the image, by less than a stride. */
+  if (room < 0) return ceil && room > -w->stride;
   if (!ceil) return room / w->stride + 1;
   int64_t positions = divide_up(room, w->stride) + 1;
   /* The last one begins within the image or the padding before it. */
   return positions - ((positions - 1) * w->stride >= w->n + w->before);
+}
+
+bool window_has_steps(Graph *graph, const Layer *layer, const Window *w, bool ceil,
+                      const char *what, const Shape *x) {
+  char got[SHAPE_TEXT];
+  if (window_positions(w, ceil) > 0) return true;
+  fault_set(&graph->fault, ERR_SHAPE,
+            "%s: a %s of %lld steps, with its dilation, is larger than the padded "
+            "sequence; got [N, T, F] = %s",
+            layer->name, what, (long long)w->kernel, shape_text(got, x));
+  return false;
 }

@@ -11,7 +11,7 @@
 #ifndef NN_WINDOW_H
 #define NN_WINDOW_H
 
-#include "base/option.h"
+#include "nn/nn.h"
 
 enum { PADDING_VALID, PADDING_SAME, PADDING_CAUSAL };
 extern const char *const window_paddings[];        /* without the last */
@@ -36,5 +36,8 @@ void window_pad_steps(Window *w, const IntPair *padding);
 /* May be below 1: the kernel does not fit. `ceil`: also those that reach beyond the
  * end, if they begin before it. */
 int64_t window_positions(const Window *w, bool ceil);
+/* Has it one in the sequences x [N, T, F]? Else a fault, which calls it `what`. */
+bool window_has_steps(Graph *graph, const Layer *layer, const Window *w, bool ceil,
+                      const char *what, const Shape *x);
 
 #endif

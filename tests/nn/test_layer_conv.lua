@@ -179,6 +179,8 @@ function tests.test_options_and_shapes_that_are_refused()
   local layer = nn.Conv2D(2, 1)
   layer(x)
   check.fails(function() layer(tensor.ones(1, 3, 3, 3)) end, "expects [N, 4, H, W]", "1x3x3x3")
+  check.fails(function() nn.Conv1D(2, 3, { dilation = 2 })(tensor.ones(2, 4, 5)) end, "conv1d",
+    "kernel of 3 steps", "padded sequence", "[N, T, F] = 2x4x5")
 end
 
 function tests.test_layers_of_their_kin_refuse()

@@ -206,6 +206,30 @@ function tests.test_what_is_refused()
   check.fails(function() nn.MaxPool2D(2)(tensor.ones(1, 1, 1, 4)) end, "larger than")
 end
 
+-- With ceil_mode a window that begins inside may be larger than all there is, by less than its
+-- step.
+function tests.test_windows_larger_than_the_image()
+  local x = tensor { { { { 1, 2 }, { 3, 6 } } } }
+  local ceil = { ceil_mode = true }
+  check.equal(nn.MaxPool2D(3, ceil)(x):totable(), { { { { 6 } } } })
+  check.equal(nn.AveragePooling2D(3, ceil)(x):totable(), { { { { 3 } } } })
+  check.equal(nn.AvgPool2D({ 3, 1 }, ceil)(x):totable(), { { { { 2, 4 } } } })
+  check.near(nn.LpPool2D(1, 4, ceil)(x):item(), 48)
+  local v = tensor.variable(x)
+  check.equal(grad(nn.MaxPool2D(3, ceil)(v), { v })[1]:totable(), { { { { 0, 0 }, { 0, 1 } } } })
+  local steps = x:reshape(1, 2, 2)
+  check.equal(nn.MaxPool1D(3, ceil)(steps):totable(), { { { 3, 6 } } })
+  check.equal(nn.AvgPool1D(3, ceil)(steps, { mask = tensor { { 1, 0 } } }):totable(),
+    { { { 1, 2 } } })
+  check.fails(function() nn.MaxPool2D(3, 1, ceil)(x) end, "larger than")
+  check.fails(function() nn.MaxPool1D(4, 2, ceil)(steps) end, "max_pool_1d",
+    "window of 4 steps", "padded sequence", "[N, T, F] = 1x2x2")
+  for _, kind in ipairs { "MaxPool1D", "AveragePooling1D" } do
+    check.fails(function() nn[kind](3)(steps) end, "window of 3 steps", "[N, T, F] = 1x2x2")
+  end
+  check.fails(function() nn.LpPool1D(2, 3)(steps) end, "window of 3 steps", "[N, T, F] = 1x2x2")
+end
+
 -- A batch of none, and images without channels, are none behind it.
 function tests.test_none()
   check.equal(nn.MaxPool2D(2)(tensor.ones(0, 3, 4, 4)).shape, { 0, 3, 2, 2 })
