@@ -379,6 +379,20 @@ Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there,
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
+static int64_t ns_of(struct timespec time) {
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t file_stamp(const char *path) {
+  static const int64_t grain_ns = 2000000000;
+  struct stat at;
+  struct timespec now;
+  if (stat(path, &at) != 0) return FILE_STAMP_NONE;
+  clock_gettime(CLOCK_REALTIME, &now);
+  int64_t stamp = ns_of(at.st_mtim);
+  return stamp > 0 && ns_of(now) - stamp > grain_ns ? stamp : FILE_STAMP_FRESH;
+}
+
 Err file_check_unlinked(const char *path, Fault *fault) {
   char target[PATH_MAX];
   ssize_t n = readlink(path, target, sizeof target - 1);

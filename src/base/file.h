@@ -68,6 +68,10 @@ Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there,
                   Fault *fault) WARN_UNUSED;
 
 bool file_exists(const char *path);
+/* When the file or directory last changed, in ns; FILE_STAMP_NONE: there is none;
+ * FILE_STAMP_FRESH: so recently that it may change again without a new time. */
+enum { FILE_STAMP_FRESH = 0, FILE_STAMP_NONE = -1 };
+int64_t file_stamp(const char *path);
 /* ERR_STORAGE where the path itself is a link. */
 Err file_check_unlinked(const char *path, Fault *fault) WARN_UNUSED;
 /* Is there a directory of that name in `parent`? */

@@ -17,15 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-/* A directory changed so recently may change again without a new time. */
-static const int64_t grain_ns = 2000000000;
-
 /* Stamps beside times: read it again; there is no directory or file; no row. */
-enum { STAMP_AGAIN = 0, STAMP_NONE = -1, STAMP_UNKNOWN = -2 };
+enum {
+  STAMP_AGAIN = FILE_STAMP_FRESH, STAMP_NONE = FILE_STAMP_NONE, STAMP_UNKNOWN = -2
+};
 
 /* Statements that are run with other values again and again. */
 typedef enum Statement {
@@ -72,19 +69,6 @@ typedef struct Update {
 
 /* -- looking at the directories ---------------------------------------------------- */
 
-static int64_t ns_of(struct timespec time) {
-  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-static int64_t stamp_of(const char *path) {
-  struct stat at;
-  struct timespec now;
-  if (stat(path, &at) != 0) return STAMP_NONE;
-  clock_gettime(CLOCK_REALTIME, &now);
-  int64_t stamp = ns_of(at.st_mtim);
-  return stamp > 0 && ns_of(now) - stamp > grain_ns ? stamp : STAMP_AGAIN;
-}
-
 static int by_id(const void *id, const void *seen) {
   return strcmp(id, ((const Seen *)seen)->id);
 }
@@ -97,7 +81,7 @@ static Err add_seen(Update *u, const char *id, Seen seen, Fault *fault) {
 }
 
 static Err look_at(Update *u, const char *path, const char *name, Fault *fault) {
-  int64_t now = stamp_of(path_of("%s/%s", path, name).s);
+  int64_t now = file_stamp(path_of("%s/%s", path, name).s);
   Seen *row = u->n_rows ? bsearch(name, u->seen, (size_t)u->n_rows, sizeof *row, by_id)
                         : NULL;
   if (row) row->now = now;
@@ -377,7 +361,7 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
   if (!err)
     err = look_into(&u, path_of("%s/trials", u.directory.s).s, name_is_trial, fault);
   if (!err) err = look_into(&u, u.directory.s, name_is_run, fault);
-  u.plan_now = stamp_of(path_of("%s/experiment.json", u.directory.s).s);
+  u.plan_now = file_stamp(path_of("%s/experiment.json", u.directory.s).s);
   if (!err) err = update_entry(&u, fault);
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(u.prepared[i]);
   free(u.seen);

@@ -1,5 +1,7 @@
 /* sources.c: the data that trials read; see sources.h. */
 #include "lua/sources.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +15,39 @@ static CachedSource *end_of(SourceCache *cache) {
   return cache->v + (cache->n < CACHED_SOURCES ? cache->n : CACHED_SOURCES);
 }
 
-/* The next place that is free, or whose source this trial has not read: what it read is
- * noted at its end. Where it has read all, the next one. */
-static int place_for_source(SourceCache *cache) {
+/* A stamp of sources of which a file has just changed, or may have. */
+enum { FRESH = 0 };
+
+static bool add_stamp(uint64_t *hash, const Value *value) {
+  if (value->kind != VALUE_TEXT) return true;
+  int64_t stamp = file_stamp(value->as.text);
+  *hash = hash_word(*hash, (uint64_t)stamp);
+  return stamp != FILE_STAMP_FRESH;
+}
+
+/* When what its texts name last changed: paths are among them, and of others there is
+ * no file. What changes within a directory of directories is not seen. */
+static uint64_t stamp_of(const Object *o) {
+  uint64_t hash = HASH_BEGIN;
+  bool settled = true;
+  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
+    Value value, item;
+    option_get(o, opt, &value);
+    settled &= add_stamp(&hash, &value);
+    for (int i = 0; value.kind == VALUE_LIST && i < value.as.n_items; i++) {
+      option_item(o, opt, i, &item);
+      settled &= add_stamp(&hash, &item);
+    }
+  }
+  return settled ? hash | 1 : FRESH;
+}
+
+/* The place of one of that key, whose files have changed since; else the next place
+ * that is free. In neither is what this trial has read: that is noted at its end. Where
+ * it has read all, the next one. */
+static int place_for_source(SourceCache *cache, const char *key) {
+  for (CachedSource *c = cache->v; c < end_of(cache); c++)
+    if (strcmp(c->key, key) == 0 && !was_read(c->source)) return (int)(c - cache->v);
   for (int i = 0; i < CACHED_SOURCES; i++) {
     int place = cache->n++ % CACHED_SOURCES;
     if (!cache->v[place].source || !was_read(cache->v[place].source)) return place;
@@ -36,14 +68,17 @@ static const char *push_key(lua_State *L, const Source *source) {
 
 Source *sources_keep(lua_State *L, SourceCache *cache, Source *source) {
   const char *key = push_key(L, source);
-  for (CachedSource *c = cache->v; c < end_of(cache); c++)
-    if (strcmp(c->key, key) == 0) return c->source;
+  uint64_t stamp = stamp_of(&source->object);
+  for (CachedSource *c = cache->v; stamp != FRESH && c < end_of(cache); c++)
+    if (c->stamp == stamp && strcmp(c->key, key) == 0) return c->source;
   char *copy = text_copy(key);
   if (!copy) return source;
-  int place = place_for_source(cache);
+  int place = place_for_source(cache, key);
   if (cache->v[place].source) object_release(cache->v[place].source);
   free(cache->v[place].key);
-  cache->v[place] = (CachedSource){.key = copy, .source = object_retain(source)};
+  cache->v[place] = (CachedSource){.key = copy,
+                                   .stamp = stamp,
+                                   .source = object_retain(source)};
   return source;
 }
 

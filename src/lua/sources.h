@@ -10,7 +10,8 @@
 /* Data sources of the trials of a study: each is read once. */
 enum { CACHED_SOURCES = 16 };
 typedef struct CachedSource {
-  char *key; /* what it is, with all options, and the seed if that matters */
+  char *key;      /* what it is, with all options, and the seed if that matters */
+  uint64_t stamp; /* of its files; FRESH: it is of no use for later ones */
   Source *source;
   bool read_before[MAX_PARTS];       /* by the script, before any trial ... */
   bool read_ever[MAX_PARTS];         /* ... or by any trial before this one */
@@ -23,8 +24,8 @@ typedef struct SourceCache {
 } SourceCache;
 
 /* The source of the same kind and options, and seed if that matters, that was kept
- * before; else this one, which is kept for later ones. The object is at the stack's
- * top. Borrowed. */
+ * before, unless a file that these name has changed since; else this one, which is kept
+ * for later ones. The object is at the stack's top. Borrowed. */
 Source *sources_keep(lua_State *L, SourceCache *cache, Source *source);
 
 /* Keeps the sources that live in this session, with what the script has read of them:

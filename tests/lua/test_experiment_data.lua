@@ -72,6 +72,32 @@ function tests.test_data_beside_many_sources_is_noted()
   check.yes(out:find("Data: 1 of the trials read other data", 1, true) ~= nil)
 end
 
+-- A file that trials of one worker write anew is read anew; one that stays is read once.
+function tests.test_a_file_that_trials_write()
+  local function losses(name, stamp)
+    local path = check.file(name .. ".lua", ([[
+      experiment { name = %q, factors = { a = { 1, 2, 3 } }, seeds = 1, metric = "loss",
+        trial = function(c)
+          local f = assert(io.open("written.csv", "w"))
+          f:write("u,t\n", c.a, ",1\n")
+          f:close()
+          %s
+          return { loss = data.csv("written.csv", { target = "t" }):tensors():item() }
+        end }
+    ]]):format(name, stamp))
+    local _, err, status = check.runner { "--runs", "written", "--jobs", "1", path }
+    check.equal(status, 0, err)
+    local out = check.runner { "--runs", "written", "ls", name, "--format=csv" }
+    local seen = {}
+    for a, loss in out:gmatch "complete,(%d),(%d)," do seen[tonumber(a)] = tonumber(loss) end
+    return seen
+  end
+  check.equal(losses("fresh", ""), { 1, 2, 3 })
+  local touch = "os.execute('touch -d 2020-01-0%s written.csv')"
+  check.equal(losses("changed", touch:format "' .. c.a .. '"), { 1, 2, 3 })
+  check.equal(losses("unchanged", touch:format "1"), { 1, 1, 1 })
+end
+
 function tests.test_given_rows_are_code()
   local text = "local set = data.set(tensor { { 1, 2 }, { 3, 4 } }, tensor { 0, 1 })\n"
     .. [[experiment { name = "given", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
