@@ -72,16 +72,17 @@ static Err check_x(const Portion *a, const Portion *b, Fault *fault) {
   return ERR_OK;
 }
 
-static Err check_names(const Portion *a, const Portion *b, Fault *fault) {
-  for (int64_t c = 1; c <= dataset_classes(a->set); c++) {
-    const char *name = dataset_class_name(a->set, c);
-    const char *other = dataset_class_name(b->set, c);
-    if (name && other && strcmp(name, other) != 0)
-      return fault_set(fault, ERR_DATA,
-                       "concat: class %lld is \"%s\" in %s, \"%s\" in "
-                       "%s",
-                       (long long)c, name, a->set->name, other, b->set->name);
-  }
+/* Names by number, from 1; NULL: no more. */
+typedef const char *NameOf(const Dataset *set, int64_t number);
+
+/* Where both have names they are the same. `what`: "class". */
+static Err check_names(const Portion *a, const Portion *b, const char *what,
+                       NameOf *name_of, Fault *fault) {
+  const char *name, *other;
+  for (int64_t i = 1; (name = name_of(a->set, i)) && (other = name_of(b->set, i)); i++)
+    if (strcmp(name, other) != 0)
+      return fault_set(fault, ERR_DATA, "concat: %s %lld is \"%s\" in %s, \"%s\" in %s",
+                       what, (long long)i, name, a->set->name, other, b->set->name);
   return ERR_OK;
 }
 
@@ -103,7 +104,9 @@ static Err check_fit(const Portion *a, const Portion *b, Fault *fault) {
     return refuse(a, b, "their targets", fault);
   if (a->batch.weight && b->batch.weight && !alike(a->batch.weight, b->batch.weight))
     return refuse(a, b, "the shape of their weights", fault);
-  return check_names(a, b, fault);
+  err = check_names(a, b, "class", dataset_class_name, fault);
+  if (err || a->set->chain || b->set->chain) return err;
+  return check_names(a, b, "feature", dataset_feature_name, fault);
 }
 
 /* -- one behind the other ---------------------------------------------------------- */

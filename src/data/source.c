@@ -356,7 +356,8 @@ static const Option set_options[] = {
             "[n, t]: 0 or more. A loss is sum(w v) / sum(w) over the batch, as "
             "PyTorch's (Keras divides by the number of rows), so that a row of weight "
             "2 is one that is there twice. A row of weight 0 counts nowhere: its "
-            "target may be NaN, and what is not finite in its x is read as 0"},
+            "target, unless it is a label, may be NaN, and what is not finite in its x "
+            "is read as 0"},
     {.name = "mask", .kind = OPT_REF, .offset = offsetof(SetSource, mask),
      .ref_type = &tensor_ref_type, .value = "none",
      .doc = "of sequences x [n, t, ...] (of several x, the first): 1 at the steps that "

@@ -275,9 +275,9 @@ const Function set_rows_methods[] = {
      "validation = }: cross-validation.", &k_fold_method},
     {"concat", set_concat, "set:concat(other, ...)",
      "A set of the rows of several sets, one after the other, copied into memory as "
-     "their batches have them. Features, targets and names of classes must fit; where "
-     "only some sets have weights or a mask, rows of the others count as 1. Sets whose "
-     "transforms draw at random are an error: transform the result.",
+     "their batches have them. Features, targets and the names of features and classes "
+     "must fit; where only some sets have weights or a mask, rows of the others count "
+     "as 1. Sets whose transforms draw at random are an error: transform the result.",
      NULL},
     {"cache", set_cache, "set:cache()",
      "A set whose rows are copied into memory as its batches have them. Transforms are "

@@ -154,6 +154,14 @@ function tests.test_concat_and_cache()
   check.fails(function() a:concat(data.set(tensor.zeros(2, 3))) end, "features 2", "of 3")
   check.fails(function() a:concat(data.set(tensor.zeros(2, 2))) end, "targets")
   check.fails(function() a:concat(3) end, "data set")
+  local colours = {}
+  for i, one in ipairs { "blue", "green" } do
+    colours[i] = check.csv(("c,v\n%s,1\nred,2\n"):format(one), { categorical = "c" })
+    check.equal(#colours[i], 2) -- is read now: the next has its file
+  end
+  check.fails(function() colours[1]:concat(colours[2]) end,
+    'concat: feature 1 is "c=blue" in csv, "c=green" in csv')
+  check.equal(#colours[1]:concat(colours[1]), 4)
   check.fails(function() a:concat(a:subset {}) end, "data set is empty")
   local drawn = data.set(tensor.zeros(2, 4, 4)):transform(data.random_flip())
   for _, f in ipairs { function() drawn:cache() end, function() drawn:concat(drawn) end,
