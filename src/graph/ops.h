@@ -96,6 +96,8 @@ Err op_targets_check(const Array *t, bool labels, int64_t first_row,
 /* Weights of examples, real; such as are below 0 or not finite are refused when
  * computed, and weights that are all 0 unless `none` allows it. */
 Node *op_weights(Graph *g, Node *w, bool none);
+/* A mask, real; one that holds anything but 0 and 1 is refused when computed. */
+Node *op_mask(Graph *g, Node *mask);
 /* A mask of steps, refused when computed where it counts fewer than two values of a
  * channel, which has `each` in a step. */
 Node *op_counted(Graph *g, Node *mask, int64_t each);

@@ -1,13 +1,14 @@
 /* ops_target.c: what comes from data beside the inputs, refused where it cannot be
- * used: targets of cross-entropies, shares from 0 to 1, weights of examples, and masks
- * of steps of which statistics are taken.
+ * used: targets of cross-entropies, shares from 0 to 1, weights of examples, masks, and
+ * masks of steps of which statistics are taken.
  *
  *   y = t                      real targets; integers too, unless they are labels
  *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
  *
  * One meaning for every shape: whether an integer is a label follows from the loss
- * alone. Weights are finite, none below 0, and not all 0 where their sum divides. A
- * variance is that of two values at least. */
+ * alone. Weights are finite, none below 0, and not all 0 where their sum divides. Masks
+ * hold 0 and 1: layers ask whether an element is 0, add elements up, or multiply by
+ * them. A variance is that of two values at least. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -199,7 +200,50 @@ Node *op_weights(Graph *g, Node *w, bool none) {
   return graph_apply(g, &op_record_weights, &w, 1, &(Attr){.i = none}, 1);
 }
 
-/* -- masks of steps ---------------------------------------------------------------- */
+/* -- masks ------------------------------------------------------------------------- */
+
+static Err mask_check(const OpCall *call, Fault *fault) {
+  const Array *mask = &call->in[0];
+  for (int64_t i = 0; i < shape_count(&mask->shape); i++) {
+    double v = array_get(mask, i);
+    if (v == 0 || v == 1) continue;
+    char got[32];
+    int64_t per_row = most(shape_stride(&mask->shape, 0), 1);
+    return fault_set(fault, ERR_DATA,
+                     "%s in row %lld: allowed 1 for what counts, or may be seen, else "
+                     "0",
+                     text_number(got, v), (long long)(i / per_row) + 1);
+  }
+  return ERR_OK;
+}
+
+static const Sample mask_samples[] = {
+    {1, {{.shape = {1, {1}}, .dtype = DT_INT32, .lo = 0, .hi = 1}}, 0, NULL},
+    {1, {{.shape = {2, {130, 9}}, .dtype = DT_UINT8, .lo = 0, .hi = 1}}, 0, NULL},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_INT32, .lo = 0, .hi = 1}}, 0, NULL},
+    SAMPLES_END};
+
+const Op op_record_mask = {
+    .name = "mask",
+    .n_in = 1,
+    .n_out = 1,
+    .flags = OP_INTERNAL,
+    .inputs = (const char *const[]){"mask"},
+    .doc = "a mask as reals, refused where it holds anything but 0 and 1",
+    .equation = "y = mask",
+    .infer = infer_broadcast,
+    .check = mask_check,
+    .split = elements_split,
+    .run = weights_run,
+    .vjp = vjp_none,
+    .reference = weights_reference,
+    .samples = mask_samples,
+    .known = targets_known,
+};
+
+Node *op_mask(Graph *g, Node *mask) {
+  return graph_apply(g, &op_record_mask, &mask, 1, NULL, 0);
+}
 
 static Err counted_check(const OpCall *call, Fault *fault) {
   const Array *mask = &call->in[0];

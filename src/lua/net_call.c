@@ -103,7 +103,7 @@ static Node *take_pairs(lua_State *L, CallOptions *out, const char *name) {
   out->sighted = true;
   if (!mask) return NULL;
   check_pairs(L, out, name, mask);
-  return op_cast(session_graph(L), mask, DT_REAL);
+  return op_mask(session_graph(L), mask);
 }
 
 static const Habit call_habits[] = {
@@ -204,7 +204,7 @@ static void give_masks(lua_State *L, const CallOptions *options, Ports *in) {
   for (int i = 0; i < options->n_masks; i++) {
     if (!options->mask[i]) continue;
     check_mask(L, options, options->mask[i], in->v[i].x);
-    in->v[i].mask = op_cast(session_graph(L), options->mask[i], DT_REAL);
+    in->v[i].mask = op_mask(session_graph(L), options->mask[i]);
   }
 }
 

@@ -26,6 +26,33 @@ function tests.test_masking()
     "flatten_1: knows no mask", "that of masking_1", "nn.Unmask()")
 end
 
+-- Layers ask whether it is 0, add it up or multiply by it: what is neither 0 nor 1 would mean
+-- another thing in each.
+function tests.test_masks_hold_0_and_1()
+  local x = tensor.randn(1, 3, 2)
+  for _, layer in ipairs { nn.LSTM(2), nn.GlobalAveragePooling1D(), nn.MultiHeadAttention(1) } do
+    local want = layer(x):totable()
+    for _, kind in ipairs { "uint8", "int32", "real" } do
+      check.near(layer(x, { mask = tensor({ { 1, 1, 1 } }, { dtype = kind }) }), want)
+    end
+    for _, v in ipairs { 0.5, 2, -1, nan } do
+      check.fails(function() layer(x, { mask = tensor { { 1, 1, v } } }):eval() end, "mask: ",
+        "in row 1: allowed 1")
+      check.fails(function() layer:predict(x, { mask = tensor { { v, 0, 1 } } }) end, "mask: ")
+    end
+  end
+  local layer = nn.MultiHeadAttention(1)
+  check.fails(function() layer(x, { attention_mask = tensor.ones(3, 3) * 0.5 }):eval() end,
+    "0.5 in row 1")
+  local net = nn.Sequential { nn.GRU(2), nn.Dense(1) }
+  for _, static in ipairs { false, true } do
+    local step = train.step(function(a, m) return net(a, { mask = m }):square():mean() end, net,
+      optim.SGD { lr = 0.01 }, { static = static })
+    for _ = 1, 3 do step(x, tensor { { 1, 1, 0 } }) end
+    check.fails(function() step(x, tensor { { 1, 255, 0 } }) end, "255 in row 1")
+  end
+end
+
 -- Losses and metrics count what Masking leaves, as they do a mask of the set's.
 function tests.test_losses_under_masking()
   tensor.seed(1)
