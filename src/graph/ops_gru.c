@@ -21,23 +21,27 @@ enum { GATES = 3, KEPT = 4 };
 
 /* -- reset after the product ------------------------------------------------------- */
 
+enum { JOINED, FRESH, PAST }; /* its parts: r and z; a_n; q */
+
 static void after_step(const Recurrent *v, const CellStep *s) {
   int64_t H = v->H, width = GATES * H;
-  recurrent_product(v, 0, s->spare, s->used, recurrent_taken(v), s->n, false);
+  real *q = s->spare;
+  recurrent_product(v, PAST, q, H, s->used, recurrent_taken(v), s->n, false);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->gru_cell(s->h + r * H, s->kept + r * KEPT * H, s->a + r * width,
-                          s->spare + r * width, v->bias, H);
+                          q + r * H, v->bias, H);
 }
 
 static void after_back(const Recurrent *v, const CellBack *s) {
   int64_t H = v->H, width = GATES * H;
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
-      kernels()->gru_cell_back(s->da + r * width, s->dah[0] + r * width, s->dh + r * H,
+      kernels()->gru_cell_back(s->da + r * width, s->dq + r * H, s->dh + r * H,
                                s->kept + r * KEPT * H, s->h0 + r * s->h0_step, H);
-  kernels()->reduce_sum_columns(s->bias + width, s->dah[0] + 2 * H, s->n, width, H);
-  recurrent_product_back(v, 0, s->du, s->dah[0], s->n, true);
+  kernels()->reduce_sum_columns(s->bias + width, s->dq, s->n, H, H);
+  recurrent_product_back(v, s, JOINED, s->du, true);
+  recurrent_product_back(v, s, PAST, s->du, true);
 }
 
 static double complex logistic(double complex x) { return 1 / (1 + cexp(-x)); }
@@ -78,12 +82,13 @@ static void after_compose(Graph *g, ComposeStep *s) {
 
 /* -- reset before the product ------------------------------------------------------ */
 
-enum { RESET_UPDATE, RENEW }; /* its products: of r and z, and of n */
+enum { RESET_UPDATE, RENEW }; /* its products, and parts: of r and z, and of n */
 
 static void before_step(const Recurrent *v, const CellStep *s) {
   int64_t H = v->H, width = GATES * H;
   real *m = s->spare;
-  recurrent_product(v, RESET_UPDATE, s->a, s->used, recurrent_taken(v), s->n, true);
+  recurrent_product(v, RESET_UPDATE, s->a, width, s->used, recurrent_taken(v), s->n,
+                    true);
   for (int64_t r = 0; r < s->n; r++) {
     const real *a = s->a + r * width;
     if (s->on[r])
@@ -91,19 +96,11 @@ static void before_step(const Recurrent *v, const CellStep *s) {
                            s->used + r * recurrent_taken(v), v->bias, H);
     else memset(m + r * H, 0, (size_t)H * sizeof *m);
   }
-  recurrent_product(v, RENEW, s->a + 2 * H, m, H, s->n, true);
+  recurrent_product(v, RENEW, s->a + 2 * H, width, m, H, s->n, true);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->gru_renew(s->h + r * H, s->kept + r * KEPT * H, s->a + r * width,
                            v->bias, H);
-}
-
-/* The gradients that the products look at lie by themselves: of r and z, and of n. */
-static void part_rows(const Recurrent *v, const CellBack *s, int p, int first) {
-  int64_t H = v->H, n = v->cell->columns[p] * H;
-  for (int64_t r = 0; r < s->n; r++)
-    memcpy(s->dah[p] + r * n, s->da + r * GATES * H + first * H,
-           (size_t)n * sizeof(real));
 }
 
 static void before_back(const Recurrent *v, const CellBack *s) {
@@ -116,15 +113,13 @@ static void before_back(const Recurrent *v, const CellBack *s) {
     const real *u = s->used + r * recurrent_taken(v);
     for (int64_t j = 0; j < H; j++) s->second[r * H + j] = kept[j] * u[j];
   }
-  part_rows(v, s, RENEW, 2);
-  recurrent_product_back(v, RENEW, s->spare, s->dah[RENEW], s->n, false);
+  recurrent_product_back(v, s, RENEW, s->spare, false);
   for (int64_t r = 0; r < s->n; r++)
     if (s->on[r])
       kernels()->gru_reset_back(s->da + r * width, s->du + r * H, s->spare + r * H,
                                 s->kept + r * KEPT * H,
                                 s->used + r * recurrent_taken(v), H);
-  part_rows(v, s, RESET_UPDATE, 0);
-  recurrent_product_back(v, RESET_UPDATE, s->du, s->dah[RESET_UPDATE], s->n, true);
+  recurrent_product_back(v, s, RESET_UPDATE, s->du, true);
 }
 
 static void before_plain(const PlainStep *s) {
@@ -153,11 +148,18 @@ static void before_compose(Graph *g, ComposeStep *s) {
 /* -- records ----------------------------------------------------------------------- */
 
 static const Cell after = {.gates = GATES, .states = 1, .n_bias = 4, .kept = KEPT,
-                           .n_products = 1, .columns = {GATES}, .step = after_step,
+                           .n_products = 1, .columns = {GATES}, .n_parts = 3,
+                           .parts = {[JOINED] = {0, 2, true, 0, 0},
+                                     [FRESH] = {2, 1, true, -1, 0},
+                                     [PAST] = {0, 1, false, 0, 2}},
+                           .step = after_step,
                            .back = after_back, .plain = after_plain,
                            .compose = after_compose};
 static const Cell before = {.gates = GATES, .states = 1, .n_bias = 3, .kept = KEPT,
-                            .n_products = 2, .columns = {2, 1}, .step = before_step,
+                            .n_products = 2, .columns = {2, 1}, .n_parts = 2,
+                            .parts = {[RESET_UPDATE] = {0, 2, true, 0, 0},
+                                      [RENEW] = {2, 1, true, 1, 0}},
+                            .step = before_step,
                             .back = before_back, .plain = before_plain,
                             .compose = before_compose};
 static const CellOps gru_ops = {.grad = &op_record_gru_grad, .n_forms = 2,

@@ -45,6 +45,7 @@ static void lstm_back(const Recurrent *v, const CellBack *s) {
     if (peepholes) kernels()->lstm_peepholes_back(s->bias + BIAS * H, da, kept, c0, H);
     memset(dh, 0, (size_t)H * sizeof *dh);
   }
+  recurrent_product_back(v, s, 0, s->du, true);
 }
 
 static double complex logistic(double complex x) { return 1 / (1 + cexp(-x)); }
@@ -86,7 +87,7 @@ static void compose_peepholes(Graph *g, ComposeStep *s) { compose(g, s, true); }
 
 #define LSTM_CELL                                                                      \
   .gates = GATES, .states = 2, .kept = KEPT, .n_products = 1, .columns = {GATES},      \
-  .same = true, .step = lstm_step, .back = lstm_back
+  .n_parts = 1, .parts = {{.n = GATES, .x = true}}, .step = lstm_step, .back = lstm_back
 
 static const Cell lstm = {LSTM_CELL, .n_bias = BIAS, .plain = plain_lstm,
                           .compose = compose_lstm};

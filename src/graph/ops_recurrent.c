@@ -2,15 +2,15 @@
  * see recurrent.h.
  *
  * Runs. Blocks of ROWS examples go through all steps on their own. W_x and W_h are
- * packed once (kernel.def, gemm_pack). Where both products are summed they are one, of
- * [x u] and [W_x; W_h]; else x W_x is computed for INPUT_ROWS rows at once, so for
- * several steps of few examples. Back, with d for dL/d, from the last step:
+ * packed once (kernel.def, gemm_pack), in the parts of the cell: where both products
+ * are summed they are one, of [x u] and [W_x; W_h]. Back, with d for dL/d, from the
+ * last step:
  *
- *   (da, dah, du, dh, drest) by the cell,   dx = da W_x^T,   dh += drop du
+ *   (da, dq, du, dh, drest) by the cell,   dx = da W_x^T,   dh += drop du
  *
- * and at the end dW_x and dW_h, one product each, of rows of all steps in the order of
- * `kept`: x^T da and used^T dah; the bias is summed in double. da and dah are packed
- * for them when they have been computed: rows of several KB, read again by columns,
+ * and at the end dW_x and dW_h, products of all steps' rows, in the order of `kept`:
+ * x^T da and u^T (da, dq); the bias is summed in double. da and dq are packed for them
+ * when they have been computed: rows of several KB, read again by columns,
  * cost a sixth of the step. The forward op leaves what the way back needs, where it is
  * asked to; else that computes it again. While a step's product runs, the rows of
  * `kept` that come next are fetched, which are too many for the caches. The gradient op
@@ -25,7 +25,7 @@
 #include "kernel/kernel.h"
 #include <string.h>
 
-enum { ROWS = 16, INPUT_ROWS = 32 };
+enum { ROWS = 16 };
 /* Columns of a piece of a factor, and of a cache line: see Back. */
 enum { PIECE_LEAST = 48, PIECE_MOST = 128, LINE = 16 };
 const char *const recurrent_inputs[] = {"x", "weight", "state", "mask", "drop"};
@@ -137,28 +137,57 @@ static void give_kept(Recurrent *v, real *kept) {
 }
 
 static int64_t n_blocks_of(const Recurrent *v) { return divide_up(v->N, ROWS); }
-/* What the product of inputs takes: x, or u, too. */
-static int64_t input_columns(const Recurrent *v) {
-  return v->cell->same ? recurrent_taken(v) : v->F;
+
+/* -- parts of products ------------------------------------------------------------- */
+
+static const CellPart *part_of(const Recurrent *v, int64_t part) {
+  return &v->cell->parts[part];
 }
-static int64_t n_packed(const Cell *cell) {
-  return cell->same ? 1 : 1 + cell->n_products;
+static int64_t part_columns(const Recurrent *v, int64_t part) {
+  return part_of(v, part)->n * v->H;
 }
-static void take_packed(Recurrent *v, Carve *c) {
-  v->packed_x = take(c, GEMM_PACKED(recurrent_width(v), input_columns(v)));
-  for (int p = 0; p < n_packed(v->cell) - 1; p++)
-    v->packed_h[p] = take(c, GEMM_PACKED(v->cell->columns[p] * v->H, v->H));
+static bool is_joined(const Recurrent *v, int64_t part) {
+  const CellPart *at = part_of(v, part);
+  return at->x && at->p == 0 && at->first == at->at &&
+         v->cell->columns[0] == v->cell->gates;
+}
+/* Is there a product of W_h alone? */
+static bool has_own(const Recurrent *v, int64_t part) {
+  return part_of(v, part)->p >= 0 && !is_joined(v, part);
+}
+/* What the product with W_x takes: x, or u, too. */
+static int64_t input_columns(const Recurrent *v, int64_t part) {
+  return is_joined(v, part) ? recurrent_taken(v) : v->F;
+}
+/* Its first column of W_x, and of W_h, in the weight; whose rows are so far apart. */
+static int64_t place_x(const Recurrent *v, int64_t part) {
+  return part_of(v, part)->first * v->H;
+}
+static int64_t place_h(const Recurrent *v, int64_t part) {
+  const CellPart *at = part_of(v, part);
+  return recurrent_weight_place(v, at->p) + at->at * v->H;
+}
+static int64_t row_h(const Recurrent *v, int64_t part) {
+  return v->cell->columns[part_of(v, part)->p] * v->H;
 }
 
-/* Block 0 packs W_x, or [W_x; W_h], the others a matrix of W_h each. */
-static void pack(const Recurrent *v, int64_t block) {
-  int64_t H = v->H, p = block - 1;
-  if (block == 0)
-    kernels()->gemm_pack(v->packed_x, v->weight, recurrent_width(v), input_columns(v),
-                         recurrent_width(v), false);
-  else
-    kernels()->gemm_pack(v->packed_h[p], v->weight + recurrent_weight_place(v, (int)p),
-                         v->cell->columns[p] * H, H, v->cell->columns[p] * H, false);
+static void take_packed(Recurrent *v, Carve *c) {
+  for (int i = 0; i < v->cell->n_parts; i++) {
+    int64_t n = part_columns(v, i);
+    v->packed_x[i] = part_of(v, i)->x ? take(c, GEMM_PACKED(n, input_columns(v, i)))
+                                      : NULL;
+    v->packed_h[i] = has_own(v, i) ? take(c, GEMM_PACKED(n, v->H)) : NULL;
+  }
+}
+
+static void pack(const Recurrent *v, int64_t part) {
+  int64_t n = part_columns(v, part);
+  if (v->packed_x[part])
+    kernels()->gemm_pack(v->packed_x[part], v->weight + place_x(v, part), n,
+                         input_columns(v, part), recurrent_width(v), false);
+  if (v->packed_h[part])
+    kernels()->gemm_pack(v->packed_h[part], v->weight + place_h(v, part), n, v->H,
+                         row_h(v, part), false);
 }
 
 /* -- a block of examples forward --------------------------------------------------- */
@@ -166,18 +195,17 @@ static void pack(const Recurrent *v, int64_t block) {
 /* Memory of a block. */
 typedef struct Block {
   int64_t first, n;
-  real *taken;    /* [INPUT_ROWS, F + H]: of some steps */
-  real *a;        /* [INPUT_ROWS, G H] */
-  real *spare;    /* [ROWS, G H] */
-  real *h, *rest; /* [ROWS, H], [ROWS, (S - 1) H] */
-  real *kept;     /* [ROWS, kept H] */
+  real *taken;     /* [ROWS, F + H] */
+  real *a, *spare; /* [ROWS, G H] */
+  real *h, *rest;  /* [ROWS, H], [ROWS, (S - 1) H] */
+  real *kept;      /* [ROWS, kept H] */
 } Block;
 
 static Block take_block(const Recurrent *v, Carve *c, int64_t block) {
   int64_t first = block * ROWS, width = recurrent_width(v);
   Block b = {.first = first, .n = least(ROWS, v->N - first)};
-  b.taken = take(c, INPUT_ROWS * recurrent_taken(v));
-  b.a = take(c, INPUT_ROWS * width);
+  b.taken = take(c, ROWS * recurrent_taken(v));
+  b.a = take(c, ROWS * width);
   b.spare = take(c, ROWS * width);
   b.h = take(c, ROWS * v->H);
   b.rest = take(c, ROWS * recurrent_rest(v));
@@ -208,38 +236,34 @@ static void take_inputs(const Recurrent *v, const Block *b, int64_t s, real *to)
   }
 }
 
-void recurrent_product(const Recurrent *v, int p, real *out, const real *u,
-                       int64_t row_u, int64_t n, bool add) {
-  GemmPacked form = {.M = n, .N = v->cell->columns[p] * v->H, .K = v->H,
-                     .row_a = row_u, .row_c = recurrent_width(v), .add = add,
-                     .ahead = v->ahead, .n_ahead = v->n_ahead};
-  kernels()->gemm_packed(out, u, v->packed_h[p], &form);
+/* A product of the walk; with that of u and the first part comes what is next. */
+static void product(const Recurrent *v, bool fetches, real *out, const real *a,
+                    const real *packed, GemmPacked form) {
+  if (fetches) form.ahead = v->ahead, form.n_ahead = v->n_ahead;
+  kernels()->gemm_packed(out, a, packed, &form);
 }
 
-static int64_t input_span(const Block *b) { return most(1, INPUT_ROWS / b->n); }
+void recurrent_product(const Recurrent *v, int part, real *out, int64_t row_out,
+                       const real *u, int64_t row_u, int64_t n, bool add) {
+  GemmPacked form = {.M = n, .N = part_columns(v, part), .K = v->H, .row_a = row_u,
+                     .row_c = row_out, .add = add};
+  product(v, part == 0, out, u, v->packed_h[part], form);
+}
 
 /* What the products of step s take. */
 static real *taken_of(const Recurrent *v, const Block *b, int64_t s) {
-  int64_t row = v->keep ? kept_row(v, b, s) : s % input_span(b) * b->n;
-  return (v->keep ? v->taken : b->taken) + row * recurrent_taken(v);
+  return v->keep ? v->taken + kept_row(v, b, s) * recurrent_taken(v) : b->taken;
 }
 
-/* a of step s and all after it that are computed together. */
-static real *inputs_of(const Recurrent *v, const Block *b, int64_t s) {
-  int64_t span = input_span(b), in_span = s % span, width = recurrent_width(v);
-  int64_t n = least(span, v->T - s);
-  for (int64_t i = 0; in_span == 0 && i < n; i++)
-    take_inputs(v, b, s + i, taken_of(v, b, s + i));
-  GemmPacked form = {.M = n * b->n, .N = width, .K = v->F, .row_a = recurrent_taken(v),
-                     .row_c = width};
-  if (v->cell->same) {
-    form.M = b->n, form.K = recurrent_taken(v);
-    form.ahead = v->ahead, form.n_ahead = v->n_ahead;
-  } else if (in_span > 0) {
-    return b->a + in_span * b->n * width;
+/* a of a step, of what its products take. */
+static void inputs_of(const Recurrent *v, const Block *b, const real *taken) {
+  for (int i = 0; i < v->cell->n_parts; i++) {
+    GemmPacked form = {.M = b->n, .N = part_columns(v, i), .K = input_columns(v, i),
+                       .row_a = recurrent_taken(v), .row_c = recurrent_width(v)};
+    if (part_of(v, i)->x)
+      product(v, i == 0 && is_joined(v, i), b->a + place_x(v, i), taken, v->packed_x[i],
+              form);
   }
-  kernels()->gemm_packed(b->a, taken_of(v, b, s), v->packed_x, &form);
-  return b->a;
 }
 
 /* u of step s; 0 where it does not count. */
@@ -262,11 +286,13 @@ static void keep_rest(const Recurrent *v, real *kept, const real *rest) {
 static void forward_step(const Recurrent *v, const Block *b, int64_t s) {
   bool on[ROWS];
   int64_t K = v->cell->kept * v->H, H = v->H;
-  real *used = taken_of(v, b, s) + v->F;
+  real *taken = taken_of(v, b, s);
   for (int64_t r = 0; r < b->n; r++) on[r] = counts(v, b->first + r, s);
-  take_state(v, b, on, used);
-  CellStep step = {.n = b->n, .on = on, .a = inputs_of(v, b, s), .spare = b->spare,
-                   .used = used, .h = b->h, .rest = b->rest,
+  take_inputs(v, b, s, taken);
+  take_state(v, b, on, taken + v->F);
+  inputs_of(v, b, taken);
+  CellStep step = {.n = b->n, .on = on, .a = b->a, .spare = b->spare,
+                   .used = taken + v->F, .h = b->h, .rest = b->rest,
                    .kept = v->keep ? v->kept + kept_row(v, b, s) * K : b->kept};
   v->cell->step(v, &step);
   for (int64_t r = 0; r < b->n; r++) {
@@ -328,7 +354,7 @@ static Recurrent forward_of(const OpCall *call, Carve *c) {
 void recurrent_split(const OpCall *call, OpSplit *split) {
   Carve c = {0};
   Recurrent v = forward_of(call, &c);
-  split->n_blocks[0] = n_packed(v.cell);
+  split->n_blocks[0] = v.cell->n_parts;
   split->n_blocks[1] = n_blocks_of(&v);
   split->scratch_bytes = (size_t)(c.used + n_blocks_of(&v) * block_reals(&v)) *
                          sizeof(real);
@@ -352,27 +378,21 @@ void recurrent_run(const OpCall *call, int phase, int64_t block) {
 
 /* All of it; rows of all steps lie in the order of `kept`.
  *
- * Factors of the products at the end are what the products took, and, packed, da and
- * those of the products, each step's when it has been computed. They are cut in
- * spans of steps, of at most GEMM_DEPTH rows, and in pieces of columns, which are the
- * blocks of the products: a span of a piece stays in the cache for all their rows. */
+ * Factors of the products at the end are what the products took, and, packed, the parts
+ * of da and dq, each step's when it has been computed. They are cut in spans of steps,
+ * of at most GEMM_DEPTH rows, and in pieces of columns, which are the blocks of the
+ * products: a span of a piece stays in the cache for all their rows. */
 typedef struct Back {
   Recurrent v;
-  bool again;                           /* what is kept must be computed first */
-  const real *gy, *gstate;              /* gy: NULL: none */
-  real *gweight, *gfirst, *gx, *gdrop;  /* results; gx, gdrop: NULL: not wanted */
-  real *back_x, *back_h[CELL_PRODUCTS]; /* packed: of W_x^T and W_h^T */
-  real *second;                         /* [N T, H]: what a second product took */
-  real *packed_d[1 + CELL_PRODUCTS];    /* da, dah of the products: see packed_at */
-  double *bias;                         /* [blocks, B H] */
-  Carve rest;                           /* of the blocks */
+  bool again;                          /* what is kept must be computed first */
+  const real *gy, *gstate;             /* gy: NULL: none */
+  real *gweight, *gfirst, *gx, *gdrop; /* results; gx, gdrop: NULL: not wanted */
+  real *back_x, *back_h[CELL_PARTS];   /* packed: of W_x^T and W_h^T */
+  real *second;                        /* [N T, H]: what a second product took */
+  real *packed_d[CELL_PARTS];          /* da, dq: see packed_at */
+  double *bias;                        /* [blocks, B H] */
+  Carve rest;                          /* of the blocks */
 } Back;
-
-/* da is one for all products of a cell of which it is the gradient, too. */
-static int n_factors(const Cell *cell) { return cell->same ? 1 : 1 + cell->n_products; }
-static int64_t factor_columns(const Recurrent *v, int i) {
-  return i ? v->cell->columns[i - 1] * v->H : recurrent_width(v);
-}
 
 static int64_t n_pieces(int64_t columns) {
   return columns < 2 * PIECE_LEAST ? 1 : 2 * divide_up(columns, 2 * PIECE_MOST);
@@ -393,16 +413,16 @@ static int64_t span_of(const Recurrent *v, int64_t s) {
 }
 
 static int64_t piece_reals(const Recurrent *v, int i) {
-  int64_t columns = factor_columns(v, i);
+  int64_t columns = part_columns(v, i);
   int64_t depth = divide_up(v->T, n_spans(v)) * block_rows(v);
   return GEMM_PACKED(divide_up(columns, n_pieces(columns)) + LINE, depth);
 }
 
-/* A span of a block, a piece of factor i. */
+/* A span of a block, a piece of part i. */
 static real *packed_at(const Back *g, int i, int64_t block, int64_t span,
                        int64_t piece) {
   const Recurrent *v = &g->v;
-  int64_t at = (block * n_spans(v) + span) * n_pieces(factor_columns(v, i)) + piece;
+  int64_t at = (block * n_spans(v) + span) * n_pieces(part_columns(v, i)) + piece;
   return g->packed_d[i] + at * piece_reals(v, i);
 }
 
@@ -416,12 +436,13 @@ static void take_back(Back *g, Carve *c) {
     take_packed(&g->v, c);
   }
   g->back_x = take(c, GEMM_PACKED(v->F, recurrent_width(v)));
-  for (int p = 0; p < cell->n_products; p++)
-    g->back_h[p] = take(c, GEMM_PACKED(H, cell->columns[p] * H));
+  for (int i = 0; i < cell->n_parts; i++)
+    g->back_h[i] = part_of(v, i)->p >= 0 ? take(c, GEMM_PACKED(H, part_columns(v, i)))
+                                         : NULL;
   g->second = cell->n_products > 1 ? take(c, rows * H) : NULL;
-  for (int i = 0; i < n_factors(cell); i++)
+  for (int i = 0; i < cell->n_parts; i++)
     g->packed_d[i] = take(c, n_blocks_of(v) * n_spans(v) *
-                                 n_pieces(factor_columns(v, i)) * piece_reals(v, i));
+                                 n_pieces(part_columns(v, i)) * piece_reals(v, i));
   int64_t per_real = (int64_t)(sizeof(double) / sizeof(real));
   g->bias = (double *)(void *)take(c, n_blocks_of(v) * cell->n_bias * H * per_real);
   g->rest = *c;
@@ -448,26 +469,31 @@ static Back back_of(const OpCall *call, void *scratch) {
 /* Packs number `block`: those of the way forward first, if they are needed. */
 static void pack_back(const Back *g, int64_t block) {
   const Recurrent *v = &g->v;
-  int64_t n_forward = g->again ? n_packed(v->cell) : 0, H = v->H;
-  if (block < n_forward) {
-    pack(v, block);
-    return;
-  }
-  int64_t p = block - n_forward - 1;
-  if (p < 0 && g->gx)
+  int64_t n_forward = g->again ? v->cell->n_parts : 0, part = block - n_forward - 1;
+  if (block < n_forward) pack(v, block);
+  else if (part < 0 && g->gx)
     kernels()->gemm_pack(g->back_x, v->weight, v->F, recurrent_width(v),
                          recurrent_width(v), true);
-  else if (p >= 0)
-    kernels()->gemm_pack(g->back_h[p], v->weight + recurrent_weight_place(v, (int)p), H,
-                         v->cell->columns[p] * H, v->cell->columns[p] * H, true);
+  else if (part >= 0 && g->back_h[part])
+    kernels()->gemm_pack(g->back_h[part], v->weight + place_h(v, part), v->H,
+                         part_columns(v, part), row_h(v, part), true);
 }
 
-void recurrent_product_back(const Recurrent *v, int p, real *out, const real *d,
-                            int64_t n, bool add) {
-  int64_t columns = v->cell->columns[p] * v->H;
-  GemmPacked form = {.M = n, .N = v->H, .K = columns, .row_a = columns, .row_c = v->H,
-                     .add = add, .ahead = v->ahead, .n_ahead = v->n_ahead};
-  kernels()->gemm_packed(out, d, v->packed_h[p], &form);
+/* A part of da, or dq, and how far its rows are apart. */
+static const real *gradient_of(const Recurrent *v, int64_t part, const real *da,
+                               const real *dq, int64_t *row) {
+  bool of_a = part_of(v, part)->x;
+  *row = of_a ? recurrent_width(v) : part_columns(v, part);
+  return of_a ? da + place_x(v, part) : dq;
+}
+
+void recurrent_product_back(const Recurrent *v, const CellBack *s, int part, real *out,
+                            bool add) {
+  int64_t row;
+  const real *d = gradient_of(v, part, s->da, s->dq, &row);
+  GemmPacked form = {.M = s->n, .N = v->H, .K = part_columns(v, part), .row_a = row,
+                     .row_c = v->H, .add = add};
+  product(v, part == 0, out, d, v->packed_h[part], form);
 }
 
 /* What flows back through a block. */
@@ -475,7 +501,7 @@ typedef struct Flow {
   Block block;
   real *dh, *drest, *du, *dx; /* [ROWS, H], [ROWS, (S - 1) H], [ROWS, H], [ROWS, F] */
   real *spare;                /* [ROWS, H] */
-  real *da, *dah[CELL_PRODUCTS]; /* [ROWS, G H], [ROWS, columns H] */
+  real *da, *dq;              /* [ROWS, G H], [ROWS, H] */
 } Flow;
 
 static Flow take_flow(const Recurrent *v, Carve *c, int64_t block) {
@@ -485,8 +511,7 @@ static Flow take_flow(const Recurrent *v, Carve *c, int64_t block) {
   f.dx = take(c, ROWS * v->F);
   f.spare = take(c, ROWS * v->H);
   f.da = take(c, ROWS * recurrent_width(v));
-  for (int p = 0; p < v->cell->n_products; p++)
-    f.dah[p] = v->cell->same ? f.da : take(c, ROWS * v->cell->columns[p] * v->H);
+  f.dq = take(c, ROWS * v->H);
   return f;
 }
 
@@ -505,7 +530,6 @@ static void clear_row(real *x, int64_t row, int64_t n) {
 static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
                        bool *on) {
   const Recurrent *v = &g->v;
-  const Cell *cell = v->cell;
   int64_t H = v->H, n = f->block.n;
   for (int64_t r = 0; r < n; r++) {
     int64_t row = f->block.first + r;
@@ -514,8 +538,7 @@ static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
     on[r] = counts(v, row, s);
     if (on[r]) continue;
     clear_row(step->da, r, recurrent_width(v));
-    for (int p = 0; p < cell->n_products; p++)
-      clear_row(step->dah[p], r, cell->columns[p] * H);
+    clear_row(step->dq, r, H);
     if (step->second) clear_row(step->second, r, H);
   }
 }
@@ -546,13 +569,13 @@ static void pack_step(const Back *g, const Flow *f, int64_t s) {
   const Recurrent *v = &g->v;
   int64_t n = f->block.n, span = span_of(v, s), first = span_start(v, span);
   int64_t depth = (span_start(v, span + 1) - first) * n, block = f->block.first / ROWS;
-  for (int i = 0; i < n_factors(v->cell); i++) {
-    const real *d = i ? f->dah[i - 1] : f->da;
-    int64_t columns = factor_columns(v, i);
+  for (int i = 0; i < v->cell->n_parts; i++) {
+    int64_t columns = part_columns(v, i), row;
+    const real *d = gradient_of(v, i, f->da, f->dq, &row);
     for (int64_t piece = 0; piece < n_pieces(columns); piece++) {
       int64_t j = piece_start(columns, piece), end = piece_start(columns, piece + 1);
       kernels()->gemm_pack_rows(packed_at(g, i, block, span, piece), d + j, end - j,
-                                depth, columns, (s - first) * n, n);
+                                depth, row, (s - first) * n, n);
     }
   }
 }
@@ -579,16 +602,15 @@ static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t 
   bool on[ROWS];
   CellBack step = {.n = n, .on = on, .kept = v->kept + at * cell->kept * H,
                    .used = v->taken + at * recurrent_taken(v) + v->F, .da = f->da,
+                   .dq = f->dq,
                    .second = g->second ? g->second + at * H : NULL, .dh = f->dh,
                    .drest = f->drest, .du = v->drop ? f->du : f->dh, .spare = f->spare,
                    .bias = bias};
-  for (int p = 0; p < cell->n_products; p++) step.dah[p] = f->dah[p];
   if (v->drop) memset(f->du, 0, (size_t)(n * H) * sizeof *f->du);
   find_state(v, &f->block, s, &step);
   begin_rows(g, f, s, &step, on);
   cell->back(v, &step);
   kernels()->reduce_sum_columns(bias, step.da, n, width, width);
-  if (cell->same) recurrent_product_back(v, 0, step.du, step.da, n, true);
   pack_step(g, f, s);
   end_rows(g, f, s, &step);
 }
@@ -599,7 +621,7 @@ static void back_block(const Back *g, int64_t block) {
   Flow f = take_flow(&g->v, &c, block);
   if (g->again) forward_block(&g->v, &f.block);
   Recurrent v = g->v;
-  for (int p = 0; p < v.cell->n_products; p++) v.packed_h[p] = g->back_h[p];
+  for (int i = 0; i < v.cell->n_parts; i++) v.packed_h[i] = g->back_h[i];
   int64_t n_bias = v.cell->n_bias * v.H, n = f.block.n;
   double *bias = g->bias + block * n_bias;
   memset(bias, 0, (size_t)n_bias * sizeof *bias);
@@ -616,30 +638,51 @@ static void back_block(const Back *g, int64_t block) {
 
 /* -- gradients of weights, at the end ---------------------------------------------- */
 
-/* Columns j to j + n of the gradient of W_x (0), which is one with that of W_h where
- * cell->same, or of matrix p - 1 of W_h: (+)= a^T packed, from rows k on. */
-static void add_product(const Back *g, int p, int64_t j, int64_t n, int64_t k,
-                        int64_t depth, const real *packed) {
+/* A product at the end: c (+)= a^T packed, of so many rows of c and of a. */
+typedef struct WeightProduct {
+  const real *a, *packed;
+  real *c;
+  int64_t row_a, row_c, M, depth;
+  bool add;
+} WeightProduct;
+
+static void add_product(const WeightProduct *w, int64_t columns) {
+  GemmPacked form = {.M = w->M, .N = columns, .K = w->depth, .row_a = w->row_a,
+                     .row_c = w->row_c, .transposed = true, .add = w->add};
+  kernels()->gemm_packed(w->c, w->a, w->packed, &form);
+}
+
+/* n columns of a part from j on, its rows from k on: of the gradients of W_x, or of
+ * [W_x; W_h], and of W_h. */
+static void add_products(const Back *g, int i, int64_t j, int64_t n, int64_t k,
+                         WeightProduct w) {
   const Recurrent *v = &g->v;
-  int64_t columns = factor_columns(v, p), row_a = p > 1 ? v->H : recurrent_taken(v);
-  const real *a = p > 1 ? g->second : v->taken + (p ? v->F : 0);
-  real *c = g->gweight + (p ? recurrent_weight_place(v, p - 1) : 0);
-  GemmPacked form = {.M = p ? v->H : input_columns(v), .N = n, .K = depth,
-                     .row_a = row_a, .row_c = columns, .transposed = true,
-                     .add = k > 0};
-  kernels()->gemm_packed(c + j, a + k * row_a, packed, &form);
+  const real *taken = v->taken + k * recurrent_taken(v);
+  if (part_of(v, i)->x) {
+    w.a = taken, w.row_a = recurrent_taken(v), w.M = input_columns(v, i);
+    w.c = g->gweight + place_x(v, i) + j, w.row_c = recurrent_width(v);
+    add_product(&w, n);
+  }
+  if (!has_own(v, i)) return;
+  bool first = part_of(v, i)->p == 0;
+  w.a = first ? taken + v->F : g->second + k * v->H;
+  w.row_a = first ? recurrent_taken(v) : v->H, w.M = v->H;
+  w.c = g->gweight + place_h(v, i) + j, w.row_c = row_h(v, i);
+  add_product(&w, n);
 }
 
 static void weight_piece(const Back *g, int i, int64_t piece) {
   const Recurrent *v = &g->v;
-  int64_t columns = factor_columns(v, i), j = piece_start(columns, piece);
+  int64_t columns = part_columns(v, i), j = piece_start(columns, piece);
   int64_t n = piece_start(columns, piece + 1) - j, spans = n_spans(v);
   for (int64_t part = 0; part < n_blocks_of(v) * spans; part++) {
     int64_t block = part / spans, span = part % spans, first = span_start(v, span);
     int64_t rows = least(ROWS, v->N - block * ROWS);
     int64_t depth = (span_start(v, span + 1) - first) * rows;
     int64_t k = block * ROWS * v->T + first * rows;
-    add_product(g, i, j, n, k, depth, packed_at(g, i, block, span, piece));
+    WeightProduct w = {.packed = packed_at(g, i, block, span, piece), .depth = depth,
+                       .add = k > 0};
+    add_products(g, i, j, n, k, w);
   }
 }
 
@@ -663,12 +706,12 @@ int recurrent_grad_phases(const OpCall *call) {
 
 void recurrent_grad_split(const OpCall *call, OpSplit *split) {
   Back g = back_of(call, NULL);
-  int64_t n = 1 + g.v.cell->n_products;
-  split->n_blocks[0] = g.again ? n_packed(g.v.cell) + n : n;
+  int64_t n = g.v.cell->n_parts;
+  split->n_blocks[0] = 1 + (g.again ? 2 * n : n);
   split->n_blocks[1] = n_blocks_of(&g.v);
   split->n_blocks[2] = 1;
-  for (int i = 0; i < n_factors(g.v.cell); i++)
-    split->n_blocks[2] += n_pieces(factor_columns(&g.v, i));
+  for (int i = 0; i < g.v.cell->n_parts; i++)
+    split->n_blocks[2] += n_pieces(part_columns(&g.v, i));
   split->scratch_bytes = (size_t)(g.rest.used + n_blocks_of(&g.v) * flow_reals(&g.v)) *
                          sizeof(real);
   split->work = (g.again ? 3 : 2) * forward_work(&g.v);
@@ -684,8 +727,8 @@ void recurrent_grad_run(const OpCall *call, int phase, int64_t block) {
     back_block(&g, block);
     return;
   }
-  for (int i = 0; i < n_factors(g.v.cell); i++) {
-    int64_t n = n_pieces(factor_columns(&g.v, i));
+  for (int i = 0; i < g.v.cell->n_parts; i++) {
+    int64_t n = n_pieces(part_columns(&g.v, i));
     if (block >= 0 && block < n) weight_piece(&g, i, block);
     block -= n;
   }

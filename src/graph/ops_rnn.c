@@ -35,6 +35,7 @@ static void rnn_back(const Recurrent *v, const CellBack *s) {
     for (int64_t j = 0; !relu && j < H; j++) da[j] = dh[j] * (1 - h[j] * h[j]);
     memset(dh, 0, (size_t)H * sizeof *dh);
   }
+  recurrent_product_back(v, s, 0, s->du, true);
 }
 
 static void plain_rnn(const PlainStep *s) {
@@ -64,7 +65,7 @@ static void compose_irnn(Graph *g, ComposeStep *s) {
 
 #define RNN_CELL                                                                       \
   .gates = 1, .states = 1, .n_bias = 1, .kept = 1, .n_products = 1, .columns = {1},    \
-  .same = true, .step = rnn_step, .back = rnn_back
+  .n_parts = 1, .parts = {{.n = 1, .x = true}}, .step = rnn_step, .back = rnn_back
 
 static const Cell rnn = {RNN_CELL, .plain = plain_rnn, .compose = compose_rnn};
 static const Cell irnn = {RNN_CELL, .plain = plain_irnn, .compose = compose_irnn};

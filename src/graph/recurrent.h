@@ -26,7 +26,7 @@
 
 typedef struct Cell Cell;
 
-enum { CELL_PRODUCTS = 2 };
+enum { CELL_PRODUCTS = 2, CELL_PARTS = 3 };
 
 /* A run: its sizes, arrays and packed weights. */
 typedef struct Recurrent {
@@ -39,9 +39,8 @@ typedef struct Recurrent {
                      `first` on: row first T + s n + r */
   real *taken;    /* in the same rows, [F + H]: x and u, what products take */
   bool keep;      /* else there are neither */
-  /* packed: W_x, the matrices of W_h, or both as one, [W_x; W_h], where cell->same; on
-     the way back each transposed */
-  real *packed_x, *packed_h[CELL_PRODUCTS];
+  /* packed, of each part: W_x, or [W_x; W_h]; W_h alone, on the way back transposed */
+  real *packed_x[CELL_PARTS], *packed_h[CELL_PARTS];
   const real *ahead; /* what a step's products fetch meanwhile: n_ahead reals */
   int64_t n_ahead;
 } Recurrent;
@@ -50,7 +49,7 @@ typedef struct Recurrent {
 typedef struct CellStep {
   int64_t n;
   const bool *on;   /* of each: does the step count? */
-  real *a;          /* [n, G H]: x W_x, where cell->same x W_x + u W_h; may be
+  real *a;          /* [n, G H]: x W_x, of parts that are joined x W_x + u W_h; may be
                        written */
   real *spare;      /* [n, G H] */
   const real *used; /* [n, H], rows F + H apart: u, or 0 */
@@ -59,22 +58,22 @@ typedef struct CellStep {
 } CellStep;
 
 /* The same on the way back. Rows of examples for which the step does not count are set
- * already: da and dah are 0. */
+ * already: da and dq are 0. */
 typedef struct CellBack {
   int64_t n;
   const bool *on;
   const real *h0, *rest0;      /* the state before the step ... */
   int64_t h0_step, rest0_step; /* ... from row to row */
   const real *kept;
-  const real *used;         /* [n, H], rows F + H apart: u */
-  real *second;             /* [n, H]: what a second product took */
-  real *da;                 /* [n, G H] */
-  real *dah[CELL_PRODUCTS]; /* of each product; where cell->same, dah[0] is da */
-  real *dh, *drest;         /* [n, H]: of the state after the step; what flows past the
-                               products to that before it takes their place */
-  real *du;                 /* [n, H]: of u, to be added to; it may be dh */
-  real *spare;              /* [n, H] */
-  double *bias;             /* [B H]: to be added to; the sums of da are there */
+  const real *used; /* [n, H], rows F + H apart: u */
+  real *second;     /* [n, H]: what a second product took */
+  real *da;         /* [n, G H] */
+  real *dq;         /* [n, H]: of the part of the products that is none of a */
+  real *dh, *drest; /* [n, H]: of the state after the step; what flows past the
+                       products to that before it takes their place */
+  real *du;         /* [n, H]: of u, to be added to; it may be dh */
+  real *spare;      /* [n, H] */
+  double *bias;     /* [B H]: to be added to; the sums of da are there */
 } CellBack;
 
 /* The plain equations for one example, in numbers a + b i: with a tiny b in one of
@@ -97,12 +96,21 @@ typedef struct ComposeStep {
   const RecurrentNorms *norms; /* NULL: none */
 } ComposeStep;
 
+/* Some columns of products, in H: of a, from `first` on, to which x W_x adds them (x);
+ * of W_h, those from `at` on of matrix p (-1: none). A part is joined where both lie
+ * one above the other in the weight: it is one product, of [x u]. */
+typedef struct CellPart {
+  int first, n;
+  bool x;
+  int p, at;
+} CellPart;
+
 struct Cell {
   int gates, states, n_bias; /* G, S, B */
   int kept;                  /* what a row keeps, in H; it begins with the rest */
   int n_products, columns[CELL_PRODUCTS]; /* of each matrix of W_h, in H */
-  bool same; /* its one product, of all gates, adds to a: dah is da, and the walk makes
-                the product, forward and back */
+  int n_parts;
+  CellPart parts[CELL_PARTS];
   void (*step)(const Recurrent *v, const CellStep *s);
   void (*back)(const Recurrent *v, const CellBack *s);
   void (*plain)(const PlainStep *s);
@@ -178,12 +186,12 @@ static inline int64_t recurrent_time(const Recurrent *v, int64_t s) {
 
 /* -- for cells --------------------------------------------------------------------- */
 
-/* out [n, columns H], rows G H apart, (+)= u W_h, of matrix p; rows of u: row_u. */
-void recurrent_product(const Recurrent *v, int p, real *out, const real *u,
-                       int64_t row_u, int64_t n, bool add);
-/* On the way back: out [n, H] (+)= d W_h^T. */
-void recurrent_product_back(const Recurrent *v, int p, real *out, const real *d,
-                            int64_t n, bool add);
+/* out (+)= u W_h of a part that is not joined: n rows, row_out and row_u apart. */
+void recurrent_product(const Recurrent *v, int part, real *out, int64_t row_out,
+                       const real *u, int64_t row_u, int64_t n, bool add);
+/* On the way back: out [n, H] (+)= d W_h^T, where d is the part of da, or dq. */
+void recurrent_product_back(const Recurrent *v, const CellBack *s, int part, real *out,
+                            bool add);
 /* out [columns H] (+)= u W_h of plain numbers. */
 void plain_product(double complex *out, const double complex *u,
                    const double complex *w, int64_t H, int64_t columns);

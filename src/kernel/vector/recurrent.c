@@ -132,9 +132,9 @@ void KN(gru_cell)(real *restrict h, real *restrict kept, const real *restrict a,
                   const real *restrict q, const real *restrict bias, int64_t H) {
   real *r = kept, *z = kept + H, *n = kept + 2 * H, *part = kept + 3 * H;
   VECTOR_LOOP
-  for (int64_t j = 0; j < 2 * H; j++) kept[j] = gate_sigmoid(a[j] + q[j] + bias[j]);
+  for (int64_t j = 0; j < 2 * H; j++) kept[j] = gate_sigmoid(a[j] + bias[j]);
   VECTOR_LOOP
-  for (int64_t j = 0; j < H; j++) part[j] = q[2 * H + j] + bias[3 * H + j];
+  for (int64_t j = 0; j < H; j++) part[j] = q[j] + bias[3 * H + j];
   VECTOR_LOOP
   for (int64_t j = 0; j < H; j++)
     n[j] = gate_tanh(a[2 * H + j] + bias[2 * H + j] + r[j] * part[j]);
@@ -149,10 +149,10 @@ void KN(gru_cell_back)(real *restrict da, real *restrict dq, real *restrict dh,
     real r = kept[j], z = kept[H + j], n = kept[2 * H + j], d = dh[j];
     real d_n = d * (1 - z) * (1 - n * n), d_z = d * (h0[j] - n) * z * (1 - z);
     real d_r = d_n * kept[3 * H + j] * r * (1 - r);
-    da[j] = dq[j] = d_r;
-    da[H + j] = dq[H + j] = d_z;
+    da[j] = d_r;
+    da[H + j] = d_z;
     da[2 * H + j] = d_n;
-    dq[2 * H + j] = d_n * r;
+    dq[j] = d_n * r;
     dh[j] = d * z;
   }
 }
