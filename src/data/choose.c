@@ -197,13 +197,23 @@ static void share_turns(const Dataset *set, const int64_t *order, int64_t each,
   }
 }
 
-static Dataset *take_turns(const Dataset *set, const int64_t *turns, int64_t n,
-                           Fault *fault) {
-  int64_t *index = dataset_new_index(n, fault), at = 0;
+/* In each turn the rows, in their order, whose turns are not over; `left` has room for
+ * them. */
+static Dataset *take_turns(const Dataset *set, const int64_t *turns, int64_t *left,
+                           int64_t n, Fault *fault) {
+  int64_t *index = dataset_new_index(n, fault), at = 0, n_left = set->n;
   if (!index) return NULL;
-  for (int64_t turn = 0; at < n; turn++)
-    for (int64_t i = 0; i < set->n; i++)
-      if (turns[i] > turn) index[at++] = dataset_row(set, i);
+  for (int64_t i = 0; i < n_left; i++) left[i] = i;
+  for (int64_t turn = 0; at < n; turn++) {
+    int64_t n_now = n_left;
+    n_left = 0;
+    for (int64_t k = 0; k < n_now; k++) {
+      int64_t i = left[k];
+      if (turns[i] <= turn) continue;
+      index[at++] = dataset_row(set, i);
+      left[n_left++] = i;
+    }
+  }
   return dataset_view(set, index, n, NULL, fault);
 }
 
@@ -225,7 +235,7 @@ Dataset *dataset_balance(Dataset *set, bool oversample, Stream stream, Fault *fa
       if (oversample ? count[c] > each : count[c] < each) each = count[c];
     philox_shuffle(order, n, stream);
     share_turns(set, order, each, count, extra, turns);
-    out = take_turns(set, turns, each * n_classes, fault);
+    out = take_turns(set, turns, order, each * n_classes, fault);
   }
   free(count);
   return out;

@@ -99,6 +99,7 @@ function tests.test_balance()
   check.equal({ count[1], count[5], count[8] }, { 1, 1, 5 })
   check.equal(sorted { count[6], count[7] }, { 2, 3 })
   check.equal(rows(set:balance()), rows(set:balance()))
+  check.equal({ table.unpack(rows(more), 1, 11) }, { 1, 2, 3, 4, 5, 6, 7, 8, 6, 7, 8 })
   check.equal(#labelled { 1, 1 }:balance(), 2)
   check.fails(function() set:subset { 1, 6 }:balance() end, "no rows of class 3", "only")
 end
