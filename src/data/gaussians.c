@@ -41,7 +41,7 @@ static double *begin(Normals *s, int64_t n_common, Rows *out, Fault *fault) {
 }
 
 #define AT(field) .offset = offsetof(Normals, field)
-#define COUNT COUNT_OPTION(Normals, "number of rows")
+#define COUNT COUNT_OPTION(Normals, "number of rows" SAME_ROWS)
 #define FEATURES(default_)                                                             \
   {.name = "features", .kind = OPT_INT, AT(n_features), .value = default_, .lo = 1,    \
    .hi = 1e6, .doc = "number of features of a row"}

@@ -129,7 +129,7 @@ static const char *const encoding_names[] = {
     [ENCODE_CODE] = "code", [ENCODE_ONE_HOT] = "onehot", NULL};
 
 #define AT(field) .offset = offsetof(Sequences, field)
-#define COUNT COUNT_OPTION(Sequences, "number of rows")
+#define COUNT COUNT_OPTION(Sequences, "number of rows" SAME_ROWS)
 #define LENGTH(default_, least_, doc_)                                                 \
   {.name = "length", .kind = OPT_INT, AT(length), .value = default_, .lo = least_,     \
    .hi = 1e6, .doc = doc_}

@@ -17,6 +17,10 @@ Stream source_stream(const Source *source, int64_t seed, const char *name,
 #define COUNT_OPTION(type, text)                                                       \
   {.name = "n", .kind = OPT_INT, .offset = offsetof(type, n), .position = 1,           \
    .value = "1000", .lo = 1, .hi = 1e9, .doc = text}
+/* Said behind it of rows that do not depend on how many there are. */
+#define SAME_ROWS                                                                      \
+  "; sets of one seed begin with the same rows: one to test on takes another seed, "   \
+  "or is split off"
 /* The option `seed` of a struct of that field: 0 stands for the run's. */
 #define SEED_OPTION(type)                                                              \
   {.name = "seed", .kind = OPT_INT, .offset = offsetof(type, seed), .value = "0",      \

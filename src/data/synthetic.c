@@ -40,7 +40,8 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
 }
 
 /* Options of all kinds. */
-#define COUNT COUNT_OPTION(Synthetic, "number of points, all classes together")
+#define COUNT \
+  COUNT_OPTION(Synthetic, "number of points, all classes together" SAME_ROWS)
 #define NOISE(default_)                                                                \
   {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),            \
    .value = default_, .lo = 0, .hi = 1e6,                                              \
