@@ -37,7 +37,7 @@ enum {
   SLAB_TILES = 64,
   PARTS = 16,              /* at most, and half as many where they take more than */
   PARTS_REALS = 1 << 21,
-  PLANES = 32,             /* of results at a time, at most */
+  PLANES = 64,             /* of results at a time, at most */
   SUMS_REALS = 1 << 20,    /* of the sums of gradients of all parts */
   LEAST_PARTS = 4,         /* that must have room there */
   WEIGHTS = 512,           /* of a block of the first phase */

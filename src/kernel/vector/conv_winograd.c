@@ -56,11 +56,7 @@ INLINE void spread(Vector v[POINTS], Vector first, Vector second) {
 INLINE void row_to_points(Vector v[POINTS], const real *x) {
   Vector d[POINTS];
   UNROLL
-  for (int k = 0; k < POINTS; k += 2) {
-    Vector left = load(x + k), right = load(x + k + WIDTH);
-    d[k] = evens(left, right);
-    d[k + 1] = odds(left, right);
-  }
+  for (int k = 0; k < POINTS; k += 2) load_pairs(x + k, &d[k], &d[k + 1]);
   to_points(v, d);
 }
 
@@ -100,8 +96,9 @@ INLINE void spread_tiles(real *to, int64_t point, const real *gy, int64_t pitch)
   Vector row[2][POINTS];
   UNROLL
   for (int k = 0; k < 2; k++) {
-    Vector left = load(gy + k * pitch), right = load(gy + k * pitch + WIDTH);
-    spread(row[k], evens(left, right), odds(left, right));
+    Vector first, second;
+    load_pairs(gy + k * pitch, &first, &second);
+    spread(row[k], first, second);
   }
   for (int j = 0; j < POINTS; j++) {
     Vector v[POINTS];

@@ -19,15 +19,13 @@ INLINE Mask is_nan(Vector v) {
 INLINE Mask beats(Vector v, Vector best) { return ~((Mask)(v <= best) | is_nan(best)); }
 
 /* n pairs of neighbours, at most a vector of them. */
-INLINE void load_pairs(const real *x, int n, Vector *even, Vector *odd) {
-  Vector a, b = {0};
+INLINE void load_some_pairs(const real *x, int n, Vector *even, Vector *odd) {
   if (n == WIDTH) {
-    a = load(x);
-    b = load(x + WIDTH);
-  } else {
-    a = load_part(x, first_of(2 * n));
-    if (2 * n > WIDTH) b = load_part(x + WIDTH, 2 * n - WIDTH);
+    load_pairs(x, even, odd);
+    return;
   }
+  Vector a = load_part(x, first_of(2 * n)), b = {0};
+  if (2 * n > WIDTH) b = load_part(x + WIDTH, 2 * n - WIDTH);
   *even = evens(a, b);
   *odd = odds(a, b);
 }
@@ -39,8 +37,8 @@ INLINE void store_pairs(real *x, int n, Vector even, Vector odd) {
 
 INLINE void max_of(real *y, const real *up, const real *below, int n) {
   Vector a, b, c, d;
-  load_pairs(up, n, &a, &b);
-  load_pairs(below, n, &c, &d);
+  load_some_pairs(up, n, &a, &b);
+  load_some_pairs(below, n, &c, &d);
   Vector best_up = chosen(beats(b, a), b, a), best = chosen(beats(d, c), d, c);
   store_first(y, chosen(beats(best, best_up), best, best_up), n);
 }
@@ -65,8 +63,8 @@ void KN(pool_max_pairs)(real *y, const real *x, int64_t W, int64_t P, int64_t Q)
 INLINE void grad_of(real *g_up, real *g_below, const real *up, const real *below,
                     const real *gy, int n, bool positive) {
   Vector a, b, c, d, zero = {0}, g = n == WIDTH ? load(gy) : load_part(gy, n);
-  load_pairs(up, n, &a, &b);
-  load_pairs(below, n, &c, &d);
+  load_some_pairs(up, n, &a, &b);
+  load_some_pairs(below, n, &c, &d);
   Mask right_up = beats(b, a), right = beats(d, c);
   Vector best_up = chosen(right_up, b, a), best_below = chosen(right, d, c);
   Mask is_below = beats(best_below, best_up);

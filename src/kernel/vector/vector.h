@@ -154,6 +154,23 @@ INLINE Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, HI
 INLINE Vector evens(Vector a, Vector b) { return __builtin_shufflevector(a, b, EVEN); }
 INLINE Vector odds(Vector a, Vector b) { return __builtin_shufflevector(a, b, ODD); }
 
+/* Of 2 WIDTH elements those of even numbers, and the others. */
+#if defined SIMD_avx2 && !defined REAL_DOUBLE
+/* Loads by halves spare moves from half to half, which take longer. */
+INLINE void load_pairs(const real *x, Vector *even, Vector *odd) {
+  __m256 first = _mm256_loadu2_m128(x + 8, x),
+         second = _mm256_loadu2_m128(x + 12, x + 4);
+  *even = (Vector)_mm256_shuffle_ps(first, second, 0x88);
+  *odd = (Vector)_mm256_shuffle_ps(first, second, 0xdd);
+}
+#else
+INLINE void load_pairs(const real *x, Vector *even, Vector *odd) {
+  Vector first = load(x), second = load(x + WIDTH);
+  *even = evens(first, second);
+  *odd = odds(first, second);
+}
+#endif
+
 /* -- transposed -------------------------------------------------------------------- */
 
 #if defined SIMD_avx2 && !defined REAL_DOUBLE
