@@ -16,11 +16,11 @@
  *       and after a refused fit. Of measures: accuracy and the user's numbers are those
  *       of all rows. Of data: PNG with 16 bits or colour chunks, integer targets of
  *       several axes
- *   3   of trainings: convolutions sum in another order, those of 5 x 5 elements and
- *       many channels fewer products, and leave padding out where a weight is not
- *       finite; LSTMs and simple recurrent layers sum their products in another order,
- *       and so do the gradients of all recurrent layers; gates of LSTM and GRU round
- *       otherwise; Adadelta takes one root of a quotient */
+ *   3   of trainings: convolutions sum in another order, those of 3 x 3 and 5 x 5
+ *       elements and many channels fewer products, and leave padding out where a weight
+ *       is not finite; LSTMs and simple recurrent layers sum their products in another
+ *       order, and so do the gradients of all recurrent layers; Adadelta takes one root
+ *       of a quotient */
 #define NUMERICS 3
 
 #endif

@@ -116,8 +116,8 @@ static inline int64_t conv_piece(int64_t K, int64_t i) {
 void conv_sum_plainly(const Conv *v, bool to_x, const ConvSlab *s, real *out,
                       const real *sources, const real *w);
 
-/* Convolutions of 5 x 5 elements with fewer products, where that is faster, with blocks
- * as those of conv.h: conv_winograd.c. */
+/* Convolutions of 3 x 3 and 5 x 5 elements with fewer products, where that is faster,
+ * with blocks as those of conv.h: conv_winograd.c. */
 bool conv_is_winograd(const Conv *v, ConvResult result);
 int64_t conv_winograd_blocks(const Conv *v, ConvResult result, int phase);
 size_t conv_winograd_bytes(const Conv *v, ConvResult result);

@@ -1,19 +1,21 @@
-/* conv_winograd.c: convolutions of 5 x 5 elements with 36 products for four results in
- * place of 100, and their gradients: Lavin & Gray, "Fast Algorithms for Convolutional
- * Neural Networks", arXiv:1509.09308.
+/* conv_winograd.c: convolutions with fewer products, of 3 x 3 elements (16 for four
+ * results in place of 36) and 5 x 5 (36 for four in place of 100), and their gradients:
+ * Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308.
  *
- * Tile. Along an axis six pixels and five weights make two results. Taken for
- * polynomials, of which the values at the points 0, 1, -1, 2, -1/2 and infinity are
- * known, they are multiplied point by point:
+ * Tile. Along an axis four pixels and three weights, or six and five, make two results.
+ * Taken for polynomials, of which the values at the points 0, 1, -1 and infinity, and
+ * 2 and -1/2 with five weights, are known, they are multiplied point by point:
  *
  *   y = A' [(G w) (B' x)]    with B' x: the pixels at the points, G w: the weights
  *   gw = G' [(A gy) (B' x)]  the same three matrices
  *
- * In a plane both axes are turned so, and 36 points are left, each a product of
+ * In a plane both axes are turned so, and 16 or 36 points are left, each a product of
  * matrices: results x sources by sources x tiles, or for the gradient of the weights
  * results x tiles by tiles x sources. The gradient of x is the same sum with the
  * weights the other way round. These points lie where rounding was seen to be least:
- * the errors have twice the size of those of a plain sum.
+ * with three weights the errors are those of a plain sum, with five twice as large.
+ * (Four results of three weights would need 36 products for sixteen; but then results
+ * at an edge, which are small sums, have the errors of their neighbours.)
  *
  * Slab. Some images, or some rows of tiles of one, of a group; what its sources are at
  * all points is made at once, then the results by some planes at a time. A part is a
@@ -25,41 +27,50 @@
 #include <string.h>
 
 enum {
-  KERNEL = 5,              /* rows and columns of w */
-  POINTS = WINOGRAD_POINTS, /* along one axis */
-  AREA = KERNEL * KERNEL,
-  ALL = POINTS * POINTS,
-  LEAST_PLANES = 16,
+  MOST_AREA = 25,          /* of a kernel */
+  MOST_POINTS = WINOGRAD_POINTS * WINOGRAD_POINTS,
+  LEAST_PLANES_3 = 48,
+  LEAST_PLANES_5 = 16,
   MOST_PLANES = 512,
-  LEAST_COLUMNS = 4,       /* of tiles */
+  LEAST_COLUMNS_3 = 6,      /* of tiles */
+  LEAST_COLUMNS_5 = 4,
   MOST_COLUMNS = 512,
   SLAB_REALS = 1 << 16,    /* of sources at all points, unless tiles are fewer than */
   SLAB_TILES = 64,
   PARTS = 16,              /* at most, and half as many where they take more than */
   PARTS_REALS = 1 << 21,
   PLANES = 64,             /* of results at a time, at most */
-  SUMS_REALS = 1 << 20,    /* of the sums of gradients of all parts */
-  LEAST_PARTS = 4,         /* that must have room there */
+  SUMS_REALS = 1 << 20,    /* of sums of gradients of all parts, but that there are */
+  LEAST_PARTS = 4,
+  MOST_SUMS = 1 << 22,     /* of so many */
   WEIGHTS = 512,           /* of a block of the first phase */
   FILTERS = 8              /* of a block that adds up parts */
 };
 
-/* G: a row for each point. */
-static const double to_point[POINTS][KERNEL] = {
-    {1, 0, 0, 0, 0},
-    {-1.0 / 3, -1.0 / 3, -1.0 / 3, -1.0 / 3, -1.0 / 3},
-    {1.0 / 3, -1.0 / 3, 1.0 / 3, -1.0 / 3, 1.0 / 3},
-    {1.0 / 15, 2.0 / 15, 4.0 / 15, 8.0 / 15, 16.0 / 15},
-    {-16.0 / 15, 8.0 / 15, -4.0 / 15, 2.0 / 15, -1.0 / 15},
-    {0, 0, 0, 0, 1}};
+/* G: its row of a finite point has the powers of the point, times a factor. */
+typedef struct Point {
+  double at, factor;
+} Point;
+static const Point three[] = {{0, 1}, {1, 0.5}, {-1, 0.5}},
+                   five[] = {{0, 1}, {1, -1.0 / 3}, {-1, 1.0 / 3}, {2, 1.0 / 15},
+                             {-0.5, -16.0 / 15}};
 
-/* Both axes of G as one matrix; backwards: of weights the other way round. */
-static void both_axes(real out[ALL][AREA], bool backwards) {
-  for (int i = 0; i < ALL; i++)
-    for (int k = 0; k < AREA; k++) {
-      int at = backwards ? AREA - 1 - k : k;
-      out[i][k] = (real)(to_point[i / POINTS][at / KERNEL] *
-                         to_point[i % POINTS][at % KERNEL]);
+/* Element k of n of the row of a point; the last is at infinity. */
+static double to_point(int64_t point, int64_t k, int64_t n) {
+  if (point == n) return k == n - 1;
+  Point p = n == 3 ? three[point] : five[point];
+  for (int64_t i = 0; i < k; i++) p.factor *= p.at;
+  return p.factor;
+}
+
+/* Both axes of G as one matrix, of n x n weights; backwards: the other way round. */
+static void both_axes(real *out, int64_t n, bool backwards) {
+  int64_t area = n * n, points = n + 1;
+  for (int64_t i = 0; i < points * points; i++)
+    for (int64_t k = 0; k < area; k++) {
+      int64_t at = backwards ? area - 1 - k : k;
+      *out++ = (real)(to_point(i / points, at / n, n) *
+                      to_point(i % points, at % n, n));
     }
 }
 
@@ -71,6 +82,8 @@ typedef struct Tiles {
   int64_t M, planes;            /* results and sources of a group */
   int64_t size[2], out_size[2]; /* rows, columns of a source and a result */
   int64_t before[2];            /* where the first tile begins: so far outside */
+  int64_t kernel, area;         /* columns of w; elements */
+  int64_t points, all;          /* of a side of a tile, and of a tile */
   int64_t n[2];                 /* rows of tiles, columns */
   int64_t slab_images, slab_rows;
   int64_t n_bands, n_slabs, n_parts;
@@ -81,21 +94,24 @@ typedef struct Tiles {
 } Tiles;
 
 /* Fewer products do not outweigh going to points and back where there are few planes,
- * or rows that fill no vector; many planes or long rows would take much memory. */
+ * or rows of tiles that fill no vector; many planes or long rows would take much
+ * memory. */
 bool conv_is_winograd(const Conv *v, ConvResult result) {
-  bool fits = v->R == KERNEL && v->S == KERNEL && v->N > 0;
+  bool is_3 = v->R == 3 && v->S == 3, is_5 = v->R == 5 && v->S == 5;
+  bool fits = (is_3 || is_5) && v->N > 0;
   for (int i = 0; i < 2; i++)
-    fits = fits && v->stride[i] == 1 && v->dilation[i] == 1 && v->before[i] < KERNEL;
+    fits = fits && v->stride[i] == 1 && v->dilation[i] == 1 && v->before[i] < v->R;
   int64_t columns = divide_up(result == CONV_X ? v->W : v->Q, 2);
-  fits = fits && columns >= LEAST_COLUMNS && columns <= MOST_COLUMNS &&
-         least(v->c, v->f) >= LEAST_PLANES && most(v->c, v->f) <= MOST_PLANES;
-  return fits &&
-         (result != CONV_W || v->G * v->f * v->c * ALL * LEAST_PARTS <= SUMS_REALS);
+  fits = fits && columns >= (is_5 ? LEAST_COLUMNS_5 : LEAST_COLUMNS_3) &&
+         columns <= MOST_COLUMNS && most(v->c, v->f) <= MOST_PLANES &&
+         least(v->c, v->f) >= (is_5 ? LEAST_PLANES_5 : LEAST_PLANES_3);
+  int64_t sums = v->G * v->f * v->c * (v->R + 1) * (v->R + 1);
+  return fits && (result != CONV_W || sums * LEAST_PARTS <= MOST_SUMS);
 }
 
 static void set_slabs(Tiles *t) {
   int64_t image = t->n[0] * t->n[1];
-  int64_t tiles = most(SLAB_TILES, SLAB_REALS / (ALL * t->planes));
+  int64_t tiles = most(SLAB_TILES, SLAB_REALS / (t->all * t->planes));
   t->slab_images = least(most(1, tiles / image), t->v.N);
   t->slab_rows = divide_up(t->n[0], divide_up(image, most(tiles, t->n[1])));
   t->n_bands = divide_up(t->n[0], t->slab_rows);
@@ -109,13 +125,14 @@ static int64_t turned_reals(const Tiles *t) {
 }
 
 static int64_t part_reals(const Tiles *t) {
-  return t->window + ALL * (t->sources + t->others) + turned_reals(t);
+  return t->window + t->all * (t->sources + t->others) + turned_reals(t);
 }
 
 static void set_parts(Tiles *t) {
   int64_t parts = PARTS * part_reals(t) > PARTS_REALS ? PARTS / 2 : PARTS;
   if (t->result == CONV_W)
-    parts = least(parts, SUMS_REALS / (ALL * t->weights * t->v.G));
+    parts = least(parts,
+                  most(LEAST_PARTS, SUMS_REALS / (t->all * t->weights * t->v.G)));
   t->n_parts = most(1, least(parts, t->n_slabs));
 }
 
@@ -129,12 +146,14 @@ static int64_t point_of(const Tiles *t, int64_t planes) {
 static Tiles tiles_of(const Conv *v, ConvResult result) {
   bool to_x = result == CONV_X;
   Tiles t = {.v = *v, .result = result, .M = to_x ? v->c : v->f,
-             .planes = to_x ? v->f : v->c, .weights = v->f * v->c};
+             .planes = to_x ? v->f : v->c, .weights = v->f * v->c,
+             .kernel = v->R, .area = v->R * v->S, .points = v->R + 1,
+             .all = (v->R + 1) * (v->S + 1)};
   int64_t x[2] = {v->H, v->W}, y[2] = {v->P, v->Q};
   for (int i = 0; i < 2; i++) {
     t.size[i] = to_x ? y[i] : x[i];
     t.out_size[i] = to_x ? x[i] : y[i];
-    t.before[i] = to_x ? KERNEL - 1 - v->before[i] : v->before[i];
+    t.before[i] = to_x ? v->R - 1 - v->before[i] : v->before[i];
     t.n[i] = divide_up(t.out_size[i], 2);
   }
   set_slabs(&t);
@@ -143,7 +162,7 @@ static Tiles tiles_of(const Conv *v, ConvResult result) {
   t.sources = point_of(&t, t.planes);
   t.others = point_of(&t, result == CONV_W ? t.M : least(t.M, PLANES));
   t.pitch = WINOGRAD_PIXELS(t.n[1]);
-  t.window = conv_aligned((2 * t.slab_rows + POINTS - 2) * t.pitch);
+  t.window = conv_aligned((2 * t.slab_rows + t.points - 2) * t.pitch);
   set_parts(&t);
   return t;
 }
@@ -161,7 +180,7 @@ static ConvSlab slab_of(const Tiles *t, int64_t number) {
 
 /* What all parts share: weights at all points, or their gradients' sums by parts. */
 static int64_t shared_reals(const Tiles *t) {
-  int64_t n = t->v.G * ALL * t->weights;
+  int64_t n = t->v.G * t->all * t->weights;
   return conv_aligned(t->result == CONV_W ? n * t->n_parts : n);
 }
 
@@ -172,8 +191,8 @@ typedef struct Own {
 static Own own_of(const Tiles *t, void *scratch, int64_t part) {
   Own own = {.window = (real *)scratch + shared_reals(t) + part * part_reals(t)};
   own.sources = own.window + t->window;
-  own.others = own.sources + ALL * t->sources;
-  own.turned = own.others + ALL * t->others;
+  own.others = own.sources + t->all * t->sources;
+  own.turned = own.others + t->all * t->others;
   return own;
 }
 
@@ -218,9 +237,9 @@ static void planes_to_points(const Tiles *t, const ConvSlab *s, int64_t n_planes
       int64_t plane = ((s->image + i) * t->v.G + s->group) * n_planes + k;
       real *at = to + k * t->line + i * s->n_rows * t->n[1];
       fill_window(t, p, x + plane * p->rows * p->columns, window);
-      if (gradients)
-        kernels()->winograd_spread(at, point, window, t->pitch, s->n_rows, t->n[1]);
-      else kernels()->winograd_take(at, point, window, t->pitch, s->n_rows, t->n[1]);
+      (gradients ? kernels()->winograd_spread
+                 : kernels()->winograd_take)(at, point, window, t->pitch, s->n_rows,
+                                             t->n[1], (int)t->points);
     }
 }
 
@@ -228,7 +247,7 @@ static void sources_to_points(const Tiles *t, const ConvSlab *s, const real *x,
                               const Own *own) {
   Plane p = {.rows = t->size[0], .columns = t->size[1],
              .row = 2 * s->row - t->before[0], .column = -t->before[1],
-             .n_rows = 2 * s->n_rows + POINTS - 2};
+             .n_rows = 2 * s->n_rows + t->points - 2};
   planes_to_points(t, s, t->planes, &p, false, x, own->window, own->sources,
                    t->sources);
 }
@@ -242,12 +261,13 @@ static int64_t slab_tiles(const Tiles *t, const ConvSlab *s) {
 /* Weights `first` to `first` + n of a group at all points. */
 static void weights_to_points(const Tiles *t, int64_t group, int64_t first, int64_t n,
                               const real *w, real *shared) {
-  real axes[ALL][AREA];
-  both_axes(axes, t->result == CONV_X);
-  const GemmStrides strides = {.a = AREA, .b = AREA, .c = t->weights,
+  real axes[MOST_POINTS * MOST_AREA];
+  both_axes(axes, t->kernel, t->result == CONV_X);
+  const GemmStrides strides = {.a = t->area, .b = t->area, .c = t->weights,
                                .transpose_b = true};
-  kernels()->gemm(shared + group * ALL * t->weights + first, axes[0],
-                  w + (group * t->weights + first) * AREA, ALL, n, AREA, &strides);
+  kernels()->gemm(shared + group * t->all * t->weights + first, axes,
+                  w + (group * t->weights + first) * t->area, t->all, n, t->area,
+                  &strides);
 }
 
 /* Results `first` to `first` + n of a slab; are all finite? */
@@ -256,9 +276,9 @@ static bool multiply(const Tiles *t, const ConvSlab *s, int64_t first, int64_t n
   bool to_x = t->result == CONV_X, finite = true;
   const GemmStrides strides = {.a = t->v.c, .b = t->line, .c = t->line,
                                .transpose_a = to_x};
-  const real *weights = shared + s->group * ALL * t->weights +
+  const real *weights = shared + s->group * t->all * t->weights +
                         first * (to_x ? 1 : t->v.c);
-  for (int64_t i = 0; i < ALL; i++)
+  for (int64_t i = 0; i < t->all; i++)
     kernels()->gemm(own->others + i * t->others, weights + i * t->weights,
                     own->sources + i * t->sources, n, slab_tiles(t, s), t->planes,
                     &strides);
@@ -269,7 +289,7 @@ static bool multiply(const Tiles *t, const ConvSlab *s, int64_t first, int64_t n
       real *y = out + (plane * t->out_size[0] + 2 * s->row) * t->out_size[1];
       const real *m = own->others + k * t->line + i * s->n_rows * t->n[1];
       finite = kernels()->winograd_put(y, t->out_size[1], m, t->others, n_rows,
-                                       t->out_size[1]) &&
+                                       t->out_size[1], (int)t->points) &&
                finite;
     }
   return finite;
@@ -297,7 +317,7 @@ static void clear(real *x, int64_t n) { memset(x, 0, (size_t)n * sizeof *x); }
 static void run_part(const Tiles *t, int64_t part, real *out, const real *const in[2],
                      void *scratch) {
   Own own = own_of(t, scratch, part);
-  clear(own.others, ALL * t->others);
+  clear(own.others, t->all * t->others);
   int64_t end = t->n_slabs * (part + 1) / t->n_parts;
   for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
     ConvSlab slab = slab_of(t, i);
@@ -307,17 +327,17 @@ static void run_part(const Tiles *t, int64_t part, real *out, const real *const 
 
 /* -- gradients of weights ---------------------------------------------------------- */
 
-/* The sums of a part, [G][ALL][filters][channels]. */
+/* The sums of a part, [G][t->all][filters][channels]. */
 static real *sums_of(const Tiles *t, void *scratch, int64_t part) {
-  return (real *)scratch + part * t->v.G * ALL * t->weights;
+  return (real *)scratch + part * t->v.G * t->all * t->weights;
 }
 
 static void add_slab(const Tiles *t, const ConvSlab *s, const Own *own, real *sums) {
   int64_t n = slab_tiles(t, s);
   const GemmPacked form = {.M = t->M, .N = t->planes, .K = n, .row_a = t->line,
                            .row_c = t->planes, .add = true};
-  sums += s->group * ALL * t->weights;
-  for (int64_t i = 0; i < ALL; i++) {
+  sums += s->group * t->all * t->weights;
+  for (int64_t i = 0; i < t->all; i++) {
     kernels()->gemm_pack(own->turned, own->sources + i * t->sources, t->planes, n,
                          t->line, true);
     kernels()->gemm_packed(sums + i * t->weights, own->others + i * t->others,
@@ -329,7 +349,7 @@ static void sum_part(const Tiles *t, int64_t part, const real *const in[2],
                      void *scratch) {
   Own own = own_of(t, scratch, part);
   real *sums = sums_of(t, scratch, part);
-  clear(sums, t->v.G * ALL * t->weights);
+  clear(sums, t->v.G * t->all * t->weights);
   int64_t end = t->n_slabs * (part + 1) / t->n_parts;
   for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
     ConvSlab s = slab_of(t, i);
@@ -347,18 +367,18 @@ static void add_parts(const Tiles *t, int64_t block, real *w, const real *const 
   int64_t n_blocks = divide_up(t->M, FILTERS), group = block / n_blocks;
   int64_t first = block % n_blocks * FILTERS, part[PARTS];
   int64_t n = least(FILTERS, t->M - first) * t->planes;
-  real axes[ALL][AREA],
-      *sums = sums_of(t, scratch, 0) + group * ALL * t->weights + first * t->planes;
-  both_axes(axes, false);
+  real axes[MOST_POINTS * MOST_AREA],
+      *sums = sums_of(t, scratch, 0) + group * t->all * t->weights + first * t->planes;
+  both_axes(axes, t->kernel, false);
   for (int64_t i = 0; i < t->n_parts; i++) part[i] = i;
-  for (int64_t i = 0; i < ALL; i++)
+  for (int64_t i = 0; i < t->all; i++)
     kernels()->sum_of_rows(sums + i * t->weights, sums + i * t->weights, part,
-                           t->n_parts, t->v.G * ALL * t->weights, n);
-  const GemmStrides strides = {.a = t->weights, .b = AREA, .c = AREA,
+                           t->n_parts, t->v.G * t->all * t->weights, n);
+  const GemmStrides strides = {.a = t->weights, .b = t->area, .c = t->area,
                                .transpose_a = true};
-  real *to = w + (group * t->weights + first * t->planes) * AREA;
-  kernels()->gemm(to, sums, axes[0], n, AREA, ALL, &strides);
-  if (kernels()->conv_finite(to, n * AREA)) return;
+  real *to = w + (group * t->weights + first * t->planes) * t->area;
+  kernels()->gemm(to, sums, axes, n, t->area, t->all, &strides);
+  if (kernels()->conv_finite(to, n * t->area)) return;
   for (int64_t i = 0; i < n / t->planes; i++)
     conv_weight_plainly(&t->v, group * t->M + first + i, w, in);
 }

@@ -150,8 +150,8 @@ typedef struct GemmPacked {
   int64_t n_ahead;
 } GemmPacked;
 
-/* Convolutions by tiles: points along a side of one; pixels of a row of x that its
- * tiles are taken from; elements behind a row of tiles that kernels may write. */
+/* Convolutions by tiles: points along a side of one, at most; pixels of a row of x that
+ * its tiles are taken from; elements behind a row of tiles that kernels may write. */
 enum { WINOGRAD_POINTS = 6, WINOGRAD_SLACK = 16 };
 #define WINOGRAD_PIXELS(columns) (2 * ((columns) < 16 ? 16 : (columns)) + 4)
 
