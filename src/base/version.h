@@ -16,11 +16,13 @@
  *       and after a refused fit. Of measures: accuracy and the user's numbers are those
  *       of all rows. Of data: PNG with 16 bits or colour chunks, integer targets of
  *       several axes
- *   3   of trainings: convolutions sum in another order, those of 3 x 3 and 5 x 5
- *       elements and many channels fewer products, and leave padding out where a weight
- *       is not finite; LSTMs and simple recurrent layers sum their products in another
- *       order, and so do the gradients of all recurrent layers; Adadelta takes one root
- *       of a quotient */
-#define NUMERICS 3
+ *   3   of trainings: convolutions sum in another order and leave padding out where a
+ *       weight is not finite; LSTMs sum their products in another order, and so do the
+ *       gradients of all recurrent layers; Adadelta takes one root of a quotient
+ *   4   of trainings: convolutions of 3 x 3 and 5 x 5 elements and many channels take
+ *       fewer products; LSTMs and simple recurrent layers sum the products of x and h
+ *       together, GRUs those of r and z; the gates of LSTM and GRU have functions of
+ *       their own */
+#define NUMERICS 4
 
 #endif
