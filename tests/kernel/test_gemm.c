@@ -256,8 +256,22 @@ static real *transposed(const real *x, int64_t rows, int64_t columns) {
 
 static bool same(real x, real y) { return x == y || (isnan(x) && isnan(y)); }
 
+/* The same of a B that was copied first. */
+static void packed_product(real *c, const real *a, const real *b, const Gemm *g,
+                           const GemmStrides *s) {
+  real *packed = aligned_alloc(64,
+                               GEMM_PACKED(g->N, g->K) * sizeof *packed / 64 * 64 + 64);
+  assert_non_null(packed);
+  GemmPacked form = {.M = g->M, .N = g->N, .K = g->K, .row_a = s->a, .row_c = s->c,
+                     .transposed = s->transpose_a};
+  kernels()->gemm_pack(packed, b, g->N, g->K, s->b, s->transpose_b);
+  kernels()->gemm_packed(c, a, packed, &form);
+  free(packed);
+}
+
 /* All four ways to store A and B, into rows of C that lie 3 further apart than they
- * need; C holds NaN before, and what lies between its rows stays. */
+ * need; C holds NaN before, and what lies between its rows stays. Then with a packed
+ * B. */
 static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
   real *a = values(M * K, 1), *b = values(K * N, 2);
   if (special) {
@@ -270,13 +284,14 @@ static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
   for (int64_t i = 0; i < M; i++)
     for (int64_t j = 0; j < N; j++) want[i * N + j] = chain(a + i * K, b + j, N, K);
   bool ok = true;
-  for (int t = 0; t < 4 && ok; t++) {
+  for (int t = 0; t < 8 && ok; t++) {
     bool ta = t & 1, tb = t & 2;
     GemmStrides strides = {.a = ta ? M : K, .b = tb ? K : N, .c = N + 3,
                            .transpose_a = ta, .transpose_b = tb};
     for (int64_t i = 0; i < M * (N + 3); i++) c[i] = i % (N + 3) < N ? (real)NAN : 77;
-    kernels()->gemm(c, ta ? at : a, tb ? bt : b, M, N, K, &strides);
     Gemm g = {.M = M, .N = N, .K = K, .transpose_a = ta, .transpose_b = tb};
+    if (t < 4) kernels()->gemm(c, ta ? at : a, tb ? bt : b, M, N, K, &strides);
+    else packed_product(c, ta ? at : a, tb ? bt : b, &g, &strides);
     for (int64_t i = 0; i < M * (N + 3) && ok; i++) {
       int64_t row = i / (N + 3), column = i % (N + 3);
       ok = same(c[i], column < N ? want[row * N + column] : 77) ||
@@ -293,7 +308,8 @@ static int exact_verdict(const char *choice) {
                                   23, 25, 31, 32, 33, 37, 47, 48, 49, 63, 64, 65, 70};
   static const int64_t depths[] = {1, 2, 3, 7, 8, 16, 17, 33};
   static const int64_t deep[][3] = {{5, 50, 255}, {13, 33, 256}, {9, 49, 257},
-                                    {32, 10, 784}, {300, 20, 600}, {2, 17, 1025}};
+                                    {32, 10, 784}, {300, 20, 600}, {2, 17, 1025},
+                                    {1, 181, 300}, {1, 384, 156}};
   (void)choice;
   if (!start()) return 1;
   bool ok = true;

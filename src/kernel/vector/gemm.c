@@ -171,6 +171,25 @@ INLINE void tile_run(const Tile *t, bool transposed, int rows, int vectors) {
   tile_end(t, sum, rows, vectors);
 }
 
+/* One row by two whole panels side by side: one alone has too few sums in flight.
+ * step_a: from k to k. */
+static void tile_pair(const Tile *t, const Tile *u, int64_t step_a) {
+  Vector sum_t[1][VECTORS_MAX], sum_u[1][VECTORS_MAX];
+  UNROLL
+  for (int j = 0; j < VECTORS_MAX; j++) sum_t[0][j] = sum_u[0][j] = (Vector){0};
+  const real *a = t->a, *b_t = t->b, *b_u = u->b;
+  int64_t row_t = t->row_b, row_u = u->row_b, K = t->K;
+  int last_t = t->last, last_u = u->last;
+  UNROLL_FOUR
+  for (int64_t k = 0; k < K; k++) {
+    tile_step(sum_t, a, 0, b_t, last_t, 1, VECTORS_MAX);
+    tile_step(sum_u, a, 0, b_u, last_u, 1, VECTORS_MAX);
+    a += step_a, b_t += row_t, b_u += row_u;
+  }
+  tile_end(t, sum_t, 1, VECTORS_MAX);
+  tile_end(u, sum_u, 1, VECTORS_MAX);
+}
+
 /* Tiles that there is code for: rows, vectors. */
 #define TILES_SIX(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v)
 #define TILES_TWELVE(X, v) \
@@ -443,21 +462,43 @@ static Ahead ahead_of(const GemmPacked *g, int64_t i, int64_t n) {
   return (Ahead){g->ahead + first * LINE, (i + 1) * lines / n - first};
 }
 
+/* The first tile of a panel, with K rows from k on. */
+static Tile packed_tile(const GemmPacked *g, real *c, const real *a, int64_t k,
+                        int64_t K, Panel at, const real *packed) {
+  return (Tile){.c = c + at.j, .a = a + (g->transposed ? k * g->row_a : k),
+                .b = packed, .row_c = g->row_c, .row_b = at.vectors * WIDTH,
+                .stride_a = g->row_a, .K = K,
+                .last = (int)at.n - (at.vectors - 1) * WIDTH, .add = g->add || k > 0};
+}
+
+/* A panel, or, of a single row, two; says how many. */
+static int packed_panel(const Tile *t, const GemmPacked *g, int64_t p, int64_t n_panels,
+                        int vectors, const Ahead *ahead) {
+  bool two = g->M == 1 && vectors == VECTORS_MAX && p + 1 < n_panels;
+  Panel at = panel_at(g->N, two ? p + 1 : p, n_panels);
+  if (!two || at.vectors < VECTORS_MAX) {
+    panel(*t, g->M, vectors, g->transposed, ahead);
+    return 1;
+  }
+  Tile u = *t;
+  u.c += vectors * WIDTH;
+  u.b += packed_reals(t->K, vectors);
+  u.last = (int)at.n - (at.vectors - 1) * WIDTH;
+  tile_pair(t, &u, g->transposed ? g->row_a : 1);
+  return 2;
+}
+
 void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacked *g) {
   int64_t n_chunks = divide_up(g->K, DEPTH);
   int64_t n_panels = packed_panels(g->N);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * g->K / n_chunks, depth = (chunk + 1) * g->K / n_chunks - k;
-    for (int64_t p = 0; p < n_panels; p++) {
+    for (int64_t p = 0, n; p < n_panels; p += n) {
       Panel at = panel_at(g->N, p, n_panels);
-      Tile t = {.c = c + at.j, .a = a + (g->transposed ? k * g->row_a : k),
-                .b = packed, .row_c = g->row_c, .row_b = at.vectors * WIDTH,
-                .stride_a = g->row_a, .K = depth,
-                .last = (int)at.n - (at.vectors - 1) * WIDTH,
-                .add = g->add || chunk > 0};
+      Tile t = packed_tile(g, c, a, k, depth, at, packed);
       Ahead ahead = ahead_of(g, chunk * n_panels + p, n_chunks * n_panels);
-      panel(t, g->M, at.vectors, g->transposed, &ahead);
-      packed += packed_reals(depth, at.vectors);
+      n = packed_panel(&t, g, p, n_panels, at.vectors, &ahead);
+      packed += n * packed_reals(depth, at.vectors);
     }
   }
 }
