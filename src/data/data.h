@@ -141,6 +141,10 @@ int64_t dataset_class_of(const Dataset *set, const char *name, Fault *fault);
 const char *dataset_feature_name(const Dataset *set,
                                  int64_t feature);  /* from 1; or NULL */
 Vocabulary *dataset_vocabulary(const Dataset *set); /* of x; borrowed, or NULL */
+/* Do numbers mean the same in two loaded sets? ERR_DATA where a token has another one
+ * in `like`, or a class of a name that both have. */
+Err dataset_check_numbers(const Dataset *set, const Dataset *like,
+                          Fault *fault) WARN_UNUSED;
 
 /* -- missing values ------------------------------------------------------------------
  * Where rows lack values, a view fills them in with means of the features over the rows

@@ -3,6 +3,7 @@
  * holds rows of the source, never rows of another view. */
 #include "data/dataset.h"
 #include "base/hash.h"
+#include "base/ints.h"
 #include "base/text.h"
 #include <math.h>
 #include <stdlib.h>
@@ -267,6 +268,45 @@ const char *dataset_feature_name(const Dataset *set, int64_t feature) {
 Vocabulary *dataset_vocabulary(const Dataset *set) {
   must(set->rows);
   return set->rows->vocabulary;
+}
+
+static Err check_tokens(const Dataset *set, const Dataset *like, Fault *fault) {
+  const Vocabulary *own = set->rows->vocabulary, *other = like->rows->vocabulary;
+  int64_t n = own && other ? least(own->tokens.n, other->tokens.n) : 0;
+  for (int64_t i = 0; i < n; i++)
+    if (strcmp(own->tokens.v[i], other->tokens.v[i]) != 0)
+      return fault_set(fault, ERR_DATA,
+                       "token %lld is \"%s\" in %s, \"%s\" in %s; vocabulary = "
+                       "first.vocabulary gives a text the numbers of the first",
+                       (long long)i + 1, own->tokens.v[i], set->name,
+                       other->tokens.v[i], like->name);
+  return ERR_OK;
+}
+
+/* Its place, from 0; -1: it is not there. */
+static int64_t place_of(const Names *names, const char *name) {
+  int64_t i = 0;
+  while (i < names->n && strcmp(names->v[i], name) != 0) i++;
+  return i < names->n ? i : -1;
+}
+
+Err dataset_check_numbers(const Dataset *set, const Dataset *like, Fault *fault) {
+  const Names *own = &set->rows->class_names, *other = &like->rows->class_names;
+  Err err = check_tokens(set, like, fault);
+  for (int64_t i = 0; i < own->n && !err; i++) {
+    if (i < other->n && strcmp(own->v[i], other->v[i]) == 0) continue;
+    int64_t at = place_of(other, own->v[i]);
+    if (at >= 0)
+      err = fault_set(fault, ERR_DATA,
+                      "class \"%s\" is number %lld in %s, %lld in %s: other classes "
+                      "are "
+                      "in one than in the other; parts of one set, as split gives "
+                      "them, "
+                      "have the same",
+                      own->v[i], (long long)i + 1, set->name, (long long)at + 1,
+                      like->name);
+  }
+  return err;
 }
 
 Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) {

@@ -154,6 +154,18 @@ static Err check_set(const Loss *loss, Dataset *set, const char *what, Fault *fa
                    dataset_name(set), what);
 }
 
+/* A set to be measured on (NULL: none), which numbers classes and tokens as the one
+ * that is trained on. */
+static Err check_beside(const Loss *loss, Dataset *set, const Dataset *train,
+                        const char *what, Fault *fault) {
+  if (!set) return ERR_OK;
+  Err err = check_set(loss, set, what, fault);
+  if (err) return err;
+  err = dataset_check_numbers(set, train, fault);
+  if (err) fault_prefix(fault, "train.fit: %s", what);
+  return err;
+}
+
 /* The set to be measured on, with what it lacks filled in by the means of the rows that
  * are trained on, unless something else is decided. Returns new. */
 static Dataset *complete_like(Work *w, Dataset *set) {
@@ -165,9 +177,9 @@ static Err split_sets(Work *w, Dataset *set) {
   Err err = check_set(fit->loss, set, "training", w->fault);
   if (!err && fit->class_weight)
     err = weight_check_classes(fit->class_weight, set, w->fault);
-  if (!err && fit->validation_data)
-    err = check_set(fit->loss, fit->validation_data, "validation", w->fault);
-  if (!err && fit->test) err = check_set(fit->loss, fit->test, "test", w->fault);
+  if (!err)
+    err = check_beside(fit->loss, fit->validation_data, set, "validation", w->fault);
+  if (!err) err = check_beside(fit->loss, fit->test, set, "test", w->fault);
   if (err) return err;
   if (isnan(fit->validation)) {
     w->train = dataset_complete(set, set, w->fault);

@@ -110,6 +110,34 @@ function tests.test_a_second_text_has_the_numbers_of_the_first()
   check.equal(data.moons().vocabulary, nil)
 end
 
+-- What is measured beside a fit has the numbers of what is trained on, of tokens and of classes.
+function tests.test_sets_beside_a_fit_number_alike()
+  local function fit(set, options)
+    local net = nn.Sequential { nn.Embedding(9, 4, { mask_zero = true }),
+      nn.LSTM(4, { return_sequences = options.each }), nn.Dense(9) }
+    options.loss, options.epochs, options.verbose, options.each = "cross_entropy", 1, false, nil
+    train.fit(net, set, options)
+  end
+  local first = data.lines(check.file("1.txt", "abc\nb"), { predict = "each" })
+  local second = data.lines(check.file("2.txt", "ca\nb"), { predict = "each" })
+  local third = data.lines(check.file("3.txt", "acd"), { predict = "each" })
+  local same = data.lines(check.file("3.txt", "acd"), { predict = "each",
+    vocabulary = first.vocabulary })
+  fit(first, { validation_data = same, test = second, each = true })
+  for _, name in ipairs { "validation_data", "test" } do
+    check.fails(function() fit(first, { [name] = third, each = true }) end, "train.fit: ",
+      'token 5 is "c" in lines, "b" in lines', "vocabulary =")
+  end
+  local function labelled(name, text)
+    return data.lines(check.file(name, text), { delimiter = ":", vocabulary = first.vocabulary })
+  end
+  local animals = labelled("animals.txt", "cat:a\ncow:b\ndog:c")
+  fit(animals, { test = labelled("few.txt", "cat:b"),
+    validation_data = labelled("own.txt", "x:a") })
+  check.fails(function() fit(animals, { test = labelled("no_cow.txt", "cat:a\ndog:b") }) end,
+    "train.fit: test", 'class "dog" is number 2 in lines, 3 in lines')
+end
+
 function tests.test_a_net_remembers_that_of_its_texts()
   local set = data.lines(check.file("r.txt", "abba\nbé"), { predict = "each" })
   local function made()
