@@ -74,6 +74,7 @@ typedef struct Option {
   double lo, hi;      /* allowed range of numbers; both 0: any finite */
   bool open, open_hi; /* the lower, the upper end itself is not allowed */
   bool quiet;         /* texts leave it out where it is absent */
+  bool sizes;         /* what an object is built of has its size by it (may_set) */
   const char *const *choices; /* the words that are allowed, NULL-terminated; or NULL */
   const char *yes, *no;    /* OPT_CHOICE, OPT_INT: what true and false stand for (of an
                               integer it need not be in the range); or NULL */

@@ -51,6 +51,8 @@ struct Family {
   const Kind *from_function; /* made of a user's function, which is its option at
                                 position 1; or NULL */
   const char *example; /* of each kind, %s is its call; NULL: none. Tests run it */
+  /* ERR_VALUE where a script cannot set the field any more. NULL: it always can. */
+  Err (*may_set)(const Object *object, const Option *field, Fault *fault);
 };
 
 /* The example of families whose objects are options of a fit. */

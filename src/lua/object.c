@@ -199,6 +199,9 @@ static int object_newindex(lua_State *L) {
   Fault fault = {0}, other = {0};
   const Option *opt = option_find(o->kind, luaL_checkstring(L, 2), &fault);
   if (!opt) return bind_raise_fault(L, &fault);
+  const Family *family = o->kind->family;
+  if (family->may_set && family->may_set(o, opt, &fault))
+    return bind_raise_fault(L, &fault);
   push_option(L, o, opt);
   if (set_option(L, 3, o, opt, &fault)) return bind_raise_fault(L, &fault);
   if (!object_ready(o, NULL, &fault)) return 0;

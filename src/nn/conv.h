@@ -28,11 +28,12 @@ bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C);
 
 #define CONV_FILTERS(type)                                                             \
   {.name = "filters", .kind = OPT_INT, .offset = offsetof(type, filters),              \
-   .position = 1, .lo = 1, .hi = 1e9, .alias = "out_channels",                         \
+   .position = 1, .lo = 1, .hi = 1e9, .alias = "out_channels", .sizes = true,          \
    .doc = "number of channels of the result"}
 #define CONV_KERNEL(place)                                                             \
   {.name = "kernel_size", .kind = OPT_PAIR, .offset = offsetof(Conv, kernel),          \
-   .position = place, .lo = 1, .hi = 1e9, .doc = "rows and columns of the kernel"}
+   .position = place, .lo = 1, .hi = 1e9, .sizes = true,                               \
+   .doc = "rows and columns of the kernel"}
 #define CONV_STRIDE(text)                                                              \
   {.name = "stride", .kind = OPT_PAIR, .offset = offsetof(Conv, stride), .value = "1", \
    .lo = 1, .hi = 1e9, .alias = "strides", .doc = text}
@@ -43,7 +44,7 @@ bool conv_takes(Graph *graph, Layer *layer, const Shape *x, int64_t C);
    .doc = "step from one element of the kernel to the next, in pixels"}
 #define CONV_GROUPS(type)                                                              \
   {.name = "groups", .kind = OPT_INT, .offset = offsetof(type, groups), .value = "1",  \
-   .lo = 1, .hi = 1e9,                                                                 \
+   .lo = 1, .hi = 1e9, .sizes = true,                                                  \
    .doc = "number of groups into which the channels are divided; a group sees only "   \
           "its own channels"}
 #define CONV_SOURCE                                                                    \

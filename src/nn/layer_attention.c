@@ -222,16 +222,17 @@ static Ports attention_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option attention_options[] = {
     {.name = "num_heads", .kind = OPT_INT, AT(heads), .position = 1, .lo = 1, .hi = 1e6,
-     .alias = "nhead", .doc = "H, the number of heads (PyTorch: after embed_dim)"},
+     .alias = "nhead", .sizes = true,
+     .doc = "H, the number of heads (PyTorch: after embed_dim)"},
     {.name = "key_dim", .kind = OPT_INT, AT(key_dim), .position = 2, .value = "0",
-     .lo = 0, .hi = 1e9,
+     .lo = 0, .hi = 1e9, .sizes = true,
      .doc = "D, columns of a head's queries and keys; 0: the features of the queries "
             "over H, as in PyTorch"},
     {.name = "value_dim", .kind = OPT_INT, AT(value_dim), .value = "0", .lo = 0,
-     .hi = 1e9,
+     .hi = 1e9, .sizes = true,
      .doc = "E, columns of a head's values; 0: as key_dim"},
     {.name = "output_dim", .kind = OPT_INT, AT(output_dim), .value = "0", .lo = 0,
-     .hi = 1e9, .alias = "output_shape embed_dim",
+     .hi = 1e9, .alias = "output_shape embed_dim", .sizes = true,
      .doc = "features of the result; 0: those of the queries"},
     {.name = "causal", .kind = OPT_BOOL, AT(causal), .value = "false",
      .alias = "use_causal_mask is_causal", .doc = "a step looks at no later one"},

@@ -75,7 +75,7 @@ static Ports bilinear_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option bilinear_options[] = {
     {.name = "units", .kind = OPT_INT, .offset = offsetof(Bilinear, units),
-     .position = 1, .lo = 1, .hi = 1e6, .alias = "out_features",
+     .position = 1, .lo = 1, .hi = 1e6, .alias = "out_features", .sizes = true,
      .doc = "number of outputs, the last axis of the result"},
     LINEAR_OPTIONS,
     LAYER_OPTIONS,

@@ -176,7 +176,7 @@ static Node *depthwise_forward(Graph *graph, Layer *layer, Node *x) {
 
 #define MULTIPLIER(type)                                                               \
   {.name = "depth_multiplier", .kind = OPT_INT, AT(type, multiplier), .value = "1",    \
-   .lo = 1, .hi = 1e6, .doc = "number of kernels for each channel"}
+   .lo = 1, .hi = 1e6, .sizes = true, .doc = "number of kernels for each channel"}
 
 static const Option depthwise_options[] = {
     CONV_KERNEL(1),

@@ -80,7 +80,7 @@ static Node *conv1d_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option conv1d_options[] = {
     CONV_FILTERS(Conv1D),
     {.name = "kernel_size", .kind = OPT_INT, AT(kernel), .position = 2, .lo = 1,
-     .hi = 1e9, .doc = "steps of the kernel"},
+     .hi = 1e9, .sizes = true, .doc = "steps of the kernel"},
     {.name = "stride", .kind = OPT_INT, AT(stride), .value = "1", .lo = 1, .hi = 1e9,
      .alias = "strides", .doc = "step from one position of the kernel to the next"},
     {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,

@@ -81,9 +81,11 @@ static Ports embedding_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option embedding_options[] = {
     {.name = "n", .kind = OPT_INT, AT(n), .position = 1, .lo = 1, .hi = 1e9,
-     .alias = "input_dim num_embeddings", .doc = "number of ids: 1 to n"},
+     .alias = "input_dim num_embeddings", .sizes = true,
+     .doc = "number of ids: 1 to n"},
     {.name = "d", .kind = OPT_INT, AT(d), .position = 2, .lo = 1, .hi = 1e9,
-     .alias = "output_dim embedding_dim", .doc = "length of each vector"},
+     .alias = "output_dim embedding_dim", .sizes = true,
+     .doc = "length of each vector"},
     {.name = "mask_zero", .kind = OPT_BOOL, AT(mask_zero), .value = "false",
      .doc = "the id 0 is padding: zeros, and a mask that leaves its step out (Keras: "
             "it takes a row of the weight, so that n is one more there)"},

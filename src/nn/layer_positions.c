@@ -144,7 +144,7 @@ static Ports position_ports(Graph *graph, Layer *layer, const Ports *in) {
 
 static const Option position_options[] = {
     {.name = "n", .kind = OPT_INT, AT(PositionEmbedding, n), .position = 1, .lo = 1,
-     .hi = 1e9, .alias = "sequence_length max_length",
+     .hi = 1e9, .alias = "sequence_length max_length", .sizes = true,
      .doc = "number of positions: of the longest sequence"},
     {.name = "init", .kind = OPT_OBJECT, AT(PositionEmbedding, init),
      .family = &init_family, .value = "uniform", .alias = "initializer",

@@ -97,7 +97,7 @@ static Node *feed_forward(Graph *graph, Layer *layer, Node *x) {
 
 static const Option forward_options[] = {
     {.name = "units", .kind = OPT_INT, AT(FeedForward, units), .position = 1, .lo = 1,
-     .hi = 1e9, .doc = "U, the width between the two"},
+     .hi = 1e9, .sizes = true, .doc = "U, the width between the two"},
     FF_ACTIVATION(FeedForward),
     DROPOUT(FeedForward, "share of the units that is dropped"),
     INITS(FeedForward),
@@ -265,6 +265,18 @@ static Err decoder_check(Object *object, Fault *fault) {
   return transformer_check(object, fault);
 }
 
+/* How many parts there are, and where the norms stand; what parts are made of, they
+ * have taken over. */
+static bool transformer_reads(const Option *field) {
+  static const size_t own[] = {offsetof(Transformer, parts),
+                               offsetof(Transformer, n_blocks),
+                               offsetof(Transformer, norm_first),
+                               offsetof(Transformer, final_norm)};
+  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+    if (field->offset == own[i]) return true;
+  return field->offset < sizeof(Layer);
+}
+
 static int transformer_children(Layer *layer, Layer *const **out) {
   ObjectList *parts = &((Transformer *)layer)->parts;
   *out = (Layer *const *)parts->v;
@@ -397,7 +409,8 @@ const LayerKind layer_transformer_encoder = {
           {"norm_first", "true"}, {"dropout", "0.2"}, {"causal", "true"}},
          {{3, {1, 3, 4}}}, {3, {1, 3, 4}}},
         LAYER_SAMPLES_END},
-    .ports = transformer_ports, .children = transformer_children};
+    .ports = transformer_ports, .children = transformer_children,
+    .reads = transformer_reads};
 
 const LayerKind layer_transformer_decoder = {
     .kind = {.name = "TransformerDecoder", .family = &layer_family,
@@ -423,4 +436,5 @@ const LayerKind layer_transformer_decoder = {
           {"norm", "rms"}},
          {{3, {1, 2, 2}}, {3, {1, 3, 2}}}, {3, {1, 2, 2}}},
         LAYER_SAMPLES_END},
-    .ports = transformer_ports, .children = transformer_children};
+    .ports = transformer_ports, .children = transformer_children,
+    .reads = transformer_reads};

@@ -65,7 +65,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
 
 static const Option dense_options[] = {
     {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1,
-     .hi = 1e9,
+     .hi = 1e9, .sizes = true,
      .alias = "out_features", .doc = "number of outputs, the last axis of the result"},
     LINEAR_OPTIONS,
     LAYER_OPTIONS,
@@ -251,7 +251,28 @@ static const Kind *const layer_kinds[] = {
 #undef LAYER
     NULL};
 
+/* Not what variables have their sizes by, once they have values, nor
+ * what layers inside were made by. */
+static Err may_set(const Object *object, const Option *field, Fault *fault) {
+  const Layer *layer = (const Layer *)object;
+  bool (*reads)(const Option *) = layer_kind(layer)->reads;
+  char label[96];
+  kind_label(object->kind, label, sizeof label);
+  if (reads && !reads(field))
+    return fault_set(fault, ERR_VALUE,
+                     "%s: \"%s\": the layers inside were made by it; allowed: to set "
+                     "their fields",
+                     label, field->name);
+  for (int i = 0; field->sizes && i < layer->n_vars; i++)
+    if (layer->var[i] && layer->var[i]->has_value)
+      return fault_set(fault, ERR_VALUE,
+                       "%s: \"%s\": the variables of %s have their sizes by it; "
+                       "allowed: to set it before the first use, or another layer",
+                       label, field->name, layer->name ? layer->name : "the layer");
+  return ERR_OK;
+}
+
 const Family layer_family = {
     .name = "layer", .module = "nn", .kinds = layer_kinds,
     .from_function = &layer_lambda.kind,
-    .example = "print(%s(tensor.randn(4, 6)))"};
+    .example = "print(%s(tensor.randn(4, 6)))", .may_set = may_set};

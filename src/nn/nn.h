@@ -147,6 +147,9 @@ struct LayerKind {
   Node *(*forward)(Graph *graph, Layer *layer, Node *x);
   /* In place of it, for what takes or gives several, or masks. */
   Ports (*ports)(Graph *graph, Layer *layer, const Ports *in);
+  /* Is it read after the layer was made, as its options that make the layers inside are
+   * not? NULL: all are. */
+  bool (*reads)(const Option *field);
   /* The layers inside, borrowed; returns how many. NULL: a leaf. */
   int (*children)(Layer *layer, Layer *const **out);
   /* Traits */

@@ -56,7 +56,8 @@ Err recurrent_reset(Graph *graph, Layer *layer);
    .hi = 1, .open_hi = true, .doc = text}
 #define RECURRENT_OPTIONS                                                              \
   {.name = "units", .kind = OPT_INT, RECURRENT_AT(units), .position = 1, .lo = 1,      \
-   .hi = 1e9, .alias = "hidden_size", .doc = "H, the number of cells"},                \
+   .hi = 1e9, .alias = "hidden_size", .sizes = true,                                  \
+   .doc = "H, the number of cells"},                                                  \
   RECURRENT_FLAG("return_sequences", return_sequences,                                 \
                  "return h of all steps [N, T, H], not only of the last one [N, H]"),  \
   RECURRENT_FLAG("return_state", return_state,                                         \

@@ -58,6 +58,39 @@ function tests.test_a_bias_that_is_taken_away()
   end
 end
 
+-- What variables have their sizes by cannot be set when they are there, nor what layers inside
+-- were made by: it would be shown, and nothing would follow.
+function tests.test_fields_that_built_the_layer()
+  local rows, steps, image = tensor.randn(2, 6), tensor.randn(2, 4, 6), tensor.randn(2, 6, 4, 4)
+  local ids = tensor({ { 1, 2 } }, { dtype = "int32" })
+  for _, case in ipairs { { nn.Dense(3), rows, "units" }, { nn.Conv1D(2, 2), steps, "filters" },
+    { nn.Conv1D(2, 2), steps, "kernel_size" }, { nn.Conv2D(2, 2), image, "filters" },
+    { nn.Conv2D(2, 2), image, "kernel_size" }, { nn.Conv2D(2, 2), image, "groups" },
+    { nn.DepthwiseConv2D(2), image, "depth_multiplier" },
+    { nn.ConvTranspose2D(2, 2), image, "filters" }, { nn.LSTM(3), steps, "units" },
+    { nn.SeparableConv2D(2, 2), image, "filters" }, { nn.GRU(3), steps, "units" },
+    { nn.MultiHeadAttention(2), steps, "key_dim" }, { nn.FeedForward(3), steps, "units" },
+    { nn.Embedding(9, 2), ids, "n" }, { nn.Embedding(9, 2), ids, "d" },
+    { nn.PositionEmbedding(9), steps, "n" } } do
+    local layer, x, field = table.unpack(case)
+    local given = layer[field]
+    layer[field] = 1
+    layer[field] = given
+    local want = layer(x):totable()
+    check.fails(function() layer[field] = 1 end, '"' .. field .. '"', layer.name or "_1",
+      "before the first use")
+    check.equal(layer(x):totable(), want)
+  end
+  local net = nn.TransformerEncoder(2, 3)
+  local made = { dropout = 0.5, causal = true, num_heads = 1, units = 4, bias = false }
+  for field, value in pairs(made) do
+    check.fails(function() net[field] = value end, "nn.TransformerEncoder", '"' .. field .. '"',
+      "layers inside")
+  end
+  net.parts[2].causal, net.norm_first, net.name = true, false, "encoder"
+  check.near(net(steps):slice({}, { 1, 2 }), net(steps:slice({}, { 1, 2 })))
+end
+
 -- Tensors and data sets are options like any other.
 function tests.test_tensors_as_options()
   local x, labels = tensor { { 1, 2 }, { 3, 4 } }, tensor({ 1, 2 }):cast "int32"
