@@ -30,7 +30,7 @@ enum {
   MOST_AREA = 25,          /* of a kernel */
   MOST_POINTS = WINOGRAD_POINTS * WINOGRAD_POINTS,
   LEAST_PLANES_3 = 48,
-  LEAST_PLANES_5 = 16,
+  LEAST_PLANES_5 = 24,
   MOST_PLANES = 512,
   LEAST_COLUMNS_3 = 6,      /* of tiles */
   LEAST_COLUMNS_5 = 4,
@@ -93,17 +93,25 @@ typedef struct Tiles {
   int64_t weights;         /* of a group */
 } Tiles;
 
-/* Fewer products do not outweigh going to points and back where there are few planes,
- * or rows of tiles that fill no vector; many planes or long rows would take much
- * memory. */
+/* Is at most a sixth of what tiles cover outside of the results, and do rows of them
+ * nearly fill a vector? */
+static bool is_covered(const Conv *v, ConvResult result, int64_t least_columns) {
+  bool to_x = result == CONV_X;
+  int64_t rows = to_x ? v->H : v->P, columns = to_x ? v->W : v->Q;
+  int64_t down = divide_up(rows, 2), across = divide_up(columns, 2);
+  return across >= least_columns && across <= MOST_COLUMNS &&
+         5 * 4 * down * across <= 6 * rows * columns;
+}
+
+/* Fewer products do not outweigh going to points and back where there are few planes;
+ * many planes or long rows would take much memory. */
 bool conv_is_winograd(const Conv *v, ConvResult result) {
   bool is_3 = v->R == 3 && v->S == 3, is_5 = v->R == 5 && v->S == 5;
   bool fits = (is_3 || is_5) && v->N > 0;
   for (int i = 0; i < 2; i++)
     fits = fits && v->stride[i] == 1 && v->dilation[i] == 1 && v->before[i] < v->R;
-  int64_t columns = divide_up(result == CONV_X ? v->W : v->Q, 2);
-  fits = fits && columns >= (is_5 ? LEAST_COLUMNS_5 : LEAST_COLUMNS_3) &&
-         columns <= MOST_COLUMNS && most(v->c, v->f) <= MOST_PLANES &&
+  fits = fits && is_covered(v, result, is_5 ? LEAST_COLUMNS_5 : LEAST_COLUMNS_3) &&
+         most(v->c, v->f) <= MOST_PLANES &&
          least(v->c, v->f) >= (is_5 ? LEAST_PLANES_5 : LEAST_PLANES_3);
   int64_t sums = v->G * v->f * v->c * (v->R + 1) * (v->R + 1);
   return fits && (result != CONV_W || sums * LEAST_PARTS <= MOST_SUMS);
