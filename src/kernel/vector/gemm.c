@@ -489,7 +489,7 @@ static int packed_panel(const Tile *t, const GemmPacked *g, int64_t p, int64_t n
 }
 
 void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacked *g) {
-  int64_t n_chunks = divide_up(g->K, DEPTH);
+  int64_t n_chunks = most(1, divide_up(g->K, DEPTH)); /* of no K: zeros */
   int64_t n_panels = packed_panels(g->N);
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * g->K / n_chunks, depth = (chunk + 1) * g->K / n_chunks - k;
