@@ -22,7 +22,8 @@
  *   4   of trainings: convolutions of 3 x 3 and 5 x 5 elements and many channels take
  *       fewer products; LSTMs and simple recurrent layers sum the products of x and h
  *       together, GRUs those of r and z; the gates of LSTM and GRU have functions of
- *       their own */
+ *       their own; gradients of softmax and attention are right where some of 16
+ *       probabilities are 0 */
 #define NUMERICS 4
 
 #endif

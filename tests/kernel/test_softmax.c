@@ -81,6 +81,31 @@ TEST(a_row_alone_has_the_bits_it_has_among_others) {
   }
 }
 
+/* Probabilities that are 0 in front, behind or anywhere take nothing, whatever flows to
+ * them, and leave the sum of the others as it is. */
+TEST(gradients_of_rows_with_zeros_agree_with_plain_loops) {
+  enum { MOST_C = 70 };
+  real p[MOST_C], gp[MOST_C], gx[MOST_C];
+  for (SimdLevel level = 0; level <= simd_level(); level++)
+    for (int64_t C = 1; C <= MOST_C; C++)
+      for (int64_t zeros = 0; zeros < 3 * C; zeros++) {
+        double along = 0;
+        fill(p, C, 0.01, 1);
+        fill(gp, C, -3, 2);
+        for (int64_t c = 0; c < C; c++) {
+          bool front = zeros < C ? c < zeros : zeros < 2 * C && c >= zeros - C;
+          if (front || (zeros >= 2 * C && (c * 7 + zeros) % 3 == 0)) p[c] = 0;
+          if (p[c] == 0 && c % 5 == 0) gp[c] = (real)NAN;
+          along += p[c] == 0 ? 0 : (double)gp[c] * (double)p[c];
+        }
+        tables[level]->softmax_grad_rows(gx, gp, p, 1, C, 2);
+        for (int64_t c = 0; c < C; c++) {
+          double want = p[c] == 0 ? 0 : 2 * p[c] * (gp[c] - along);
+          CHECK_NEAR(gx[c], want, 64 * REAL_EPS * (1 + fabs(along)));
+        }
+      }
+}
+
 TEST(extreme_rows) {
   const real inf = (real)INFINITY;
   for (SimdLevel level = 0; level <= simd_level(); level++) {

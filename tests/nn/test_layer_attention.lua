@@ -237,6 +237,33 @@ function tests.test_padding()
   end
 end
 
+-- The same where padding fills whole vectors of keys, and of those logits that are -inf.
+function tests.test_gradients_beside_much_padding()
+  tensor.seed(6)
+  local layer, n = nn.MultiHeadAttention(2, { bias_init = "normal" }), 12
+  local x, c = tensor.randn(2, n, 6):eval(), tensor.randn(2, n, 6):eval()
+  layer(x)
+  local want = gradients(layer(x) * c, layer:parameters())
+  for _, fill in ipairs { 4, 5, 9, 16, 21 } do
+    local gap, none = tensor.full(nan, 2, fill, 6), tensor.zeros(2, fill)
+    for _, side in ipairs { "left", "right" } do
+      local function joined(a, b)
+        return tensor.concat(side == "left" and { a, b } or { b, a }, 2)
+      end
+      local y = layer(joined(gap, x), { mask = joined(none, tensor.ones(2, n)) })
+      local first = side == "left" and fill or 0
+      local g = gradients(y:slice({}, { first + 1, first + n }) * c, layer:parameters())
+      for i, w in ipairs(want) do check.near(g[i], w, 1000 * near) end
+    end
+  end
+  local logits = tensor.variable(tensor.randn(1, 20))
+  local hidden = tensor.arange(1, 20):reshape(1, 20):lt(6)
+  local p = nn.softmax(tensor.where(hidden, -1 / 0, logits))
+  local d = tensor.randn(1, 20):eval()
+  local g = grad((p * d):sum(), { logits })[1]
+  check.near(g, p * (d - (p * d):sum()), 100 * near)
+end
+
 function tests.test_scores_and_inputs()
   local layer = nn.MultiHeadAttention(2, { return_attention_scores = true, key_dim = 3 })
   local x, z, v = tensor.randn(2, 3, 4), tensor.randn(2, 5, 2), tensor.randn(2, 5, 7)
