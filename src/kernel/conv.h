@@ -7,7 +7,8 @@
  *
  * An element of x outside of the image is no term of a sum: 0 times an infinite weight
  * does not appear. Phases, blocks and the order of sums depend on the sizes and the
- * SIMD level alone. */
+ * SIMD level alone; so does the choice of fewer products at points (conv_winograd.c),
+ * whose results round otherwise than a plain sum. */
 #ifndef KERNEL_CONV_H
 #define KERNEL_CONV_H
 
