@@ -139,8 +139,9 @@ static Err weights_check(const Array *w, bool none, Fault *fault) {
   for (int64_t i = 0; i < n; i++)
     if (none || array_get(w, i) > 0) return ERR_OK;
   return fault_set(fault, ERR_DATA,
-                   "the weights of %lld %s sum to 0: their weighted mean is not "
-                   "defined; larger batches, or other weights, give one",
+                   "the weights of %lld %s sum to 0 (what a mask leaves out has 0): "
+                   "their weighted mean is not defined; larger batches, or other "
+                   "weights, give one",
                    (long long)n, n == 1 ? "example" : "examples");
 }
 

@@ -210,7 +210,7 @@ function tests.test_nothing_that_counts()
   local function with(list)
     return data.set(x, labels, { mask = mask_of(list), classes = 2 })
   end
-  check.fails(function() fit(net_of(2), with { 0, 0, 0, 0, 0, 0 }) end, "sum to 0")
+  check.fails(function() fit(net_of(2), with { 0, 0, 0, 0, 0, 0 }) end, "sum to 0", "mask")
   local net = net_of(2)
   check.fails(function() fit(net, with { 0, 4, 0, 0, 4, 4 }, { batch_size = 2 }) end,
     "sum to 0")
