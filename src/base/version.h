@@ -23,7 +23,8 @@
  *       fewer products; LSTMs and simple recurrent layers sum the products of x and h
  *       together, GRUs those of r and z; the gates of LSTM and GRU have functions of
  *       their own; gradients of softmax and attention are right where some of 16
- *       probabilities are 0 */
+ *       probabilities are 0; with AVX2, products of matrices in float sum in the order
+ *       of our kernels where BLIS packed nothing */
 #define NUMERICS 4
 
 #endif

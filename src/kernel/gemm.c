@@ -11,17 +11,17 @@
  *           reach 150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both
  *           operands and compute whole tiles at the edges, reach 60 to 130 on the
  *           products of a batch of 32 with 100 to 300 units, and 150 to 200 with 512.
+ *           With AVX2 they take 0.6 to 0.95 of the time of BLIS's unpacked ones. Where
+ *           rows of B or C are far apart, or in memory, they copy B a panel ahead:
+ *           0.7 to 0.85.
  *   BLIS    large products, where packing pays, and those for which its kernels were
- *           measured to be as fast (haswell) or are wider than ours: one call per block
- *           of its serial library. Where B or C is so large that it lies in memory, and
- *           BLIS would pack nothing, ours compute the block in the same order of sums:
- *           LeNet's dense layer (64 x 3136 x 1024) at 60 to 75 GF/s in place of 40 to
- *           55.
+ *           measured to be faster or are wider than ours: one call per block of its
+ *           serial library.
  *
- * Blocks of tiles. Kernels cost the same on any part of C but for copies of a
- * transposed B, so C is halved, the longer side first, while a block keeps work for
- * some microseconds, a tile's height and a panel's width. The pieces of a side differ
- * by one step at most, the larger first: threads that take blocks in order end
+ * Blocks of tiles. Kernels cost the same on any part of C but for copies of B, where it
+ * is transposed or far, so C is halved, the longer side first, while a block keeps work
+ * for some microseconds, a tile's height and a panel's width. The pieces of a side
+ * differ by one step at most, the larger first: threads that take blocks in order end
  * together.
  *
  * Blocks of BLIS. It packs both operands of a call (skx always; haswell where M, N and
@@ -217,7 +217,12 @@ enum {
   LONG = 4096,               /* rows, and K, that spread A over too much memory */
   TINY_PRODUCT = 1 << 18,    /* M N K of which setting up a call of BLIS is a part */
   SMALL_PRODUCT = 1 << 22,
-  ROWS_LEAST = 6             /* with fewer AVX2 has too few sums in flight */
+  ROWS_LEAST = 6,            /* with fewer AVX2 has too few sums in flight */
+  UNPACKED_SIDE = 200,       /* haswell: nothing is packed up to this M, N or K */
+  WIDE = 1024,               /* reals of a row: from here on sets of a cache run out */
+  PAGE = 4096,               /* bytes after which places have the same set */
+  FAR_B = 1 << 20,           /* elements of a B that lies in memory, ... */
+  FAR_C = 1 << 18            /* ... and of the C of a transposed A */
 };
 
 /* Do our kernels with AVX-512 keep up with BLIS, which packs, on a large product? */
@@ -226,22 +231,46 @@ static bool large_tiles_win(const Gemm *g) {
   return sizeof(real) == sizeof(float) && g->M <= LONG && g->K <= LONG;
 }
 
-/* BLIS's kernels for AVX2 pack no small operand, and only a transposed B slows them;
- * those of penryn are as wide as our plain ones. */
+/* Do calls of BLIS on this product pack their operands? */
+static bool packs(const Gemm *g) {
+  arch_t set = kernel_set();
+  if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL) return true;
+  return g->M > UNPACKED_SIDE && g->N > UNPACKED_SIDE && g->K > UNPACKED_SIDE;
+}
+
+/* Do rows of n reals lie so that their beginnings share a few sets of the caches? */
+static bool rows_share_sets(int64_t n, int64_t n_bytes) {
+  return n >= WIDE && n * (int64_t)sizeof(real) % n_bytes == 0;
+}
+
+/* With AVX2 our kernels win where BLIS packs nothing; but each k of a transposed A is a
+ * row. In double they were measured for small products alone. */
+static bool avx2_tiles_win(const Gemm *g, double product) {
+  if (sizeof(real) == sizeof(float))
+    return !packs(g) && !(g->transpose_a && rows_share_sets(g->M, PAGE));
+  return g->M >= ROWS_LEAST && product < TINY_PRODUCT;
+}
+
+/* BLIS's kernels of penryn are as wide as our plain ones. */
 static bool tiles_win(const Gemm *g) {
   arch_t set = kernel_set();
   double product = (double)g->M * (double)g->N * (double)g->K;
-  bool large = product >= LARGE_PRODUCT;
   switch (simd_level()) {
-  case SIMD_AVX512: return !large || large_tiles_win(g);
+  case SIMD_AVX512: return product < LARGE_PRODUCT || large_tiles_win(g);
   case SIMD_AVX2:
-    if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL || g->M < ROWS_LEAST) return false;
-    return product < TINY_PRODUCT ||
-           (g->transpose_b && !large && sizeof(real) == sizeof(float));
+    return set != BLIS_ARCH_SKX && set != BLIS_ARCH_KNL && avx2_tiles_win(g, product);
   default:
     return set == BLIS_ARCH_GENERIC ||
            (set == BLIS_ARCH_PENRYN && product < SMALL_PRODUCT);
   }
+}
+
+/* Do rows of B or C share sets of the caches, or lie in memory? Sums are the same. */
+static bool is_far(const Gemm *g) {
+  if (sizeof(real) != sizeof(float) || simd_level() != SIMD_AVX2 || g->transpose_b)
+    return false;
+  return rows_share_sets(g->N, PAGE / 4) ||
+         (g->transpose_a ? g->M * g->N >= FAR_C : g->K * g->N >= FAR_B);
 }
 
 static Route route_of(const Gemm *g) {
@@ -266,7 +295,6 @@ enum {
   TILES_STEP = 16,           /* columns: a cache line */
   BLIS_WORK = 1000000,
   LARGE_WORK = 1 << 28,      /* from here on packing weighs less */
-  UNPACKED_SIDE = 200,       /* haswell: nothing is packed up to this M, N or K */
   ROW_STEP = 12,             /* multiples of the rows and columns of the sets'
                                 kernels: */
   COLUMN_STEP = 32,          /* skx 32 x 12 (transposed), haswell 6 x 16 */
@@ -297,23 +325,16 @@ static double most_blocks(double work, double least) {
 }
 
 static void cut_tiles(Plan *p, const Gemm *g) {
+  bool copies_b = g->transpose_b || (is_far(g) && !g->transpose_a);
   p->column_step = TILES_STEP;
   double n_max = most_blocks(work_of(g), TILES_WORK);
   for (int n = 2; n <= n_max; n *= 2) {
     int64_t rows = g->M / p->n_rows, columns = g->N / p->n_columns;
     bool may_rows = rows >= 2 * TILES_ROWS, may_columns = columns >= 2 * TILES_COLUMNS;
-    if (may_columns && (g->transpose_b || columns > rows || !may_rows))
-      p->n_columns *= 2;
+    if (may_columns && (copies_b || columns > rows || !may_rows)) p->n_columns *= 2;
     else if (may_rows) p->n_rows *= 2;
     else break;
   }
-}
-
-/* Do calls of BLIS on this product pack their operands? */
-static bool packs(const Gemm *g) {
-  arch_t set = kernel_set();
-  if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL) return true;
-  return g->M > UNPACKED_SIDE && g->N > UNPACKED_SIDE && g->K > UNPACKED_SIDE;
 }
 
 static void cut_blis(Plan *p, const Gemm *g) {
@@ -368,53 +389,20 @@ static int64_t piece(int64_t size, int64_t step, int64_t n, int64_t i) {
 
 /* -- one block --------------------------------------------------------------------- */
 
-static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t csa,
-                      const real *b, inc_t rsb, inc_t csb, real *c, inc_t rsc) {
-  real one = 1, zero = 0;
-  rntm_t serial = BLIS_RNTM_INITIALIZER; /* else BLIS looks it up behind a lock */
-#ifdef REAL_DOUBLE
-  bli_dgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
-               (real *)b, rsb, csb, &zero, c, rsc, 1, NULL, &serial);
-#else
-  bli_sgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
-               (real *)b, rsb, csb, &zero, c, rsc, 1, NULL, &serial);
-#endif
-}
-
-/* Does B, or the C that a transposed A gives, come from memory and not from a near
- * cache? */
-static bool is_far(const Gemm *g) {
-  enum { FAR_B = 1 << 20, FAR_C = 1 << 18 }; /* elements */
-  return g->transpose_a ? g->M * g->N >= FAR_C : g->K * g->N >= FAR_B;
-}
-
-/* A block of m x n that BLIS would compute unpacked. Its kernels for AVX2 sum a chunk
- * of K in order, as ours do; so many elements make a chunk in its version 0.9.0, where
- * 6 x 16 elements of C are a tile. 0: in another order. With a B that is transposed,
- * and in the last column of an odd number, it sums dot products. */
-static int64_t depth_as_blis(const Gemm *g, int64_t m, int64_t n) {
-  enum { ROWS = 6, COLUMNS = 16, DEPTH = 256, PARTS = 5, UNROLLED = 4 };
-  bool same = sizeof(real) == sizeof(float) && simd_level() == SIMD_AVX2 &&
-              kernel_set() == BLIS_ARCH_HASWELL;
-  if (!same || packs(g) || g->transpose_b || n % 2 || m < ROWS_LEAST) return 0;
-  if (!g->transpose_a && m / ROWS >= n / COLUMNS) return DEPTH;
-  int part = 1;
-  while (part < PARTS && (m > part * ROWS || n > part * COLUMNS)) part++;
-  return DEPTH / part / UNROLLED * UNROLLED;
-}
-
 static void blis_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
                        int64_t n) {
   bool ta = g->transpose_a, tb = g->transpose_b;
-  int64_t depth = is_far(g) ? depth_as_blis(g, m, n) : 0;
-  if (depth) {
-    GemmStrides strides = {.a = ta ? g->M : g->K, .b = g->N, .c = g->N,
-                           .transpose_a = ta, .depth = depth};
-    kernels()->gemm_far(c, a, b, m, n, g->K, &strides);
-    return;
-  }
-  blis_gemm(m, n, g->K, a, ta ? 1 : g->K, ta ? g->M : 1, b, tb ? 1 : g->N,
-            tb ? g->K : 1, c, g->N);
+  inc_t row_a = ta ? 1 : g->K, column_a = ta ? g->M : 1;
+  inc_t row_b = tb ? 1 : g->N, column_b = tb ? g->K : 1;
+  real one = 1, zero = 0;
+  rntm_t serial = BLIS_RNTM_INITIALIZER; /* else BLIS looks it up behind a lock */
+#ifdef REAL_DOUBLE
+  bli_dgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, g->K, &one, (real *)a, row_a,
+               column_a, (real *)b, row_b, column_b, &zero, c, g->N, 1, NULL, &serial);
+#else
+  bli_sgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, g->K, &one, (real *)a, row_a,
+               column_a, (real *)b, row_b, column_b, &zero, c, g->N, 1, NULL, &serial);
+#endif
 }
 
 static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
@@ -424,7 +412,8 @@ static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, in
                          .c = g->N,
                          .transpose_a = g->transpose_a,
                          .transpose_b = g->transpose_b};
-  kernels()->gemm(c, a, b, m, n, g->K, &strides);
+  if (is_far(g)) kernels()->gemm_far(c, a, b, m, n, g->K, &strides);
+  else kernels()->gemm(c, a, b, m, n, g->K, &strides);
 }
 
 /* The matrix has rows along the outputs, or along k; a single row is contiguous either

@@ -94,7 +94,6 @@ void expression_as_loop(const Expression *e, LoopStep *out);
 typedef struct GemmStrides {
   int64_t a, b, c;
   bool transpose_a, transpose_b; /* A is stored [K, M], B [N, K] */
-  int64_t depth;                 /* gemm_far: elements of K that make one chunk */
 } GemmStrides;
 
 /* Windows that move over an image of one channel: along rows (0) and columns (1) `size`

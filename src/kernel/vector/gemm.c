@@ -342,23 +342,9 @@ static void fetch_result(const real *c, int64_t n, int64_t row_c) {
   for (int64_t i = 0; i < n; i++) __builtin_prefetch(c + i * row_c, 1, 3);
 }
 
-/* A tile, K in chunks of `depth`, while its part of C is near. */
-static void far_tile(Tile t, int64_t K, int64_t depth, int rows, int vectors,
-                     bool transposed) {
-  const real *a = t.a, *b = t.b;
-  bool add = t.add;
-  for (int64_t k = 0; k < K; k += depth) {
-    t.a = a + k * (transposed ? t.stride_a : 1);
-    t.b = b + k * t.row_b;
-    t.K = least(depth, K - k);
-    t.add = add || k > 0;
-    tiles[vectors][rows][transposed](&t);
-  }
-}
-
 /* Tiles from top to bottom of a panel of t.K rows of B. Between them comes what is
  * next: with each tile some rows are fetched, while those before them are copied. */
-static void far_panel(Tile t, int64_t M, int64_t depth, int vectors, bool transposed,
+static void far_panel(Tile t, int64_t M, int vectors, bool transposed,
                       const Rows *next) {
   const real *a = t.a;
   real *c = t.c;
@@ -372,40 +358,44 @@ static void far_panel(Tile t, int64_t M, int64_t depth, int vectors, bool transp
     fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c);
     t.a = a + i * (transposed ? 1 : t.stride_a);
     t.c = c + i * t.row_c;
-    far_tile(t, t.K, depth, (int)(end - i), vectors, transposed);
+    tiles[vectors][end - i][transposed](&t);
   }
   copy_rows(next, copied, fetched);
 }
 
-/* Panel p of n of the stretch of B that begins at k; behind the last panel comes the
- * first of the next stretch. K 0: there is none. */
+/* Panel p of n of a chunk of B; behind the last panel comes the first of the next
+ * chunk. K 0: there is none. */
 static Rows far_rows(const real *b, int64_t N, int64_t K, const GemmStrides *s,
-                     int64_t k, int64_t stretch, int64_t p, int64_t n) {
-  if (p == n) k += stretch;
-  if (k >= K || n == 0) return (Rows){.from = b};
-  Panel at = panel_of(N, p < n ? p : 0, n);
-  return (Rows){.from = b + k * s->b + at.j, .K = least(stretch, K - k), .n = at.n,
-                .stride = s->b};
+                     int64_t chunk, int64_t p, int64_t n) {
+  int64_t n_chunks = divide_up(K, DEPTH);
+  if (p == n) chunk++, p = 0;
+  if (chunk == n_chunks) return (Rows){.from = b};
+  Panel at = panel_of(N, p, n);
+  int64_t k = chunk * K / n_chunks;
+  return (Rows){.from = b + k * s->b + at.j, .K = (chunk + 1) * K / n_chunks - k,
+                .n = at.n, .stride = s->b};
 }
 
 void KN(gemm_far)(real *c, const real *a, const real *b, int64_t M, int64_t N,
                   int64_t K, const GemmStrides *s) {
   real copy[2][DEPTH * VECTORS_MAX * WIDTH] __attribute__((aligned(VECTOR_BYTES)));
-  int64_t n_panels = panel_count(divide_up(N, WIDTH));
-  int64_t stretch = DEPTH / s->depth * s->depth, n_done = 0;
-  Rows here = far_rows(b, N, K, s, 0, stretch, 0, n_panels);
+  int64_t n_panels = panel_count(divide_up(N, WIDTH)), n_chunks = divide_up(K, DEPTH);
+  int64_t n_done = 0;
+  Rows here = far_rows(b, N, K, s, 0, 0, n_panels);
   here.to = copy[0];
   copy_rows(&here, 0, here.K);
-  for (int64_t k = 0; k < K; k += stretch)
+  for (int64_t chunk = 0; chunk < n_chunks; chunk++)
     for (int64_t p = 0; p < n_panels; p++) {
       Panel at = panel_of(N, p, n_panels);
-      Rows next = far_rows(b, N, K, s, k, stretch, p + 1, n_panels);
+      Rows next = far_rows(b, N, K, s, chunk, p + 1, n_panels);
       next.to = copy[++n_done % 2];
-      Tile t = {.c = c + at.j, .a = a + k * (s->transpose_a ? s->a : 1), .b = here.to,
-                .row_c = s->c, .row_b = at.vectors * WIDTH, .stride_a = s->a,
-                .K = here.K, .last = (int)at.n - (at.vectors - 1) * WIDTH,
-                .add = k > 0, .again = k > 0 ? at.again : 0};
-      far_panel(t, M, s->depth, at.vectors, s->transpose_a, &next);
+      Tile t = {.c = c + at.j,
+                .a = a + chunk * K / n_chunks * (s->transpose_a ? s->a : 1),
+                .b = here.to, .row_c = s->c, .row_b = at.vectors * WIDTH,
+                .stride_a = s->a, .K = here.K,
+                .last = (int)at.n - (at.vectors - 1) * WIDTH, .add = chunk > 0,
+                .again = chunk > 0 ? at.again : 0};
+      far_panel(t, M, at.vectors, s->transpose_a, &next);
       here = next;
     }
 }
