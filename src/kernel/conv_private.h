@@ -112,9 +112,9 @@ static inline int64_t conv_piece(int64_t K, int64_t i) {
   return K * i / conv_pieces(K);
 }
 
-/* The results of all rows of a slab, here of results, term by term: conv.c. */
-void conv_sum_plainly(const Conv *v, bool to_x, const ConvSlab *s, real *out,
-                      const real *sources, const real *w);
+/* The results of all rows of a slab, term by term: conv_plain.c. */
+void conv_plain_slab(const ConvPlan *p, const ConvSlab *s, real *out,
+                     const real *sources, const real *w);
 
 /* Convolutions of 3 x 3 and 5 x 5 elements with fewer products, where that is faster,
  * with blocks as those of conv.h: conv_winograd.c. */

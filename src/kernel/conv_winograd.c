@@ -316,7 +316,8 @@ static void run_slab(const Tiles *t, const ConvSlab *s, const real *shared,
   ConvSlab rows = *s;
   rows.row = 2 * s->row;
   rows.n_rows = least(2 * s->n_rows, t->out_size[0] - rows.row);
-  conv_sum_plainly(&t->v, t->result == CONV_X, &rows, out, in[0], in[1]);
+  ConvPlan plain = conv_plan(&t->v, t->result == CONV_X);
+  conv_plain_slab(&plain, &rows, out, in[0], in[1]);
 }
 
 /* What is read behind the tiles of a slab must be numbers. */
