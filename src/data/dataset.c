@@ -299,10 +299,8 @@ Err dataset_check_numbers(const Dataset *set, const Dataset *like, Fault *fault)
     if (at >= 0)
       err = fault_set(fault, ERR_DATA,
                       "class \"%s\" is number %lld in %s, %lld in %s: other classes "
-                      "are "
-                      "in one than in the other; parts of one set, as split gives "
-                      "them, "
-                      "have the same",
+                      "occur there; parts of one set, as split gives them, number "
+                      "alike",
                       own->v[i], (long long)i + 1, set->name, (long long)at + 1,
                       like->name);
   }

@@ -5,13 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a vocabulary is made by is refused where one is given that is not so. */
 Err vocabulary_plan_check(const VocabularyPlan *plan, const char *label, Fault *fault) {
   const Vocabulary *given = plan->given;
-  if (!given || plan->sort == TOKEN_CHARACTERS || plan->sort == given->sort)
-    return ERR_OK;
+  if (!given) return ERR_OK;
+  if (plan->sort != TOKEN_CHARACTERS && plan->sort != given->sort)
+    return fault_set(fault, ERR_VALUE,
+                     "%s: option \"by\": got %s, but the vocabulary is one of %s",
+                     label, token_sorts[plan->sort], token_sorts[given->sort]);
+  const char *option = plan->lower && !given->lower ? "lower"
+                       : plan->least > 1            ? "min_count"
+                       : plan->most > 0             ? "max_tokens"
+                                                    : NULL;
+  if (!option) return ERR_OK;
   return fault_set(fault, ERR_VALUE,
-                   "%s: option \"by\": got %s, but the vocabulary is one of %s", label,
-                   token_sorts[plan->sort], token_sorts[given->sort]);
+                   "%s: option \"%s\" says how a vocabulary is made, but one is given, "
+                   "which was made otherwise: leave out one of them",
+                   label, option);
 }
 
 void vocabulary_plan_add_key(const VocabularyPlan *plan, Text *out) {

@@ -32,6 +32,22 @@ function tests.test_characters_are_whole_and_in_the_order_of_their_codes()
   check.equal(v:decode(v:encode ""), "")
 end
 
+-- Options that say how one is made are no silent ones where one is given.
+function tests.test_a_given_vocabulary_is_not_made_again()
+  local path = check.file("g.txt", "b a b c\na b d c")
+  local words = data.text(path, { by = "words", length = 2, unknown = true }).vocabulary
+  local small = data.text(path, { by = "words", length = 2, lower = true }).vocabulary
+  local function set(options, of)
+    options.vocabulary, options.length = of or words, 2
+    return data.text(path, options)
+  end
+  for name, value in pairs { lower = true, min_count = 2, max_tokens = 3 } do
+    check.fails(function() set { [name] = value } end, '"' .. name .. '"', "one is given")
+  end
+  check.equal(#set { by = "words", unknown = true, min_count = 1, max_tokens = 0 }, 3)
+  check.equal(#set({ lower = true }, small), 3)
+end
+
 function tests.test_counts_decide_which_words_are_kept()
   local path = check.file("w.txt", "b a b c a b d c")
   local function words(options)
