@@ -369,7 +369,7 @@ static Rows far_rows(const real *b, int64_t N, int64_t K, const GemmStrides *s,
                      int64_t chunk, int64_t p, int64_t n) {
   int64_t n_chunks = divide_up(K, DEPTH);
   if (p == n) chunk++, p = 0;
-  if (chunk == n_chunks) return (Rows){.from = b};
+  if (chunk == n_chunks || n == 0) return (Rows){.from = b};
   Panel at = panel_of(N, p, n);
   int64_t k = chunk * K / n_chunks;
   return (Rows){.from = b + k * s->b + at.j, .K = (chunk + 1) * K / n_chunks - k,
