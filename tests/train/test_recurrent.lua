@@ -71,15 +71,20 @@ function tests.test_the_adding_problem_over_100_steps()
 end
 
 -- Greydanus's architecture: both directions of 6 units, all steps to the classes; .891 there.
-function tests.test_mnist1d_as_a_sequence()
-  tensor.seed(1)
+local function mnist1d(seed)
+  tensor.seed(seed)
   local set = data.mnist1d { sequence = true }
   local net = nn.Sequential { nn.Bidirectional(nn.GRU(6, { return_sequences = true })),
     nn.Flatten(), nn.Dense(10) }
-  local history = train.fit(net, set.train, { loss = "sparse_categorical_crossentropy",
+  return train.fit(net, set.train, { loss = "sparse_categorical_crossentropy",
     optimizer = optim.Adam { lr = 0.01 }, batch_size = 100, epochs = 150, test = set.test,
-    metrics = { "accuracy" }, verbose = false, record = false })
-  check.yes(history.test_accuracy >= 0.89, history.test_accuracy)
+    metrics = { "accuracy" }, verbose = false, record = false }).test_accuracy
+end
+
+-- Single seeds are from .88 to .915.
+function tests.test_mnist1d_as_a_sequence()
+  local mean = (mnist1d(1) + mnist1d(2) + mnist1d(3)) / 3
+  check.yes(mean >= 0.89, mean)
 end
 
 check.run(tests)
