@@ -55,7 +55,7 @@ Err input_open_packed(Input *out, const char *path, Fault *fault) {
   Err err = input_open(&file, path, fault);
   if (!err && file.n_bytes >= 2) err = input_read(&file, magic, 2, fault);
   if (!err) err = input_seek(&file, 0, fault);
-  if (!err && (magic[0] != 0x1f || magic[1] != 0x8b)) {
+  if (!err && !pack_is_gzip(magic)) {
     *out = file;
     return ERR_OK;
   }

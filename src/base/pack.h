@@ -6,6 +6,11 @@
 
 typedef enum PackForm { PACK_DEFLATE, PACK_GZIP } PackForm;
 
+/* Do the first two bytes of a file say that it is gzipped? */
+static inline bool pack_is_gzip(const unsigned char *b) {
+  return b[0] == 0x1f && b[1] == 0x8b;
+}
+
 /* Most bytes that n_packed bytes can unpack to. */
 int64_t unpack_bound(int64_t n_packed);
 

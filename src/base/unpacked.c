@@ -1,6 +1,7 @@
 /* unpacked.c: see unpacked.h. */
 #include "base/unpacked.h"
 #include "base/file.h"
+#include "base/ints.h"
 #include "base/pack.h"
 #include "base/path.h"
 #include <stdlib.h>
@@ -11,10 +12,6 @@ typedef struct Trailer {
   uint32_t crc, n_bytes;
 } Trailer;
 
-static uint32_t little_endian_32(const unsigned char *b) {
-  return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
 /* False where the file is not gzipped. */
 static bool read_trailer(Trailer *out, const char *path) {
   enum { LEAST = 18, SIZE = 8 }; /* of a gzipped file; of what is behind the content */
@@ -22,11 +19,11 @@ static bool read_trailer(Trailer *out, const char *path) {
   Input in;
   Fault none = {0};
   bool ok = !input_open(&in, path, &none) && in.n_bytes >= LEAST &&
-            !input_read(&in, magic, 2, &none) && magic[0] == 0x1f && magic[1] == 0x8b &&
+            !input_read(&in, magic, 2, &none) && pack_is_gzip(magic) &&
             !input_seek(&in, in.n_bytes - SIZE, &none) &&
             !input_read(&in, b, SIZE, &none);
   input_close(&in);
-  if (ok) *out = (Trailer){little_endian_32(b), little_endian_32(b + 4)};
+  if (ok) *out = (Trailer){little_32(b), little_32(b + 4)};
   return ok;
 }
 

@@ -11,9 +11,9 @@
  *           reach 150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both
  *           operands and compute whole tiles at the edges, reach 60 to 130 on the
  *           products of a batch of 32 with 100 to 300 units, and 150 to 200 with 512.
- *           With AVX2 they take 0.6 to 0.95 of the time of BLIS's unpacked ones. Where
- *           rows of B or C are far apart, or in memory, they copy B a panel ahead:
- *           0.7 to 0.85.
+ *           With AVX2 most take 0.7 to 0.95 of the time of BLIS's unpacked ones, a
+ *           few up to 1.1. Where rows of B or C are far apart, or in memory, they copy
+ *           B a panel ahead: 0.7 to 0.9 from 64 rows on.
  *   BLIS    large products, where packing pays, and those for which its kernels were
  *           measured to be faster or are wider than ours: one call per block of its
  *           serial library.
