@@ -14,7 +14,7 @@
 #include "kernel/kernel.h"
 #include "kernel/vector/vector.h"
 
-enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 3 : 2 };
+enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 4 : 2 };
 
 /* -- panels ------------------------------------------------------------------------ */
 
@@ -78,8 +78,8 @@ INLINE void tile_run(const Tile *t, int rows, int vectors) {
 #define TILES_EIGHT(X, v) TILES_SIX(X, v) X(7, v) X(8, v)
 #define TILES_TWELVE(X, v) TILES_EIGHT(X, v) X(9, v) X(10, v) X(11, v) X(12, v)
 #if defined SIMD_avx512
-#define TILES(X) TILES_TWELVE(X, 1) TILES_TWELVE(X, 2) TILES_EIGHT(X, 3)
-static const int rows_of[] = {0, 12, 12, 8};
+#define TILES(X) TILES_TWELVE(X, 1) TILES_TWELVE(X, 2) TILES_EIGHT(X, 3) TILES_SIX(X, 4)
+static const int rows_of[] = {0, 12, 12, 8, 6};
 #else
 #define TILES(X) TILES_EIGHT(X, 1) TILES_SIX(X, 2)
 static const int rows_of[] = {0, 8, 6};

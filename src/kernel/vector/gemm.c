@@ -16,15 +16,16 @@
  * compute columns of the one before it once more.
  *
  * Tile. With R rows and V vectors a step of k has R V multiply-adds and R + V loads.
- * Two units with a latency of 4 want R V >= 8 sums in flight, and R V >= R + V, lest
- * loads hold them up; R V sums, V vectors of B and an element of A must fit in 32
- * (avx512) or 16 registers. Hence 8 x 3 and 12 x 2, or 6 x 2 and 4 x 3; where C is one
- * vector wide, 12 rows. Rows and vectors are shared out evenly: 100 rows make 13 tiles
- * of 7 or 8, not 12 of 8 and a slow one of 4. Four steps of k at a time leave the
- * multiply-adds more of what a core decodes, which counts most where two threads share
- * one: there 9 to 12 % of the time, elsewhere 1 to 2 %.
+ * Two units with a latency of 4 want R V >= 8 sums in flight, and as few loads as there
+ * can be; R V sums, V vectors of B and an element of A must fit in 32 (avx512) or 16
+ * registers. Hence 6 x 4, 8 x 3 and 12 x 2 (six rows of four vectors take .8 to .97 of
+ * the time of twelve of two), or 6 x 2 and 4 x 3; where C is one vector wide, 12 rows.
+ * Rows and vectors are shared out evenly: 100 rows make 17 tiles of 5 or 6, not 16 of 6
+ * and a slow one of 4. Four steps of k at a time leave the multiply-adds more of what a
+ * core decodes, which counts most where two threads share one: there 9 to 12 % of the
+ * time, elsewhere 1 to 2 %.
  *
- * Caches. A chunk of a panel (DEPTH rows of three vectors, 48 KB at most) is read again
+ * Caches. A chunk of a panel (DEPTH rows of four vectors, 64 KB at most) is read again
  * by every tile below it; BAND rows of a chunk of A (256 KB), again by every panel.
  * Where B or C lies in memory, its rows are so far apart that no processor foresees
  * them, and all in the same few places of a cache: a panel of B is fetched and copied
@@ -52,8 +53,10 @@ static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t st
 
 /* -- a tile of C ------------------------------------------------------------------- */
 
-#ifdef SIMD_plain
+#if defined SIMD_plain
 enum { VECTORS_MAX = 2 };
+#elif defined SIMD_avx512
+enum { VECTORS_MAX = 4 };
 #else
 enum { VECTORS_MAX = 3 };
 #endif
@@ -195,8 +198,9 @@ static void tile_pair(const Tile *t, const Tile *u, int64_t step_a) {
 #define TILES_TWELVE(X, v) \
   TILES_SIX(X, v) X(7, v) X(8, v) X(9, v) X(10, v) X(11, v) X(12, v)
 #if defined SIMD_avx512
-#define TILES(X) TILES_TWELVE(X, 1) TILES_TWELVE(X, 2) TILES_SIX(X, 3) X(7, 3) X(8, 3)
-static const int rows_of[] = {0, 12, 12, 8};
+#define TILES(X)                                                                       \
+  TILES_TWELVE(X, 1) TILES_TWELVE(X, 2) TILES_SIX(X, 3) X(7, 3) X(8, 3) TILES_SIX(X, 4)
+static const int rows_of[] = {0, 12, 12, 8, 6};
 #elif defined SIMD_avx2
 #define TILES(X) TILES_TWELVE(X, 1) TILES_SIX(X, 2) X(1, 3) X(2, 3) X(3, 3) X(4, 3)
 static const int rows_of[] = {0, 12, 6, 4};
