@@ -87,10 +87,10 @@ typedef struct Tiles {
   int64_t n[2];                 /* rows of tiles, columns */
   int64_t slab_images, slab_rows;
   int64_t n_bands, n_slabs, n_parts;
-  int64_t line; /* elements from plane to plane of tiles, with room behind them */
-  int64_t sources, others; /* from point to point: of sources, and below */
-  int64_t pitch, window;   /* of one plane: a row; all */
-  int64_t weights;         /* of a group */
+  int64_t line;                /* elements from plane to plane of tiles */
+  int64_t sources, others;     /* from point to point: of sources, and below */
+  int64_t pitch, window, half; /* of one plane: a row; all; on half of the way */
+  int64_t weights;             /* of a group */
 } Tiles;
 
 /* Is at most a sixth of what tiles cover outside of the results, and do rows of them
@@ -126,14 +126,15 @@ static void set_slabs(Tiles *t) {
   t->n_slabs = t->v.G * divide_up(t->v.N, t->slab_images) * t->n_bands;
 }
 
-/* Of a part: a window, sources at all points, and of some results, or gradients of all
- * of them, the same; of a gradient of weights a matrix that is turned, too. */
+/* Of a part: a window, a plane on half of the way, sources at all points, and of some
+ * results, or gradients of all of them, the same; of a gradient of weights a matrix
+ * that is turned, too. */
 static int64_t turned_reals(const Tiles *t) {
   return t->result == CONV_W ? conv_aligned(GEMM_PACKED(t->planes, t->line)) : 0;
 }
 
 static int64_t part_reals(const Tiles *t) {
-  return t->window + t->all * (t->sources + t->others) + turned_reals(t);
+  return t->window + t->half + t->all * (t->sources + t->others) + turned_reals(t);
 }
 
 static void set_parts(Tiles *t) {
@@ -165,12 +166,14 @@ static Tiles tiles_of(const Conv *v, ConvResult result) {
     t.n[i] = divide_up(t.out_size[i], 2);
   }
   set_slabs(&t);
-  int64_t width = kernels()->conv_lane(1, 1), slack = most(0, width - t.n[1]);
-  t.line = divide_up(t.slab_images * t.slab_rows * t.n[1] + slack, width) * width;
+  int64_t width = kernels()->conv_lane(1, 1);
+  int64_t tiles = t.slab_images * t.slab_rows * t.n[1];
+  t.line = divide_up(most(tiles, WINOGRAD_SLACK), width) * width;
   t.sources = point_of(&t, t.planes);
   t.others = point_of(&t, result == CONV_W ? t.M : least(t.M, PLANES));
   t.pitch = WINOGRAD_PIXELS(t.n[1]);
   t.window = conv_aligned((2 * t.slab_rows + t.points - 2) * t.pitch);
+  t.half = conv_aligned(WINOGRAD_HALF(t.slab_rows, t.n[1]));
   set_parts(&t);
   return t;
 }
@@ -193,12 +196,13 @@ static int64_t shared_reals(const Tiles *t) {
 }
 
 typedef struct Own {
-  real *window, *sources, *others, *turned;
+  real *window, *half, *sources, *others, *turned;
 } Own;
 
 static Own own_of(const Tiles *t, void *scratch, int64_t part) {
   Own own = {.window = (real *)scratch + shared_reals(t) + part * part_reals(t)};
-  own.sources = own.window + t->window;
+  own.half = own.window + t->window;
+  own.sources = own.half + t->half;
   own.others = own.sources + t->all * t->sources;
   own.turned = own.others + t->all * t->others;
   return own;
@@ -211,53 +215,52 @@ size_t conv_winograd_bytes(const Conv *v, ConvResult result) {
 
 /* -- planes at points -------------------------------------------------------------- */
 
-/* A plane as its tiles are taken from it: some rows of it, zeros around. Its columns
- * are the same each time, and the rest of the window stays 0. */
-typedef struct Plane {
-  int64_t rows, columns; /* there are */
-  int64_t row, column;   /* of the first in the window */
-  int64_t n_rows;        /* of the window */
-} Plane;
-
-static void fill_window(const Tiles *t, const Plane *p, const real *x, real *window) {
-  int64_t before = least(most(-p->row, 0), p->n_rows);
-  int64_t end = most(before, least(p->rows - p->row, p->n_rows));
-  int64_t left = most(-p->column, 0), first = most(p->column, 0);
-  int64_t n = least(p->columns - first, t->pitch - left);
-  if (t->n_bands > 1) {
-    memset(window, 0, (size_t)(before * t->pitch) * sizeof *window);
-    memset(window + end * t->pitch, 0,
-           (size_t)((p->n_rows - end) * t->pitch) * sizeof *window);
-  }
-  if (end > before && n > 0)
-    kernels()->conv_copy(window + before * t->pitch + left, t->pitch,
-                         x + (p->row + before) * p->columns + first, p->columns,
-                         end - before, n);
+/* Where plane k of a slab's image i begins, of planes of the group. */
+static int64_t plane_at(const Tiles *t, const ConvSlab *s, int64_t i, int64_t n_planes,
+                        int64_t k, const int64_t size[2]) {
+  int64_t plane = ((s->image + i) * t->v.G + s->group) * n_planes + k;
+  return plane * size[0] * size[1];
 }
 
-/* The planes of a slab's group at all points; of x, or gradients of y. */
-static void planes_to_points(const Tiles *t, const ConvSlab *s, int64_t n_planes,
-                             const Plane *p, bool gradients, const real *x,
-                             real *window, real *to, int64_t point) {
-  memset(window, 0, (size_t)t->window * sizeof *window);
-  for (int64_t k = 0; k < n_planes; k++)
+/* A slab's sources at all points. Each plane is copied to a window, zeros around, which
+ * stay there. */
+static void sources_to_points(const Tiles *t, const ConvSlab *s, const real *x,
+                              const Own *own) {
+  int64_t row = 2 * s->row - t->before[0], column = -t->before[1];
+  int64_t first = most(row, 0), end = row + 2 * s->n_rows + t->points - 2;
+  int64_t n_rows = least(end, t->size[0]) - first;
+  int64_t n = least(t->size[1], t->pitch + column);
+  memset(own->window, 0, (size_t)t->window * sizeof *own->window);
+  for (int64_t k = 0; k < t->planes; k++)
     for (int64_t i = 0; i < s->n_images; i++) {
-      int64_t plane = ((s->image + i) * t->v.G + s->group) * n_planes + k;
-      real *at = to + k * t->line + i * s->n_rows * t->n[1];
-      fill_window(t, p, x + plane * p->rows * p->columns, window);
-      (gradients ? kernels()->winograd_spread
-                 : kernels()->winograd_take)(at, point, window, t->pitch, s->n_rows,
-                                             t->n[1], (int)t->points);
+      const real *from = x + plane_at(t, s, i, t->planes, k, t->size);
+      if (n_rows > 0)
+        kernels()->conv_copy(own->window + (first - row) * t->pitch - column, t->pitch,
+                             from + first * t->size[1], t->size[1], n_rows, n);
+      kernels()->winograd_take(own->sources + k * t->line + i * s->n_rows * t->n[1],
+                               t->sources, own->window, t->pitch, s->n_rows, t->n[1],
+                               own->half, (int)t->points);
     }
 }
 
-static void sources_to_points(const Tiles *t, const ConvSlab *s, const real *x,
-                              const Own *own) {
-  Plane p = {.rows = t->size[0], .columns = t->size[1],
-             .row = 2 * s->row - t->before[0], .column = -t->before[1],
-             .n_rows = 2 * s->n_rows + t->points - 2};
-  planes_to_points(t, s, t->planes, &p, false, x, own->window, own->sources,
-                   t->sources);
+/* The gradients of a slab's results at all points: rows of even numbers are copied to
+ * the window, then those of odd ones. */
+static void gradients_to_points(const Tiles *t, const ConvSlab *s, const real *gy,
+                                const Own *own) {
+  int64_t columns = t->out_size[1], row = 2 * t->n[1], odd = t->window / 2;
+  int64_t n_rows = least(2 * s->n_rows, t->out_size[0] - 2 * s->row);
+  memset(own->window, 0, (size_t)t->window * sizeof *own->window);
+  for (int64_t k = 0; k < t->M; k++)
+    for (int64_t i = 0; i < s->n_images; i++) {
+      const real *from = gy + plane_at(t, s, i, t->M, k, t->out_size) +
+                         2 * s->row * columns;
+      for (int64_t j = 0; j < 2; j++)
+        kernels()->conv_copy(own->window + j * odd, row, from + j * columns,
+                             2 * columns, (n_rows + 1 - j) / 2, columns);
+      kernels()->winograd_spread(own->others + k * t->line + i * s->n_rows * t->n[1],
+                                 t->others, own->window, odd, s->n_rows * t->n[1],
+                                 own->half, (int)t->points);
+    }
 }
 
 static int64_t slab_tiles(const Tiles *t, const ConvSlab *s) {
@@ -290,14 +293,14 @@ static bool multiply(const Tiles *t, const ConvSlab *s, int64_t first, int64_t n
     kernels()->gemm(own->others + i * t->others, weights + i * t->weights,
                     own->sources + i * t->sources, n, slab_tiles(t, s), t->planes,
                     &strides);
+  int64_t n_rows = least(2 * s->n_rows, t->out_size[0] - 2 * s->row);
   for (int64_t k = 0; k < n; k++)
     for (int64_t i = 0; i < s->n_images; i++) {
-      int64_t plane = ((s->image + i) * t->v.G + s->group) * t->M + first + k;
-      int64_t n_rows = least(2 * s->n_rows, t->out_size[0] - 2 * s->row);
-      real *y = out + (plane * t->out_size[0] + 2 * s->row) * t->out_size[1];
+      real *y = out + plane_at(t, s, i, t->M, first + k, t->out_size) +
+                2 * s->row * t->out_size[1];
       const real *m = own->others + k * t->line + i * s->n_rows * t->n[1];
       finite = kernels()->winograd_put(y, t->out_size[1], m, t->others, n_rows,
-                                       t->out_size[1], (int)t->points) &&
+                                       t->out_size[1], own->half, (int)t->points) &&
                finite;
     }
   return finite;
@@ -320,13 +323,9 @@ static void run_slab(const Tiles *t, const ConvSlab *s, const real *shared,
   conv_plain_slab(&plain, &rows, out, in[0], in[1]);
 }
 
-/* What is read behind the tiles of a slab must be numbers. */
-static void clear(real *x, int64_t n) { memset(x, 0, (size_t)n * sizeof *x); }
-
 static void run_part(const Tiles *t, int64_t part, real *out, const real *const in[2],
                      void *scratch) {
   Own own = own_of(t, scratch, part);
-  clear(own.others, t->all * t->others);
   int64_t end = t->n_slabs * (part + 1) / t->n_parts;
   for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
     ConvSlab slab = slab_of(t, i);
@@ -358,14 +357,12 @@ static void sum_part(const Tiles *t, int64_t part, const real *const in[2],
                      void *scratch) {
   Own own = own_of(t, scratch, part);
   real *sums = sums_of(t, scratch, part);
-  clear(sums, t->v.G * t->all * t->weights);
+  memset(sums, 0, (size_t)(t->v.G * t->all * t->weights) * sizeof *sums);
   int64_t end = t->n_slabs * (part + 1) / t->n_parts;
   for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
     ConvSlab s = slab_of(t, i);
-    Plane p = {.rows = t->v.P, .columns = t->v.Q, .row = 2 * s.row,
-               .n_rows = 2 * s.n_rows};
     sources_to_points(t, &s, in[1], &own);
-    planes_to_points(t, &s, t->M, &p, true, in[0], own.window, own.others, t->others);
+    gradients_to_points(t, &s, in[0], &own);
     add_slab(t, &s, &own, sums);
   }
 }

@@ -149,10 +149,13 @@ typedef struct GemmPacked {
   int64_t n_ahead;
 } GemmPacked;
 
-/* Convolutions by tiles: points along a side of one, at most; pixels of a row of x that
- * its tiles are taken from; elements behind a row of tiles that kernels may write. */
+/* Convolutions by tiles: points along a side of one, at most; how many tiles kernels
+ * may write where there are fewer; pixels of a row of x that tiles are taken from;
+ * reals of tiles on half of the way, with one axis at points. */
 enum { WINOGRAD_POINTS = 6, WINOGRAD_SLACK = 16 };
 #define WINOGRAD_PIXELS(columns) (2 * ((columns) < 16 ? 16 : (columns)) + 4)
+#define WINOGRAD_HALF(rows, columns) \
+  (2 * WINOGRAD_POINTS * (((rows) + 2) * (columns) + WINOGRAD_SLACK))
 
 /* What the rows of a softmax see: row i columns 0 .. causal + i, where the mask, if
  * any, is above 1/2; that of the next row is `stride` on. */

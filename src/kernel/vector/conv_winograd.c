@@ -72,64 +72,69 @@ INLINE void row_to_points(Vector *v, const real *x, int points) {
   to_points(v, d, points);
 }
 
-/* Columns of tiles, from the top down: the rows of the tile at hand go around. */
-INLINE void take_columns(real *to, int64_t point, const real *x, int64_t pitch,
-                         int64_t rows, int64_t columns, int points) {
-  Vector seen[MOST][MOST];
-  for (int k = 0; k < points - 2; k++) row_to_points(seen[k], x + k * pitch, points);
-  for (int64_t i = 0; i < rows; i++) {
-    int64_t top = 2 * i % points;
-    for (int k = points - 2; k < points; k++)
-      row_to_points(seen[(top + k) % points], x + (2 * i + k) * pitch, points);
-    for (int j = 0; j < points; j++) {
-      Vector d[MOST], v[MOST];
-      UNROLL
-      for (int k = 0; k < points; k++) d[k] = seen[(top + k) % points][j];
-      to_points(v, d, points);
+/* Of each point along rows, rows of even numbers, then those of odd ones. */
+INLINE void take_tiles(real *to, int64_t point, const real *x, int64_t pitch,
+                       int64_t rows, int64_t columns, real *half, int points) {
+  int64_t n = rows * columns, n_rows = 2 * rows + points - 2;
+  int64_t line = n_rows / 2 * columns + WINOGRAD_SLACK;
+  for (int64_t i = 0; i < n_rows; i++)
+    for (int64_t j = 0; j < columns; j += WIDTH) {
+      int64_t at = begins_at(j, columns);
+      Vector v[MOST];
+      row_to_points(v, x + i * pitch + 2 * at, points);
       UNROLL
       for (int k = 0; k < points; k++)
-        store(to + (k * points + j) * point + i * columns, v[k]);
+        store(half + (2 * k + i % 2) * line + i / 2 * columns + at, v[k]);
     }
-  }
+  for (int j = 0; j < points; j++, half += 2 * line)
+    for (int64_t i = 0; i < n; i += WIDTH) {
+      int64_t at = begins_at(i, n);
+      Vector d[MOST], v[MOST];
+      UNROLL
+      for (int k = 0; k < points; k++)
+        d[k] = load(half + k % 2 * line + k / 2 * columns + at);
+      to_points(v, d, points);
+      UNROLL
+      for (int k = 0; k < points; k++) store(to + (k * points + j) * point + at, v[k]);
+    }
 }
 
 void KN(winograd_take)(real *to, int64_t point, const real *x, int64_t pitch,
-                       int64_t rows, int64_t columns, int points) {
-  for (int64_t j = 0; j < columns; j += WIDTH) {
-    int64_t at = begins_at(j, columns);
-    if (points == 4) take_columns(to + at, point, x + 2 * at, pitch, rows, columns, 4);
-    else take_columns(to + at, point, x + 2 * at, pitch, rows, columns, MOST);
-  }
+                       int64_t rows, int64_t columns, real *half, int points) {
+  if (points == 4) take_tiles(to, point, x, pitch, rows, columns, half, 4);
+  else take_tiles(to, point, x, pitch, rows, columns, half, MOST);
 }
 
 /* -- gradients of pixels to points ------------------------------------------------- */
 
-/* WIDTH tiles. */
 INLINE void spread_tiles(real *to, int64_t point, const real *gy, int64_t pitch,
-                         int points) {
-  Vector row[2][MOST];
-  UNROLL
-  for (int k = 0; k < 2; k++) {
-    Vector first, second;
-    load_pairs(gy + k * pitch, &first, &second);
-    spread(row[k], first, second, points);
-  }
-  for (int j = 0; j < points; j++) {
-    Vector v[MOST];
-    spread(v, row[0][j], row[1][j], points);
+                         int64_t n, real *half, int points) {
+  int64_t line = n + WINOGRAD_SLACK;
+  for (int64_t i = 0; i < n; i += WIDTH) {
+    int64_t at = begins_at(i, n);
     UNROLL
-    for (int k = 0; k < points; k++) store(to + (k * points + j) * point, v[k]);
+    for (int k = 0; k < 2; k++) {
+      Vector first, second, v[MOST];
+      load_pairs(gy + k * pitch + 2 * at, &first, &second);
+      spread(v, first, second, points);
+      UNROLL
+      for (int j = 0; j < points; j++) store(half + (2 * j + k) * line + at, v[j]);
+    }
   }
+  for (int j = 0; j < points; j++, half += 2 * line)
+    for (int64_t i = 0; i < n; i += WIDTH) {
+      int64_t at = begins_at(i, n);
+      Vector v[MOST];
+      spread(v, load(half + at), load(half + line + at), points);
+      UNROLL
+      for (int k = 0; k < points; k++) store(to + (k * points + j) * point + at, v[k]);
+    }
 }
 
 void KN(winograd_spread)(real *to, int64_t point, const real *gy, int64_t pitch,
-                         int64_t rows, int64_t columns, int points) {
-  for (int64_t i = 0; i < rows; i++, to += columns, gy += 2 * pitch)
-    for (int64_t j = 0; j < columns; j += WIDTH) {
-      int64_t at = begins_at(j, columns);
-      if (points == 4) spread_tiles(to + at, point, gy + 2 * at, pitch, 4);
-      else spread_tiles(to + at, point, gy + 2 * at, pitch, MOST);
-    }
+                         int64_t n, real *half, int points) {
+  if (points == 4) spread_tiles(to, point, gy, pitch, n, half, 4);
+  else spread_tiles(to, point, gy, pitch, n, half, MOST);
 }
 
 /* -- products to results ----------------------------------------------------------- */
@@ -140,39 +145,46 @@ INLINE void put_row(real *y, Vector left, Vector right, int64_t n) {
   if (n > WIDTH) store_first(y + WIDTH, right, first_of(n - WIDTH));
 }
 
-/* WIDTH tiles: one row of pixels or two, n of them each. Adds 0 times each to `zero`.
- */
-INLINE void put_tiles(real *y, int64_t row, const real *m, int64_t point, int n_rows,
-                      int64_t n, Vector *zero, int points) {
-  Vector half[2][MOST], v[2];
-  for (int j = 0; j < points; j++) {
-    Vector d[MOST];
-    UNROLL
-    for (int k = 0; k < points; k++) d[k] = load(m + (k * points + j) * point);
-    from_points(v, d, points);
-    half[0][j] = v[0];
-    half[1][j] = v[1];
-  }
-  for (int k = 0; k < n_rows; k++, y += row) {
-    from_points(v, half[k], points);
-    *zero += v[0] * 0 + v[1] * 0;
-    put_row(y, low(v[0], v[1]), high(v[0], v[1]), n);
-  }
+/* The first n lanes, then zeros. */
+INLINE Vector first_lanes(Vector v, int64_t n) {
+  Mask lane;
+  for (int l = 0; l < WIDTH; l++) lane[l] = l;
+  return chosen(lane < first_of(n), v, (Vector){0});
 }
 
-bool KN(winograd_put)(real *y, int64_t row, const real *m, int64_t point,
-                      int64_t n_rows, int64_t n_columns, int points) {
-  int64_t columns = divide_up(n_columns, 2);
+INLINE bool put_tiles(real *y, int64_t row, const real *m, int64_t point,
+                      int64_t n_rows, int64_t n_columns, real *half, int points) {
+  int64_t columns = divide_up(n_columns, 2), n = divide_up(n_rows, 2) * columns;
+  int64_t line = n + WINOGRAD_SLACK;
+  for (int j = 0; j < points; j++)
+    for (int64_t i = 0; i < n; i += WIDTH) {
+      int64_t at = begins_at(i, n);
+      Vector d[MOST], v[2];
+      UNROLL
+      for (int k = 0; k < points; k++) d[k] = load(m + (k * points + j) * point + at);
+      from_points(v, d, points);
+      store(half + j * line + at, v[0]);
+      store(half + (points + j) * line + at, v[1]);
+    }
   Vector zero = {0};
-  for (int64_t i = 0; i < n_rows; i += 2, m += columns)
+  for (int64_t i = 0; i < n_rows; i++, y += row)
     for (int64_t j = 0; j < columns; j += WIDTH) {
-      int64_t at = begins_at(j, columns), n = n_columns - 2 * at;
-      real *to = y + i * row + 2 * at;
-      int rows = (int)least(2, n_rows - i);
-      if (points == 4) put_tiles(to, row, m + at, point, rows, n, &zero, 4);
-      else put_tiles(to, row, m + at, point, rows, n, &zero, MOST);
+      int64_t at = begins_at(j, columns);
+      const real *from = half + i % 2 * points * line + i / 2 * columns + at;
+      Vector d[MOST], v[2];
+      UNROLL
+      for (int k = 0; k < points; k++) d[k] = load(from + k * line);
+      from_points(v, d, points);
+      zero += first_lanes(v[0] * 0 + v[1] * 0, columns - at);
+      put_row(y + 2 * at, low(v[0], v[1]), high(v[0], v[1]), n_columns - 2 * at);
     }
   real sum = 0;
   for (int l = 0; l < WIDTH; l++) sum += zero[l];
   return sum == 0;
+}
+
+bool KN(winograd_put)(real *y, int64_t row, const real *m, int64_t point,
+                      int64_t n_rows, int64_t n_columns, real *half, int points) {
+  if (points == 4) return put_tiles(y, row, m, point, n_rows, n_columns, half, 4);
+  return put_tiles(y, row, m, point, n_rows, n_columns, half, MOST);
 }
