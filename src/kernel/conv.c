@@ -244,33 +244,37 @@ static void sum_across(const Piece *piece, const Panel *l, real *c) {
   }
 }
 
-/* n pixels of a panel. */
-static void along(const Piece *piece, const Panel *l, real *y, const real *x,
-                  const ConvRun *run, int64_t n) {
-  const ConvGrid *g = piece->grid;
-  const real *b = weights_of(piece, l);
-  int64_t first = run->lo * g->row_taps, K = run->hi * g->row_taps - first;
-  for (int64_t m = 0; K == 0 && m < l->M; m++)
-    memset(y + m * piece->plane, 0, (size_t)n * sizeof *y);
-  for (int64_t i = 0; K > 0 && i < conv_pieces(K); i++) {
-    int64_t k = first + conv_piece(K, i), end = first + conv_piece(K, i + 1);
-    kernels()->conv_along(y, piece->plane, x, piece->shared->tap + g->at_tap + k,
-                          end - k, b + k * l->lanes, l->lanes, l->M, n, i > 0);
-  }
+/* Pixels of a panel that see no taps. */
+static void clear_along(const ConvAlong *a) {
+  for (int64_t image = 0; image < a->n_images; image++)
+    for (int64_t m = 0; m < a->M; m++)
+      memset(a->y + image * a->y_image + m * a->y_result, 0,
+             (size_t)(a->n_rows * a->n) * sizeof *a->y);
 }
 
 /* One panel. Rows of a run that follow each other without a gap are one stretch. */
 static void sum_along(const Piece *piece, const Panel *l) {
   const ConvPlan *p = piece->p;
-  int64_t columns = piece->grid->size[1], x_row = p->walk[0] * p->pitch;
+  const ConvGrid *g = piece->grid;
+  ConvAlong a = {.M = l->M, .lanes = l->lanes, .n_images = piece->slab->n_images,
+                 .y_result = piece->plane, .y_image = piece->image, .y_row = piece->row,
+                 .x_image = p->image, .x_row = p->walk[0] * p->pitch};
   for (int r = 0; r < piece->n_runs; r++) {
     const ConvRun *run = &piece->run[r];
-    int64_t n_rows = x_row == columns ? 1 : run->n_rows;
-    const real *x = piece->x + (run->row - piece->slab->row) * x_row;
-    for (int64_t image = 0; image < piece->slab->n_images; image++)
-      for (int64_t i = 0; i < n_rows; i++)
-        along(piece, l, result_at(piece, image, 0, run->row + i),
-              x + image * p->image + i * x_row, run, run->n_rows / n_rows * columns);
+    int64_t first = run->lo * g->row_taps, K = run->hi * g->row_taps - first;
+    a.y = result_at(piece, 0, 0, run->row);
+    a.x = piece->x + (run->row - piece->slab->row) * a.x_row;
+    a.n_rows = a.x_row == g->size[1] ? 1 : run->n_rows;
+    a.n = run->n_rows / a.n_rows * g->size[1];
+    if (K == 0) clear_along(&a);
+    for (int64_t i = 0; K > 0 && i < conv_pieces(K); i++) {
+      int64_t k = first + conv_piece(K, i);
+      a.K = first + conv_piece(K, i + 1) - k;
+      a.step = piece->shared->tap + g->at_tap + k;
+      a.b = weights_of(piece, l) + k * l->lanes;
+      a.add = i > 0;
+      kernels()->conv_along(&a);
+    }
   }
 }
 

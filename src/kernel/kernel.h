@@ -149,6 +149,20 @@ typedef struct GemmPacked {
   int64_t n_ahead;
 } GemmPacked;
 
+/* Sums over taps with pixels side by side, of M results of rows of n pixels:
+ *   y[g * y_image + m * y_result + i * y_row + j]
+ *     (+)= sum_k b[k * lanes + m] x[g * x_image + i * x_row + step[k] + j]
+ * with `add` to what y holds. No other elements are read. n, K >= 1. */
+typedef struct ConvAlong {
+  real *y;
+  const real *x, *b;
+  const int32_t *step;
+  int64_t K, lanes, M;
+  int64_t n_images, n_rows, n;
+  int64_t y_result, y_image, y_row, x_image, x_row;
+  bool add;
+} ConvAlong;
+
 /* Convolutions by tiles: points along a side of one, at most; how many tiles kernels
  * may write where there are fewer; pixels of a row of x that tiles are taken from;
  * reals of tiles on half of the way, with one axis at points. */

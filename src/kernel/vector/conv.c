@@ -110,30 +110,134 @@ void KN(conv_sums)(real *c, const real *x, const int32_t *row, int64_t n,
   }
 }
 
-/* -- vectors of pixels ------------------------------------------------------------- */
+/* -- vectors of pixels of some results --------------------------------------------- */
 
-/* A tile: rows of some vectors. Its rows are results, which share what they see of x
- * and have weights of their own; or they are rows of one result's image, which share
- * the weights. */
-enum { ALONG_ROWS = 6, ALONG_VECTORS = 2 };
+/* A tile: some results by some vectors of pixels, which share what they see of x. */
+enum { ALONG_ROWS = 6, ALONG_VECTORS = MASKED ? 4 : 2 };
 
 typedef struct Along {
-  real *y;
-  const real *x, *b;
-  const int32_t *step;
-  int64_t y_row, x_row; /* from row to row of the tile; x_row: of images */
-  int64_t K, lanes;
-  int64_t last_at; /* the last vector's place: behind the others, or over the end of the
-                      one before, which has the same sums there */
-  int last;        /* pixels of the last vector */
-  bool add;
+  const ConvAlong *all;
+  real *y[ALONG_VECTORS]; /* of the first result */
+  const real *x[ALONG_VECTORS];
+  int n[ALONG_VECTORS]; /* pixels of a vector */
 } Along;
 
 INLINE Vector load_first(const real *p, int n, bool whole) {
   return whole ? load(p) : load_part(p, n);
 }
 
-INLINE void along_end(const Along *t, Vector sum[][ALONG_VECTORS], int rows,
+/* Results `first` on. */
+INLINE void along_run(const Along *t, int64_t first, int rows, int vectors,
+                      bool whole) {
+  const ConvAlong *a = t->all;
+  Vector sum[ALONG_ROWS][ALONG_VECTORS];
+  const real *x[ALONG_VECTORS];
+  int n[ALONG_VECTORS];
+  UNROLL
+  for (int j = 0; j < vectors; j++) {
+    x[j] = t->x[j];
+    n[j] = t->n[j];
+    UNROLL
+    for (int i = 0; i < rows; i++) sum[i][j] = (Vector){0};
+  }
+  const real *b = a->b + first;
+  const int32_t *step = a->step;
+  for (const int32_t *end = step + a->K; step < end; step++, b += a->lanes) {
+    int64_t at = *step;
+    Vector v[ALONG_VECTORS];
+    UNROLL
+    for (int j = 0; j < vectors; j++) v[j] = load_first(x[j] + at, n[j], whole);
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+      real s = b[i];
+      UNROLL
+      for (int j = 0; j < vectors; j++) sum[i][j] = muladd(s, v[j], sum[i][j]);
+    }
+  }
+  UNROLL
+  for (int j = 0; j < vectors; j++) {
+    real *y = t->y[j] + first * a->y_result;
+    UNROLL
+    for (int i = 0; i < rows; i++, y += a->y_result) {
+      Vector v = sum[i][j];
+      if (a->add) v += load_first(y, n[j], whole);
+      if (whole) store(y, v);
+      else store_first(y, v, n[j]);
+    }
+  }
+}
+
+#ifdef SIMD_avx512
+#define ALONGS(X) TILES_SIX(X, 1) TILES_SIX(X, 2) TILES_SIX(X, 3) TILES_SIX(X, 4)
+#else
+#define ALONGS(X) TILES_SIX(X, 1) TILES_SIX(X, 2)
+#endif
+#define ALONG(rows, vectors)                                              \
+  static void along_##rows##_##vectors(const Along *t, int64_t first,     \
+                                       bool whole) {                      \
+    if (whole) along_run(t, first, rows, vectors, true);                  \
+    else along_run(t, first, rows, vectors, false);                       \
+  }
+ALONGS(ALONG)
+#undef ALONG
+
+typedef void (*AlongRun)(const Along *tile, int64_t first, bool whole);
+static const AlongRun along_tiles[ALONG_VECTORS + 1][ALONG_ROWS + 1] = {
+#define ALONG(rows, vectors) [vectors][rows] = along_##rows##_##vectors,
+    ALONGS(ALONG)
+#undef ALONG
+};
+
+/* Vectors of a row: the last one lies over the end of the one before, where that is
+ * there and sums are not added, and so taken twice. */
+static bool rows_are_whole(const ConvAlong *a) {
+  return a->n >= WIDTH && (!a->add || a->n % WIDTH == 0);
+}
+
+void KN(conv_along)(const ConvAlong *a) {
+  Along t = {.all = a};
+  int64_t of_row = divide_up(a->n, WIDTH), n = a->n_images * a->n_rows * of_row;
+  int64_t n_tiles = divide_up(a->M, ALONG_ROWS), at = 0, row = 0, image = 0;
+  bool whole = rows_are_whole(a);
+  for (int64_t i = 0; i < n; i += ALONG_VECTORS) {
+    int vectors = (int)least(ALONG_VECTORS, n - i);
+    for (int j = 0; j < vectors; j++) {
+      int64_t place = whole ? least(at, a->n - WIDTH) : at;
+      t.y[j] = a->y + image * a->y_image + row * a->y_row + place;
+      t.x[j] = a->x + image * a->x_image + row * a->x_row + place;
+      t.n[j] = first_of(a->n - place);
+      at += WIDTH;
+      if (at < a->n) continue;
+      at = 0;
+      if (++row < a->n_rows) continue;
+      row = 0;
+      image++;
+    }
+    for (int64_t tile = 1, m = 0, end; m < a->M; tile++, m = end) {
+      end = tile * a->M / n_tiles;
+      along_tiles[vectors][end - m](&t, m, whole);
+    }
+  }
+}
+
+/* -- vectors of pixels of one result ----------------------------------------------- */
+
+/* A tile: rows of its image by some vectors. */
+enum { IMAGE_ROWS = 6, IMAGE_VECTORS = 2 };
+
+typedef struct Image {
+  real *y;
+  const real *x, *b;
+  const int32_t *step;
+  int64_t y_row, x_row;
+  int64_t K, lanes;
+  int64_t last_at; /* the last vector's place: behind the others, or over the end of the
+                      one before, which has the same sums there */
+  int last;        /* pixels of the last vector */
+  bool add;
+} Image;
+
+INLINE void image_end(const Image *t, Vector sum[][IMAGE_VECTORS], int rows,
                       int vectors, bool whole) {
   UNROLL
   for (int i = 0; i < rows; i++) {
@@ -150,41 +254,9 @@ INLINE void along_end(const Along *t, Vector sum[][ALONG_VECTORS], int rows,
   }
 }
 
-/* One step of results: `at`, `last_at` are the places of x. */
-INLINE void step_results(Vector sum[][ALONG_VECTORS], const Along *t, int64_t at,
-                         int64_t last_at, const real *b, int rows, int vectors,
-                         bool whole) {
-  Vector v[ALONG_VECTORS];
-  UNROLL
-  for (int j = 0; j < vectors; j++)
-    v[j] = j < vectors - 1 ? load(t->x + at + j * WIDTH)
-                           : load_first(t->x + last_at, t->last, whole);
-  UNROLL
-  for (int i = 0; i < rows; i++) {
-    real s = b[i];
-    UNROLL
-    for (int j = 0; j < vectors; j++) sum[i][j] = muladd(s, v[j], sum[i][j]);
-  }
-}
-
-/* One step of rows of an image. */
-INLINE void step_image(Vector sum[][ALONG_VECTORS], const Along *t,
-                       const real *const *x, int64_t at, int64_t last_at, real b,
-                       int rows, int vectors, bool whole) {
-  UNROLL
-  for (int i = 0; i < rows; i++) {
-    UNROLL
-    for (int j = 0; j < vectors; j++) {
-      Vector v = j < vectors - 1 ? load(x[i] + at + j * WIDTH)
-                                 : load_first(x[i] + last_at, t->last, whole);
-      sum[i][j] = muladd(b, v, sum[i][j]);
-    }
-  }
-}
-
-INLINE void along_run(const Along *t, bool image, int rows, int vectors, bool whole) {
-  Vector sum[ALONG_ROWS][ALONG_VECTORS];
-  const real *x[ALONG_ROWS];
+INLINE void image_run(const Image *t, int rows, int vectors, bool whole) {
+  Vector sum[IMAGE_ROWS][IMAGE_VECTORS];
+  const real *x[IMAGE_ROWS];
   UNROLL
   for (int i = 0; i < rows; i++) {
     x[i] = t->x + i * t->x_row;
@@ -195,66 +267,54 @@ INLINE void along_run(const Along *t, bool image, int rows, int vectors, bool wh
   const int32_t *step = t->step;
   for (const int32_t *end = step + t->K; step < end; step++, b += t->lanes) {
     int64_t at = *step, last_at = at + t->last_at;
-    if (image) step_image(sum, t, x, at, last_at, *b, rows, vectors, whole);
-    else step_results(sum, t, at, last_at, b, rows, vectors, whole);
-  }
-  along_end(t, sum, rows, vectors, whole);
-}
-
-#define ALONG(rows, vectors)                                           \
-  static void along_##rows##_##vectors(const Along *t, bool image) {   \
-    bool whole = t->last == WIDTH;                                     \
-    if (image && whole) along_run(t, true, rows, vectors, true);       \
-    else if (image) along_run(t, true, rows, vectors, false);          \
-    else if (whole) along_run(t, false, rows, vectors, true);          \
-    else along_run(t, false, rows, vectors, false);                    \
-  }
-TILES_SIX(ALONG, 1)
-TILES_SIX(ALONG, 2)
-#undef ALONG
-
-typedef void (*AlongRun)(const Along *tile, bool image);
-static const AlongRun along_tiles[ALONG_VECTORS + 1][ALONG_ROWS + 1] = {
-#define ALONG(rows, vectors) [vectors][rows] = along_##rows##_##vectors,
-    TILES_SIX(ALONG, 1) TILES_SIX(ALONG, 2)
-#undef ALONG
-};
-
-/* M rows of n pixels; t has the first pixel of the first. Sums that are added to are
- * not taken twice. */
-static void along(Along t, bool image, int64_t M, int64_t n) {
-  int64_t n_tiles = divide_up(M, ALONG_ROWS);
-  const Along all = t;
-  for (int64_t j = 0; j < n; j += ALONG_VECTORS * WIDTH) {
-    int64_t pixels = least(ALONG_VECTORS * WIDTH, n - j);
-    int64_t vectors = divide_up(pixels, WIDTH);
-    bool over = !t.add && j + pixels >= WIDTH;
-    t.last_at = over ? pixels - WIDTH : (vectors - 1) * WIDTH;
-    t.last = (int)(pixels - t.last_at);
-    for (int64_t tile = 1, m = 0, end; m < M; tile++, m = end) {
-      end = tile * M / n_tiles;
-      t.y = all.y + m * t.y_row + j;
-      t.x = all.x + m * t.x_row + j;
-      t.b = all.b + (image ? 0 : m);
-      along_tiles[vectors][end - m](&t, image);
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+      UNROLL
+      for (int j = 0; j < vectors; j++) {
+        Vector v = j < vectors - 1 ? load(x[i] + at + j * WIDTH)
+                                   : load_first(x[i] + last_at, t->last, whole);
+        sum[i][j] = muladd(*b, v, sum[i][j]);
+      }
     }
   }
+  image_end(t, sum, rows, vectors, whole);
 }
 
-void KN(conv_along)(real *y, int64_t stride, const real *x, const int32_t *step,
-                    int64_t K, const real *b, int64_t lanes, int64_t M, int64_t n,
-                    bool add) {
-  along((Along){.y = y, .x = x, .b = b, .step = step, .y_row = stride, .K = K,
-                .lanes = lanes, .add = add},
-        false, M, n);
-}
+#define IMAGE(rows, vectors)                                \
+  static void image_##rows##_##vectors(const Image *t) {    \
+    if (t->last == WIDTH) image_run(t, rows, vectors, true); \
+    else image_run(t, rows, vectors, false);                \
+  }
+TILES_SIX(IMAGE, 1)
+TILES_SIX(IMAGE, 2)
+#undef IMAGE
+
+typedef void (*ImageRun)(const Image *tile);
+static const ImageRun image_tiles[IMAGE_VECTORS + 1][IMAGE_ROWS + 1] = {
+#define IMAGE(rows, vectors) [vectors][rows] = image_##rows##_##vectors,
+    TILES_SIX(IMAGE, 1) TILES_SIX(IMAGE, 2)
+#undef IMAGE
+};
 
 void KN(conv_rows)(real *y, int64_t y_row, const real *x, int64_t x_row,
                    const int32_t *step, int64_t K, const real *b, int64_t lanes,
                    int64_t n_rows, int64_t n, bool add) {
-  along((Along){.y = y, .x = x, .b = b, .step = step, .y_row = y_row, .x_row = x_row,
-                .K = K, .lanes = lanes, .add = add},
-        true, n_rows, n);
+  Image t = {.b = b, .step = step, .y_row = y_row, .x_row = x_row, .K = K,
+             .lanes = lanes, .add = add};
+  int64_t n_tiles = divide_up(n_rows, IMAGE_ROWS);
+  for (int64_t j = 0; j < n; j += IMAGE_VECTORS * WIDTH) {
+    int64_t pixels = least(IMAGE_VECTORS * WIDTH, n - j);
+    int64_t vectors = divide_up(pixels, WIDTH);
+    bool over = !add && j + pixels >= WIDTH;
+    t.last_at = over ? pixels - WIDTH : (vectors - 1) * WIDTH;
+    t.last = (int)(pixels - t.last_at);
+    for (int64_t tile = 1, i = 0, end; i < n_rows; tile++, i = end) {
+      end = tile * n_rows / n_tiles;
+      t.y = y + i * y_row + j;
+      t.x = x + i * x_row + j;
+      image_tiles[vectors][end - i](&t);
+    }
+  }
 }
 
 /* -- sums along pixels ------------------------------------------------------------- */
