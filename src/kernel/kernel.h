@@ -144,7 +144,8 @@ typedef struct GemmPacked {
   int64_t row_a, row_c; /* from row to row, or of an A stored [K, M] (transposed) */
   bool transposed;
   bool add; /* to C, which else is not read */
-  /* Memory that is fetched meanwhile, for what the caller does next. */
+  /* Memory that may be fetched meanwhile, for what the caller does next; none where A
+   * is transposed. */
   const real *ahead;
   int64_t n_ahead;
 } GemmPacked;

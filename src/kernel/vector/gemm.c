@@ -75,6 +75,10 @@ typedef struct Tile {
   bool add;  /* to C; else C is not read */
   int again; /* with `add`: elements of each row that have their sums already; fewer
                 than WIDTH */
+  /* A tile that fetches: what comes later, and how far that goes on in two steps of k.
+   */
+  const real *ahead;
+  int64_t ahead_step;
 } Tile;
 
 /* One step of k; `a` is the element of the tile's first row. */
@@ -155,7 +159,12 @@ INLINE void tile_end(const Tile *t, Vector sum[][VECTORS_MAX], int rows, int vec
   tile_end_last(t, t->c + (vectors - 1) * WIDTH, sum, rows, vectors - 1);
 }
 
-INLINE void tile_run(const Tile *t, bool transposed, int rows, int vectors) {
+/* A is read by rows, by columns, where it is transposed, or by rows while memory is
+ * fetched. A core waits for few lines at once: those asked for one by one, between
+ * steps of k, hold up none of them. */
+typedef enum Way { BY_ROWS, BY_COLUMNS, FETCHING, N_WAYS } Way;
+
+INLINE void tile_run(const Tile *t, Way way, int rows, int vectors) {
   Vector sum[ROWS_MAX][VECTORS_MAX];
   UNROLL
   for (int i = 0; i < rows; i++) {
@@ -165,10 +174,17 @@ INLINE void tile_run(const Tile *t, bool transposed, int rows, int vectors) {
   const real *a = t->a, *b = t->b;
   int64_t stride = t->stride_a, row_b = t->row_b, K = t->K;
   int last = t->last;
+  const real *ahead = t->ahead;
+  for (; way == FETCHING && K >= 2; K -= 2, a += 2, b += 2 * row_b) {
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += t->ahead_step;
+    tile_step(sum, a, stride, b, last, rows, vectors);
+    tile_step(sum, a + 1, stride, b + row_b, last, rows, vectors);
+  }
   UNROLL_FOUR
   for (int64_t k = 0; k < K; k++) {
-    tile_step(sum, a, transposed ? 1 : stride, b, last, rows, vectors);
-    a += transposed ? stride : 1;
+    tile_step(sum, a, way == BY_COLUMNS ? 1 : stride, b, last, rows, vectors);
+    a += way == BY_COLUMNS ? stride : 1;
     b += row_b;
   }
   tile_end(t, sum, rows, vectors);
@@ -211,18 +227,22 @@ static const int rows_of[] = {0, 12, 6};
 
 #define TILE(rows, vectors)                              \
   static void tile_##rows##_##vectors(const Tile *t) {   \
-    tile_run(t, false, rows, vectors);                   \
+    tile_run(t, BY_ROWS, rows, vectors);                    \
   }                                                      \
   static void tile_t_##rows##_##vectors(const Tile *t) { \
-    tile_run(t, true, rows, vectors);                    \
+    tile_run(t, BY_COLUMNS, rows, vectors);                 \
+  }                                                      \
+  static void tile_f_##rows##_##vectors(const Tile *t) { \
+    tile_run(t, FETCHING, rows, vectors);           \
   }
 TILES(TILE)
 #undef TILE
 
 typedef void (*TileRun)(const Tile *tile);
-static const TileRun tiles[VECTORS_MAX + 1][ROWS_MAX + 1][2] = {
-#define TILE(rows, vectors) \
-  [vectors][rows] = {tile_##rows##_##vectors, tile_t_##rows##_##vectors},
+static const TileRun tiles[VECTORS_MAX + 1][ROWS_MAX + 1][N_WAYS] = {
+#define TILE(rows, vectors)                                                \
+  [vectors][rows] = {tile_##rows##_##vectors, tile_t_##rows##_##vectors,   \
+                     tile_f_##rows##_##vectors},
     TILES(TILE)
 #undef TILE
 };
@@ -235,11 +255,12 @@ typedef struct Ahead {
   int64_t n;
 } Ahead;
 
-/* Part i of k of them is fetched. A core waits for few lines at once: so a product
- * fetches some with each tile. */
-static void fetch_part(const Ahead *ahead, int64_t i, int64_t k) {
-  for (int64_t line = i * ahead->n / k; line < (i + 1) * ahead->n / k; line++)
-    __builtin_prefetch(ahead->from + line * LINE, 0, 2);
+/* Part i of n of them comes with this tile; where there are more lines than pairs of
+ * steps, some of them. */
+static void fetch_with(Tile *t, const Ahead *ahead, int64_t i, int64_t n) {
+  int64_t first = i * ahead->n / n, lines = (i + 1) * ahead->n / n - first;
+  t->ahead = ahead->from + first * LINE;
+  t->ahead_step = divide_up(2 * lines * LINE, most(1, t->K));
 }
 
 /* Tiles from top to bottom of a panel; `t` is the first. */
@@ -247,12 +268,13 @@ static void panel(Tile t, int64_t M, int vectors, bool transposed, const Ahead *
   const real *a = t.a;
   real *c = t.c;
   int64_t n_tiles = divide_up(M, rows_of[vectors]);
+  Way way = transposed ? BY_COLUMNS : ahead->n ? FETCHING : BY_ROWS;
   for (int64_t tile = 0; tile < n_tiles; tile++) {
     int64_t i = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
-    fetch_part(ahead, tile, n_tiles);
+    if (way == FETCHING) fetch_with(&t, ahead, tile, n_tiles);
     t.a = a + i * (transposed ? 1 : t.stride_a);
     t.c = c + i * t.row_c;
-    tiles[vectors][end - i][transposed](&t);
+    tiles[vectors][end - i][way](&t);
   }
 }
 
@@ -362,7 +384,7 @@ static void far_panel(Tile t, int64_t M, int vectors, bool transposed,
     fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c);
     t.a = a + i * (transposed ? 1 : t.stride_a);
     t.c = c + i * t.row_c;
-    tiles[vectors][end - i][transposed](&t);
+    tiles[vectors][end - i][transposed ? BY_COLUMNS : BY_ROWS](&t);
   }
   copy_rows(next, copied, fetched);
 }
