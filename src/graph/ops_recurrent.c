@@ -8,13 +8,13 @@
  *
  *   (da, dq, du, dh, drest) by the cell,   dx = da W_x^T,   dh += drop du
  *
- * and at the end dW_x and dW_h, products of all steps' rows, in the order of `kept`:
- * x^T da and u^T (da, dq); the bias is summed in double. da and dq are packed for them
- * when they have been computed: rows of several KB, read again by columns,
- * cost a sixth of the step. The forward op leaves what the way back needs, where it is
- * asked to; else that computes it again. While a step's product runs, the rows of
- * `kept` that come next are fetched, which are too many for the caches. The gradient op
- * is differentiated through its expansion, the gradient of plain ops.
+ * and after each span of some steps dW_x and dW_h += x^T da and u^T (da, dq) of their
+ * rows, while these are in the caches; the bias is summed in double. da and dq are
+ * packed for that when they have been computed: rows of several KB, read again by
+ * columns, cost a sixth of the step. The forward op leaves what the way back needs,
+ * where it is asked to; else that computes it again. While a step's product runs, the
+ * rows of `kept` that come next are fetched, which are too many for the caches. The
+ * gradient op is differentiated through its expansion, the gradient of plain ops.
  *
  * Bits. Sums of products do not depend on the rows beside (vector/gemm.c), so an
  * example's results are those that it has alone, and steps that do not count change
@@ -224,7 +224,7 @@ static bool counts(const Recurrent *v, int64_t row, int64_t s) {
 }
 
 static int64_t kept_row(const Recurrent *v, const Block *b, int64_t s) {
-  return b->first * v->T + s * b->n;
+  return s * v->N + b->first;
 }
 
 /* Rows of x of step s of the block; 0 where it does not count. */
@@ -378,10 +378,10 @@ void recurrent_run(const OpCall *call, int phase, int64_t block) {
 
 /* All of it; rows of all steps lie in the order of `kept`.
  *
- * Factors of the products at the end are what the products took, and, packed, the parts
- * of da and dq, each step's when it has been computed. They are cut in spans of steps,
- * of at most GEMM_DEPTH rows, and in pieces of columns, which are the blocks of the
- * products: a span of a piece stays in the cache for all their rows. */
+ * Steps are taken in spans, the last one first: all blocks go through its steps, then
+ * its part is added to the gradients of the weights. Factors of these products are what
+ * the products took, and, packed, the parts of da and dq, each step's when it has been
+ * computed. They are cut in pieces of columns, which are the blocks of the products. */
 typedef struct Back {
   Recurrent v;
   bool again;                          /* what is kept must be computed first */
@@ -389,7 +389,7 @@ typedef struct Back {
   real *gweight, *gfirst, *gx, *gdrop; /* results; gx, gdrop: NULL: not wanted */
   real *back_x, *back_h[CELL_PARTS];   /* packed: of W_x^T and W_h^T */
   real *second;                        /* [N T, H]: what a second product took */
-  real *packed_d[CELL_PARTS];          /* da, dq: see packed_at */
+  real *packed_d[CELL_PARTS];          /* da, dq of a span: see packed_at */
   double *bias;                        /* [blocks, B H] */
   Carve rest;                          /* of the blocks */
 } Back;
@@ -401,29 +401,27 @@ static int64_t piece_start(int64_t columns, int64_t i) {
   return least(columns, i * divide_up(columns, LINE) / n_pieces(columns) * LINE);
 }
 
-static int64_t block_rows(const Recurrent *v) { return most(1, least(ROWS, v->N)); }
+/* Of as many rows, about, as a gradient of weights has: then what is added to is read
+ * and written no more often than what is added. */
 static int64_t n_spans(const Recurrent *v) {
-  return divide_up(v->T, GEMM_DEPTH / block_rows(v));
+  int64_t rows = divide_up(recurrent_taken(v), GEMM_DEPTH) * GEMM_DEPTH;
+  return divide_up(v->T, most(1, rows / most(1, v->N)));
 }
 static int64_t span_start(const Recurrent *v, int64_t i) {
   return i * v->T / n_spans(v);
 }
-static int64_t span_of(const Recurrent *v, int64_t s) {
-  return ((s + 1) * n_spans(v) - 1) / v->T;
+static int64_t span_rows(const Recurrent *v, int64_t i) {
+  return (span_start(v, i + 1) - span_start(v, i)) * v->N;
 }
 
 static int64_t piece_reals(const Recurrent *v, int i) {
-  int64_t columns = part_columns(v, i);
-  int64_t depth = divide_up(v->T, n_spans(v)) * block_rows(v);
-  return GEMM_PACKED(divide_up(columns, n_pieces(columns)) + LINE, depth);
+  int64_t columns = part_columns(v, i), rows = divide_up(v->T, n_spans(v)) * v->N;
+  return GEMM_PACKED(divide_up(columns, n_pieces(columns)) + LINE, rows);
 }
 
-/* A span of a block, a piece of part i. */
-static real *packed_at(const Back *g, int i, int64_t block, int64_t span,
-                       int64_t piece) {
-  const Recurrent *v = &g->v;
-  int64_t at = (block * n_spans(v) + span) * n_pieces(part_columns(v, i)) + piece;
-  return g->packed_d[i] + at * piece_reals(v, i);
+/* A piece of part i. */
+static real *packed_at(const Back *g, int i, int64_t piece) {
+  return g->packed_d[i] + piece * piece_reals(&g->v, i);
 }
 
 static void take_back(Back *g, Carve *c) {
@@ -441,8 +439,7 @@ static void take_back(Back *g, Carve *c) {
                                          : NULL;
   g->second = cell->n_products > 1 ? take(c, rows * H) : NULL;
   for (int i = 0; i < cell->n_parts; i++)
-    g->packed_d[i] = take(c, n_blocks_of(v) * n_spans(v) *
-                                 n_pieces(part_columns(v, i)) * piece_reals(v, i));
+    g->packed_d[i] = take(c, n_pieces(part_columns(v, i)) * piece_reals(v, i));
   int64_t per_real = (int64_t)(sizeof(double) / sizeof(real));
   g->bias = (double *)(void *)take(c, n_blocks_of(v) * cell->n_bias * H * per_real);
   g->rest = *c;
@@ -526,7 +523,7 @@ static void clear_row(real *x, int64_t row, int64_t n) {
   memset(x + row * n, 0, (size_t)n * sizeof *x);
 }
 
-/* dh += gy; rows that do not count are cleared where the products at the end look. */
+/* dh += gy; rows that do not count are cleared where gradients of weights look. */
 static void begin_rows(const Back *g, const Flow *f, int64_t s, CellBack *step,
                        bool *on) {
   const Recurrent *v = &g->v;
@@ -564,18 +561,17 @@ static void end_rows(const Back *g, const Flow *f, int64_t s, const CellBack *st
   }
 }
 
-/* What the products at the end take of a step. */
-static void pack_step(const Back *g, const Flow *f, int64_t s) {
+/* What gradients of weights take of a step. */
+static void pack_step(const Back *g, const Flow *f, int64_t span, int64_t s) {
   const Recurrent *v = &g->v;
-  int64_t n = f->block.n, span = span_of(v, s), first = span_start(v, span);
-  int64_t depth = (span_start(v, span + 1) - first) * n, block = f->block.first / ROWS;
+  int64_t row_first = (s - span_start(v, span)) * v->N + f->block.first;
   for (int i = 0; i < v->cell->n_parts; i++) {
     int64_t columns = part_columns(v, i), row;
     const real *d = gradient_of(v, i, f->da, f->dq, &row);
     for (int64_t piece = 0; piece < n_pieces(columns); piece++) {
       int64_t j = piece_start(columns, piece), end = piece_start(columns, piece + 1);
-      kernels()->gemm_pack_rows(packed_at(g, i, block, span, piece), d + j, end - j,
-                                depth, row, (s - first) * n, n);
+      kernels()->gemm_pack_rows(packed_at(g, i, piece), d + j, end - j,
+                                span_rows(v, span), row, row_first, f->block.n);
     }
   }
 }
@@ -590,12 +586,12 @@ static void find_state(const Recurrent *v, const Block *b, int64_t s, CellBack *
     step->h0 = s ? v->y + (b->first * v->T + recurrent_time(v, s - 1)) * v->H : state;
     step->h0_step = s ? v->T * v->H : S;
   }
-  step->rest0 = s ? step->kept - b->n * K : state + v->H;
+  step->rest0 = s ? step->kept - v->N * K : state + v->H;
   step->rest0_step = s ? K : S;
 }
 
-static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t s,
-                      double *bias) {
+static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t span,
+                      int64_t s, double *bias) {
   const Cell *cell = v->cell;
   int64_t H = v->H, n = f->block.n, at = kept_row(v, &f->block, s);
   int64_t width = recurrent_width(v);
@@ -611,87 +607,66 @@ static void back_step(const Back *g, const Recurrent *v, const Flow *f, int64_t 
   begin_rows(g, f, s, &step, on);
   cell->back(v, &step);
   kernels()->reduce_sum_columns(bias, step.da, n, width, width);
-  pack_step(g, f, s);
+  pack_step(g, f, span, s);
   end_rows(g, f, s, &step);
 }
 
-static void back_block(const Back *g, int64_t block) {
+/* At the end of all steps. */
+static void begin_back(const Back *g, const Flow *f, double *bias) {
+  const Recurrent *v = &g->v;
+  int64_t n_bias = v->cell->n_bias * v->H;
+  if (g->again) forward_block(v, &f->block);
+  memset(bias, 0, (size_t)n_bias * sizeof *bias);
+  if (g->gdrop)
+    memset(g->gdrop + f->block.first * v->H, 0,
+           (size_t)(f->block.n * v->H) * sizeof(real));
+  split_state(v, &f->block, g->gstate, f->dh, f->drest);
+}
+
+/* A block through the steps of a span. */
+static void back_block(const Back *g, int64_t block, int64_t span) {
   Carve c = g->rest;
   c.used += block * flow_reals(&g->v);
   Flow f = take_flow(&g->v, &c, block);
-  if (g->again) forward_block(&g->v, &f.block);
   Recurrent v = g->v;
   for (int i = 0; i < v.cell->n_parts; i++) v.packed_h[i] = g->back_h[i];
-  int64_t n_bias = v.cell->n_bias * v.H, n = f.block.n;
-  double *bias = g->bias + block * n_bias;
-  memset(bias, 0, (size_t)n_bias * sizeof *bias);
-  if (g->gdrop)
-    memset(g->gdrop + f.block.first * v.H, 0, (size_t)(n * v.H) * sizeof(real));
-  split_state(&v, &f.block, g->gstate, f.dh, f.drest);
-  for (int64_t s = v.T - 1; s >= 0; s--) {
-    v.n_ahead = s > 1 ? n * v.cell->kept * v.H : 0; /* that of a step: the rest, too */
+  double *bias = g->bias + block * v.cell->n_bias * v.H;
+  int64_t end = span_start(&v, span + 1);
+  if (end == v.T) begin_back(g, &f, bias);
+  for (int64_t s = end - 1; s >= span_start(&v, span); s--) {
+    v.n_ahead = s > 1 ? f.block.n * v.cell->kept * v.H
+                      : 0; /* of a step: the rest, too */
     v.ahead = v.kept + kept_row(&v, &f.block, most(0, s - 2)) * v.cell->kept * v.H;
-    back_step(g, &v, &f, s, bias);
+    back_step(g, &v, &f, span, s, bias);
   }
-  join_state(&v, &f.block, g->gfirst, f.dh, f.drest);
+  if (span == 0) join_state(&v, &f.block, g->gfirst, f.dh, f.drest);
 }
 
-/* -- gradients of weights, at the end ---------------------------------------------- */
+/* -- gradients of weights ---------------------------------------------------------- */
 
-/* A product at the end: c (+)= a^T packed, of so many rows of c and of a. */
-typedef struct WeightProduct {
-  const real *a, *packed;
-  real *c;
-  int64_t row_a, row_c, M, depth;
-  bool add;
-} WeightProduct;
-
-static void add_product(const WeightProduct *w, int64_t columns) {
-  GemmPacked form = {.M = w->M, .N = columns, .K = w->depth, .row_a = w->row_a,
-                     .row_c = w->row_c, .transposed = true, .add = w->add};
-  kernels()->gemm_packed(w->c, w->a, w->packed, &form);
-}
-
-/* n columns of a part from j on, its rows from k on: of the gradients of W_x, or of
- * [W_x; W_h], and of W_h. */
-static void add_products(const Back *g, int i, int64_t j, int64_t n, int64_t k,
-                         WeightProduct w) {
-  const Recurrent *v = &g->v;
-  const real *taken = v->taken + k * recurrent_taken(v);
-  if (part_of(v, i)->x) {
-    w.a = taken, w.row_a = recurrent_taken(v), w.M = input_columns(v, i);
-    w.c = g->gweight + place_x(v, i) + j, w.row_c = recurrent_width(v);
-    add_product(&w, n);
-  }
-  if (!has_own(v, i)) return;
-  bool first = part_of(v, i)->p == 0;
-  w.a = first ? taken + v->F : g->second + k * v->H;
-  w.row_a = first ? recurrent_taken(v) : v->H, w.M = v->H;
-  w.c = g->gweight + place_h(v, i) + j, w.row_c = row_h(v, i);
-  add_product(&w, n);
-}
-
-static void weight_piece(const Back *g, int i, int64_t piece) {
+/* n columns of a part from j on: c += a^T d, of the span's rows of a and d. */
+static void weight_piece(const Back *g, int i, int64_t piece, int64_t span) {
   const Recurrent *v = &g->v;
   int64_t columns = part_columns(v, i), j = piece_start(columns, piece);
-  int64_t n = piece_start(columns, piece + 1) - j, spans = n_spans(v);
-  for (int64_t part = 0; part < n_blocks_of(v) * spans; part++) {
-    int64_t block = part / spans, span = part % spans, first = span_start(v, span);
-    int64_t rows = least(ROWS, v->N - block * ROWS);
-    int64_t depth = (span_start(v, span + 1) - first) * rows;
-    int64_t k = block * ROWS * v->T + first * rows;
-    WeightProduct w = {.packed = packed_at(g, i, block, span, piece), .depth = depth,
-                       .add = k > 0};
-    add_products(g, i, j, n, k, w);
+  int64_t first = span_start(v, span) * v->N, taken = recurrent_taken(v);
+  const real *x = v->taken + first * taken, *packed = packed_at(g, i, piece);
+  GemmPacked form = {.N = piece_start(columns, piece + 1) - j, .K = span_rows(v, span),
+                     .transposed = true, .add = span + 1 < n_spans(v)};
+  if (part_of(v, i)->x) {
+    form.row_a = taken, form.M = input_columns(v, i), form.row_c = recurrent_width(v);
+    kernels()->gemm_packed(g->gweight + place_x(v, i) + j, x, packed, &form);
   }
+  if (!has_own(v, i)) return;
+  bool second = part_of(v, i)->p > 0;
+  form.row_a = second ? v->H : taken, form.M = v->H, form.row_c = row_h(v, i);
+  kernels()->gemm_packed(g->gweight + place_h(v, i) + j,
+                         second ? g->second + first * v->H : x + v->F, packed, &form);
 }
 
 static void sum_bias(const Back *g) {
   const Recurrent *v = &g->v;
   int64_t n = v->cell->n_bias * v->H;
-  int64_t place = recurrent_weight_place(v, v->cell->n_products);
-  real *out = g->gweight + place;
-  if (v->N == 0) memset(g->gweight, 0, (size_t)place * sizeof *out);
+  real *out = g->gweight + recurrent_weight_place(v, v->cell->n_products);
   for (int64_t j = 0; j < n; j++) {
     double sum = 0;
     for (int64_t b = 0; b < n_blocks_of(v); b++) sum += g->bias[b * n + j];
@@ -699,19 +674,20 @@ static void sum_bias(const Back *g) {
   }
 }
 
+/* Packing; then of each span its steps, and its part of the gradients of weights. */
 int recurrent_grad_phases(const OpCall *call) {
-  (void)call;
-  return 3;
+  Recurrent v = recurrent_of(call->op, call->attr, call->in + G_X);
+  return 1 + 2 * (int)n_spans(&v);
 }
 
 void recurrent_grad_split(const OpCall *call, OpSplit *split) {
   Back g = back_of(call, NULL);
-  int64_t n = g.v.cell->n_parts;
+  int64_t n = g.v.cell->n_parts, n_products = 0;
+  for (int i = 0; i < n; i++) n_products += n_pieces(part_columns(&g.v, i));
   split->n_blocks[0] = 1 + (g.again ? 2 * n : n);
-  split->n_blocks[1] = n_blocks_of(&g.v);
-  split->n_blocks[2] = 1;
-  for (int i = 0; i < g.v.cell->n_parts; i++)
-    split->n_blocks[2] += n_pieces(part_columns(&g.v, i));
+  for (int phase = 1; phase < split->n_phases; phase++)
+    split->n_blocks[phase] = phase % 2 ? n_blocks_of(&g.v) : n_products;
+  split->n_blocks[split->n_phases - 1]++; /* the bias */
   split->scratch_bytes = (size_t)(g.rest.used + n_blocks_of(&g.v) * flow_reals(&g.v)) *
                          sizeof(real);
   split->work = (g.again ? 3 : 2) * forward_work(&g.v);
@@ -719,17 +695,18 @@ void recurrent_grad_split(const OpCall *call, OpSplit *split) {
 
 void recurrent_grad_run(const OpCall *call, int phase, int64_t block) {
   Back g = back_of(call, call->scratch);
+  int64_t span = n_spans(&g.v) - 1 - (phase - 1) / 2;
   if (phase == 0) {
     pack_back(&g, block);
     return;
   }
-  if (phase == 1) {
-    back_block(&g, block);
+  if (phase % 2) {
+    back_block(&g, block, span);
     return;
   }
   for (int i = 0; i < g.v.cell->n_parts; i++) {
     int64_t n = n_pieces(part_columns(&g.v, i));
-    if (block >= 0 && block < n) weight_piece(&g, i, block);
+    if (block >= 0 && block < n) weight_piece(&g, i, block, span);
     block -= n;
   }
   if (block == 0) sum_bias(&g);

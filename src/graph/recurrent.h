@@ -35,8 +35,7 @@ typedef struct Recurrent {
   bool reverse;
   const real *x, *weight, *state, *mask, *drop; /* drop: NULL: none */
   const real *bias;                             /* the end of the weight */
-  real *y, *kept; /* results; kept: of step s and example r of a block of n, from
-                     `first` on: row first T + s n + r */
+  real *y, *kept; /* results; kept: of step s and example r in row s N + r */
   real *taken;    /* in the same rows, [F + H]: x and u, what products take */
   bool keep;      /* else there are neither */
   /* packed, of each part: W_x, or [W_x; W_h]; W_h alone, on the way back transposed */

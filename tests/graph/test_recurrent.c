@@ -45,7 +45,8 @@ static void end(Case *c) {
 /* Calls check for each cell, form and size. */
 static void for_every_cell(void (*check)(Case *c)) {
   static const int64_t sizes[][4] = {{1, 1, 1, 1}, {1, 70, 3, 5}, {17, 9, 4, 33},
-                                     {33, 3, 270, 16}, {2, 40, 1, 7}};
+                                     {33, 3, 270, 16}, {2, 40, 1, 7}, {40, 5, 2, 6},
+                                     {300, 2, 1, 3}};
   Fault fault = {0};
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
   const Op *ops[] = {&op_record_rnn, &op_record_lstm, &op_record_gru};

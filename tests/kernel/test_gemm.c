@@ -256,22 +256,36 @@ static real *transposed(const real *x, int64_t rows, int64_t columns) {
 
 static bool same(real x, real y) { return x == y || (isnan(x) && isnan(y)); }
 
-/* The same of a B that was copied first. */
+/* Some rows at a time, the last ones first. */
+static void pack_by_rows(real *packed, const real *b, const Gemm *g, int64_t stride) {
+  enum { ROWS = 7 };
+  for (int64_t k = (g->K - 1) / ROWS * ROWS; k >= 0; k -= ROWS)
+    kernels()->gemm_pack_rows(packed, b + k * stride, g->N, g->K, stride, k,
+                              g->K - k < ROWS ? g->K - k : ROWS);
+}
+
+/* The same of a B that was copied first; by_rows: in another way, and the product
+ * fetches something meanwhile. */
 static void packed_product(real *c, const real *a, const real *b, const Gemm *g,
-                           const GemmStrides *s) {
+                           const GemmStrides *s, bool by_rows) {
   real *packed = aligned_alloc(64,
                                GEMM_PACKED(g->N, g->K) * sizeof *packed / 64 * 64 + 64);
   assert_non_null(packed);
   GemmPacked form = {.M = g->M, .N = g->N, .K = g->K, .row_a = s->a, .row_c = s->c,
                      .transposed = s->transpose_a};
-  kernels()->gemm_pack(packed, b, g->N, g->K, s->b, s->transpose_b);
+  if (by_rows) {
+    pack_by_rows(packed, b, g, s->b);
+    form.ahead = b, form.n_ahead = g->N * g->K;
+  } else {
+    kernels()->gemm_pack(packed, b, g->N, g->K, s->b, s->transpose_b);
+  }
   kernels()->gemm_packed(c, a, packed, &form);
   free(packed);
 }
 
 /* All four ways to store A and B, into rows of C that lie 3 further apart than they
  * need; C holds NaN before, and what lies between its rows stays. Then with a packed
- * B. */
+ * B, in two ways. */
 static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
   real *a = values(M * K, 1), *b = values(K * N, 2);
   if (special) {
@@ -284,14 +298,14 @@ static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
   for (int64_t i = 0; i < M; i++)
     for (int64_t j = 0; j < N; j++) want[i * N + j] = chain(a + i * K, b + j, N, K);
   bool ok = true;
-  for (int t = 0; t < 8 && ok; t++) {
+  for (int t = 0; t < 10 && ok; t++) {
     bool ta = t & 1, tb = t & 2;
     GemmStrides strides = {.a = ta ? M : K, .b = tb ? K : N, .c = N + 3,
                            .transpose_a = ta, .transpose_b = tb};
     for (int64_t i = 0; i < M * (N + 3); i++) c[i] = i % (N + 3) < N ? (real)NAN : 77;
     Gemm g = {.M = M, .N = N, .K = K, .transpose_a = ta, .transpose_b = tb};
     if (t < 4) kernels()->gemm(c, ta ? at : a, tb ? bt : b, M, N, K, &strides);
-    else packed_product(c, ta ? at : a, tb ? bt : b, &g, &strides);
+    else packed_product(c, ta ? at : a, tb ? bt : b, &g, &strides, t >= 8);
     for (int64_t i = 0; i < M * (N + 3) && ok; i++) {
       int64_t row = i / (N + 3), column = i % (N + 3);
       ok = same(c[i], column < N ? want[row * N + column] : 77) ||
@@ -308,7 +322,7 @@ static bool packed_nothing(void) {
   real c[M * N], a[1] = {0}, b[1] = {0};
   for (int i = 0; i < M * N; i++) c[i] = (real)NAN;
   Gemm g = {.M = M, .N = N, .K = 0};
-  packed_product(c, a, b, &g, &(GemmStrides){.a = 0, .b = N, .c = N});
+  packed_product(c, a, b, &g, &(GemmStrides){.a = 0, .b = N, .c = N}, false);
   bool ok = true;
   for (int i = 0; i < M * N && ok; i++) ok = c[i] == 0 || describe(&g, "not 0", i);
   return ok;

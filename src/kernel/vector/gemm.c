@@ -458,8 +458,9 @@ static void fetch_written(const real *p, int64_t n) {
   for (int64_t i = 0; i < n; i += LINE) __builtin_prefetch(p + i, 1, 3);
 }
 
-void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
-                        int64_t first, int64_t n) {
+/* Rows first .. first + n - 1 of a chunk of K. */
+static void pack_chunk_rows(real *out, const real *b, int64_t N, int64_t K,
+                            int64_t stride, int64_t first, int64_t n) {
   int64_t n_panels = packed_panels(N);
   for (int64_t p = 0; p < n_panels; p++) {
     Panel at = panel_at(N, p, n_panels);
@@ -468,6 +469,19 @@ void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t 
     int64_t row = p + 1 < n_panels ? panel_at(N, p + 1, n_panels).vectors * WIDTH : 0;
     fetch_written(out + first * row, n * row);
     copy_padded(to, b + at.j, n, at.n, stride);
+  }
+}
+
+void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t stride,
+                        int64_t first, int64_t n) {
+  int64_t n_chunks = divide_up(K, DEPTH);
+  for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
+    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+    int64_t from = most(first, k), end = least(first + n, k + depth);
+    if (from < end)
+      pack_chunk_rows(out, b + (from - first) * stride, N, depth, stride, from - k,
+                      end - from);
+    out += packed_reals(depth, (int)divide_up(N, WIDTH));
   }
 }
 
