@@ -94,6 +94,7 @@ void expression_as_loop(const Expression *e, LoopStep *out);
 typedef struct GemmStrides {
   int64_t a, b, c;
   bool transpose_a, transpose_b; /* A is stored [K, M], B [N, K] */
+  bool far_c;                    /* C lies in memory: its lines are fetched ahead */
 } GemmStrides;
 
 /* Windows that move over an image of one channel: along rows (0) and columns (1) `size`

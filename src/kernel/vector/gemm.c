@@ -263,8 +263,15 @@ static void fetch_with(Tile *t, const Ahead *ahead, int64_t i, int64_t n) {
   t->ahead_step = divide_up(2 * lines * LINE, most(1, t->K));
 }
 
-/* Tiles from top to bottom of a panel; `t` is the first. */
-static void panel(Tile t, int64_t M, int vectors, bool transposed, const Ahead *ahead) {
+static void fetch_result(const real *c, int64_t rows, int64_t row_c, int64_t columns) {
+  for (int64_t i = 0; i < rows; i++, c += row_c)
+    for (int64_t j = 0; j < columns; j += LINE) __builtin_prefetch(c + j, 1, 3);
+}
+
+/* Tiles from top to bottom of a panel; `t` is the first. far_c: lines of C are fetched
+ * a tile ahead. */
+static void panel(Tile t, int64_t M, int vectors, bool transposed, const Ahead *ahead,
+                  bool far_c) {
   const real *a = t.a;
   real *c = t.c;
   int64_t n_tiles = divide_up(M, rows_of[vectors]);
@@ -272,6 +279,9 @@ static void panel(Tile t, int64_t M, int vectors, bool transposed, const Ahead *
   for (int64_t tile = 0; tile < n_tiles; tile++) {
     int64_t i = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
     if (way == FETCHING) fetch_with(&t, ahead, tile, n_tiles);
+    if (far_c)
+      fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c,
+                   vectors * WIDTH);
     t.a = a + i * (transposed ? 1 : t.stride_a);
     t.c = c + i * t.row_c;
     tiles[vectors][end - i][way](&t);
@@ -326,7 +336,7 @@ static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, in
     if (copied && s->transpose_b) copy_transposed(copy, t.b, K, at.n, s->b);
     else if (copied) copy_padded(copy, t.b, K, at.n, s->b);
     if (copied) t.b = copy, t.row_b = at.vectors * WIDTH;
-    panel(t, M, at.vectors, s->transpose_a, &(Ahead){0});
+    panel(t, M, at.vectors, s->transpose_a, &(Ahead){0}, s->far_c);
   }
 }
 
@@ -364,10 +374,6 @@ static void fetch_rows(const Rows *r, int64_t first, int64_t end) {
       __builtin_prefetch(r->from + k * r->stride + j, 0, 2);
 }
 
-static void fetch_result(const real *c, int64_t n, int64_t row_c) {
-  for (int64_t i = 0; i < n; i++) __builtin_prefetch(c + i * row_c, 1, 3);
-}
-
 /* Tiles from top to bottom of a panel of t.K rows of B. Between them comes what is
  * next: with each tile some rows are fetched, while those before them are copied. */
 static void far_panel(Tile t, int64_t M, int vectors, bool transposed,
@@ -381,7 +387,7 @@ static void far_panel(Tile t, int64_t M, int vectors, bool transposed,
     copied = fetched;
     fetched = (tile + 1) * next->K / n_tiles;
     fetch_rows(next, copied, fetched);
-    fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c);
+    fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c, vectors * WIDTH);
     t.a = a + i * (transposed ? 1 : t.stride_a);
     t.c = c + i * t.row_c;
     tiles[vectors][end - i][transposed ? BY_COLUMNS : BY_ROWS](&t);
@@ -507,7 +513,7 @@ static int packed_panel(const Tile *t, const GemmPacked *g, int64_t p, int64_t n
   bool two = g->M == 1 && vectors == VECTORS_MAX && p + 1 < n_panels;
   Panel at = panel_at(g->N, two ? p + 1 : p, n_panels);
   if (!two || at.vectors < VECTORS_MAX) {
-    panel(*t, g->M, vectors, g->transposed, ahead);
+    panel(*t, g->M, vectors, g->transposed, ahead, false);
     return 1;
   }
   Tile u = *t;
