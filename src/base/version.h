@@ -24,7 +24,9 @@
  *       together, GRUs those of r and z; the gates of LSTM and GRU have functions of
  *       their own; gradients of softmax and attention are right where some of 16
  *       probabilities are 0; with AVX2, products of matrices in float sum in the order
- *       of our kernels where BLIS packed nothing */
-#define NUMERICS 4
+ *       of our kernels where BLIS packed nothing
+ *   5   of trainings: gradients of the weights of recurrent layers sum over spans of
+ *       steps, each over all rows */
+#define NUMERICS 5
 
 #endif
