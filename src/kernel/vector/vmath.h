@@ -161,8 +161,11 @@ VMATH real f_exp(real x) {
 /* |x| < 0.625: x + x z p(z), z = x^2, p off by 4e-8; else 1 - 2 / (e^(2|x|) + 1), which
  * is 1 from 9.02 on. NaN takes the first: it is not at least 0.625. The least of |x|
  * and 9.5 by their bits, which are in the order of the numbers, costs a half of a
- * comparison. */
+ * comparison. e^(2b) has the bits of exp_normal_f in fewer operations: b and h are half
+ * of its x and r, so its coefficients are doubled for each; w is half of e^r - 1; the
+ * low bits of t are n and the bias of an exponent, so shifted they are 2^n. */
 #define TANH_ONE 0x41180000u /* 9.5 */
+#define ROUND_BIASED_F (ROUND_F + 127)
 
 VMATH real f_tanh(real x) {
   float a = abs_f(x);
@@ -174,7 +177,18 @@ VMATH real f_tanh(real x) {
   p = muladd_f(p, z, -3.3333328944134255e-1f);
   float small = muladd_f(p * z, a, a);
   float b = float_of(bits_f(a) < TANH_ONE ? bits_f(a) : TANH_ONE);
-  float large = 1.0f - 2.0f / (exp_normal_f(2.0f * b) + 1.0f);
+  float t = muladd_f(b, 2 * 0x1.715476p0f, ROUND_BIASED_F);
+  float n = t - ROUND_BIASED_F;
+  float h = muladd_f(n, -0x1.62e4p-1f / 2, b);
+  h = muladd_f(n, -0x1.7f7d1cp-20f / 2, h);
+  float q = 32 * 1.3926250831497612e-3f;
+  q = muladd_f(q, h, 16 * 8.3632328836826182e-3f);
+  q = muladd_f(q, h, 8 * 4.1666554212984150e-2f);
+  q = muladd_f(q, h, 4 * 1.6666576666119928e-1f);
+  q = muladd_f(q, h, 2 * 0.5f);
+  float w = muladd_f(h * h, q, h);
+  float e = muladd_f(muladd_f(2.0f, w, 1.0f), float_of(bits_f(t) << 23), 1.0f);
+  float large = 1.0f - 2.0f / e;
   float y = a >= 0.625f ? large : small;
   return float_of(bits_f(y) | (bits_f(x) & SIGN_F));
 }
