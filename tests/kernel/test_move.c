@@ -1,4 +1,4 @@
-/* test_move.c: strided copies against plain loops, and sums of rows. */
+/* test_move.c: strided copies against plain loops, sums of rows, rows repeated. */
 #include "test.h"
 #include "base/philox.h"
 #include "kernel/kernel.h"
@@ -141,4 +141,18 @@ TEST(a_sum_of_rows_equals_plain_loops) {
       CHECK_NEAR((double)out[j], (double)(real)want, 0);
     }
   }
+}
+
+TEST(a_row_repeats_up_to_the_end_of_the_last_and_no_further) {
+  enum { MOST = 70, TIMES = 9, BEHIND = 64 };
+  static real row[MOST], out[MOST * TIMES + BEHIND];
+  const real junk = -1;
+  for (int64_t j = 0; j < MOST; j++) row[j] = (real)(j + 1);
+  for (int64_t n = 1; n <= MOST; n++)
+    for (int64_t times = 0; times <= TIMES; times++) {
+      for (int64_t i = 0; i < n * times + BEHIND; i++) out[i] = junk;
+      kernels()->repeat_row(out, row, n, times);
+      for (int64_t i = 0; i < n * times + BEHIND; i++)
+        CHECK_NEAR((double)out[i], (double)(i < n * times ? row[i % n] : junk), 0);
+    }
 }

@@ -4,7 +4,7 @@
  * of element (1, 4 or 8 bytes), one variant each from move_plane.h. */
 #include "base/fault.h"
 #include "kernel/kernel.h"
-#include <string.h>
+#include "kernel/vector/vector.h"
 
 #define ELEMENT uint8_t
 #define PLANE(name) plane1_##name
@@ -47,12 +47,16 @@ void KN(sum_of_rows)(real *out, const real *x, const int64_t *row, int64_t n_row
   }
 }
 
-/* By whole vectors; the last of a row begins where it ends with the row. */
+/* Vector by vector of the row, the last one first: what it writes beyond the row's end
+ * is written again, as what the next rows begin with. */
 void KN(repeat_row)(real *out, const real *row, int64_t n, int64_t times) {
-  enum { BYTES = 32, STEP = BYTES / sizeof(real) };
-  for (int64_t i = 0; i < times; i++, out += n) {
-    for (int64_t j = 0; j + STEP <= n; j += STEP) memcpy(out + j, row + j, BYTES);
-    if (n >= STEP) memcpy(out + n - STEP, row + n - STEP, BYTES);
-    for (int64_t j = 0; n < STEP && j < n; j++) out[j] = row[j];
+  const int64_t end = n * times;
+  if (n < 1) return;
+  for (int64_t j = (n - 1) / WIDTH * WIDTH; j >= 0; j -= WIDTH) {
+    int part = first_of(n - j);
+    Vector v = part < WIDTH ? load_part(row + j, part) : load(row + j);
+    int64_t i = j;
+    for (; i + WIDTH <= end; i += n) store(out + i, v);
+    for (; i < end; i += n) store_first(out + i, v, part);
   }
 }
