@@ -103,6 +103,10 @@ static inline bool plan_computes(const Compiler *c, int64_t node) {
 
 /* Memory that lives as long as the plan, zeroed; NULL and the graph's fault. */
 void *plan_alloc(Compiler *c, size_t n_bytes);
+/* Cuts a group that has its calls: in the pass `calls`. */
+Err plan_cut_tiles(Compiler *c, PlanItem *item);
+/* Which of its values are in tiles: in the pass `connect`. */
+void plan_place_tiles(const PlanItem *item);
 /* Makes an expression of the item, where it can be one: in the pass `connect`. */
 Err plan_find_expression(Compiler *c, int item);
 /* Lists what is to be watched: in the pass `connect`. */

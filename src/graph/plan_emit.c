@@ -31,6 +31,7 @@ static Err emit_member(Compiler *c, PlanMember *m, int64_t i) {
   if (grouped) m->elements = plan_alloc(c, sizeof *m->elements);
   if (!m->call || !m->in || !m->out || (grouped && !m->elements))
     return c->graph->fault.code;
+  if (grouped) elements_init(m->elements, m->call);
   m->layer = node->layer;
   m->file = node->file;
   m->line = node->line;
@@ -49,10 +50,11 @@ static Err split_item(Compiler *c, PlanItem *item) {
     item->split = op_split(call, n_phases, n_blocks);
     return ERR_OK;
   }
-  int64_t n = shape_count(&call->out[0].shape);
-  n_blocks[0] = (n + PLAN_BLOCK - 1) / PLAN_BLOCK;
+  if (plan_cut_tiles(c, item)) return c->graph->fault.code;
+  const PlanTiles *t = item->tiles;
+  n_blocks[0] = (t->n + t->block - 1) / t->block;
   item->split = (OpSplit){.n_phases = 1, .n_blocks = n_blocks,
-                          .work = n * WORK_PER_ELEMENT * item->n_members};
+                          .work = t->n * WORK_PER_ELEMENT * item->n_members};
   return ERR_OK;
 }
 
@@ -113,13 +115,13 @@ static void connect_item(Compiler *c, int item) {
     for (int k = 0; k < node->n_in; k++) member->in[k] = place_of(c, node->in[k]);
     for (int o = 0; o < node->n_out; o++)
       member->out[o] = life_of(c, value_of(i, o))->place;
-    if (it->is_group) elements_init(member->elements, member->call);
     if (node->op->flags & OP_DRAW) {
       c->plan->draw_attr[c->plan->n_draws] = (Attr *)member->call->attr +
                                              (node->n_attr - 2);
       c->plan->draws[c->plan->n_draws++] = c->walk.v[i];
     }
   }
+  if (it->is_group) plan_place_tiles(it);
 }
 
 static Err emit_jobs(Compiler *c) {

@@ -7,14 +7,17 @@
 #include "graph/plan.h"
 #include "kernel/kernel.h"
 
-/* A group runs TILE elements at a time through all members, in BLOCKs that threads
- * take. Values inside it live in TILES tiles, which fit into the first cache
- * together. */
+/* A group runs up to TILE elements at a time through all members, in BLOCKs of about so
+ * many that threads take. Values inside it live in TILES tiles, which fit into the
+ * first cache together. ROWS rows that repeat are written out, to about WIDE
+ * elements. */
 enum {
   PLAN_TILE = 1024,
   PLAN_BLOCK = 4 * PLAN_TILE,
   PLAN_TILES = 8,
-  PLAN_MEMBERS = 32
+  PLAN_MEMBERS = 32,
+  PLAN_ROWS = 8,
+  PLAN_WIDE = 512
 };
 
 typedef enum PlanPlaceKind { IN_ARENA, IN_INPUT, IN_ROOT, IN_TILE } PlanPlaceKind;
@@ -33,6 +36,34 @@ typedef struct PlanMember {
   int line;
 } PlanMember;
 
+/* Where a member of a group finds the elements of a tile. */
+typedef enum PlanCourse {
+  COURSE_WHOLE, /* in the array, one after the other */
+  COURSE_ONE,   /* it is one element */
+  COURSE_ROW,   /* a row that repeats: a bias of many rows */
+  COURSE_TILE   /* in a tile of the thread */
+} PlanCourse;
+
+typedef struct PlanOperand {
+  PlanCourse course;
+  int index; /* of the row or tile */
+} PlanOperand;
+
+typedef struct PlanPart {
+  bool direct; /* a tile is one call of the kernel: with these strides */
+  PlanOperand in[MAX_ARGS], out;
+  int64_t stride[MAX_ARGS];
+} PlanPart;
+
+/* How a group runs tile by tile (plan_tiles.c). */
+typedef struct PlanTiles {
+  PlanPart *parts;        /* one of each member */
+  int64_t n, tile, block; /* elements: all; of a tile; of a block */
+  int64_t row, times;     /* elements of a row that repeats, rows of a tile */
+  const Array *rows[PLAN_ROWS];
+  int n_rows;
+} PlanTiles;
+
 /* A group whose members are steps (plan_expression.c). */
 typedef struct PlanExpression {
   Expression steps;
@@ -43,7 +74,8 @@ typedef struct PlanExpression {
 /* A group, or one op. */
 typedef struct PlanItem {
   PlanMember *members;
-  const PlanExpression *expression; /* NULL: it runs member by member */
+  PlanTiles *tiles;                 /* of a group; else NULL */
+  const PlanExpression *expression; /* NULL: it runs tile by tile */
   int n_members;
   bool is_group;
   OpSplit split;
@@ -175,6 +207,9 @@ struct Plan {
 
 /* Measures block `block` of a watch. */
 void plan_measure(const Plan *plan, int watch, int64_t block);
+
+/* Runs block `block` of a group. */
+void plan_run_group(const PlanItem *item, int64_t block);
 
 /* Elements first .. first + n - 1 of it. */
 void plan_run_expression(const PlanExpression *e, int64_t first, int64_t n);

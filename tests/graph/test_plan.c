@@ -619,9 +619,9 @@ TEST(an_interrupt_stops_a_run_before_anything_is_committed) {
 
 /* Rows shorter, equal and longer than what is written out for a group, in arrays of
  * less and more than a tile and a block. */
-static const int64_t row_widths[] = {1, 2, 3, 20, 100, 130, 255, 256, 257, 600};
+static const int64_t row_widths[] = {1, 3, 16, 20, 100, 255, 256, 257, 600, 1024, 1030};
 static const int64_t row_counts[] = {1, 2, 5, 26, 64, 300};
-enum { N_ROW_CASES = 10 * 6 };
+enum { N_ROW_CASES = 11 * 6 };
 
 /* Values of both, which are one expression twice. */
 static void assert_planned_as_naive(Graph *g, Node *const y[2]) {
@@ -636,7 +636,7 @@ TEST(rows_that_repeat_in_a_group_give_the_bytes_of_the_naive_executor) {
   for (int i = 0; i < N_ROW_CASES; i++) {
     Graph g;
     int64_t n = row_counts[i % 6], c = row_widths[i / 6];
-    graph_for_test(&g, 2);
+    graph_for_test(&g, 1 + i % 2);
     Node *x = filled(&g, DT_REAL, SHAPE_OF(n, c), -2, 2, 1), *y[2];
     Node *a = filled(&g, DT_REAL, SHAPE_OF(c), -2, 2, 2);
     Node *b = filled(&g, DT_REAL, SHAPE_OF(1, c), -2, 2, 3);
@@ -669,7 +669,7 @@ TEST(which_of_two_nans_a_group_keeps_is_as_in_the_naive_executor) {
   for (int i = 0; i < N_ROW_CASES; i++) {
     Graph g;
     int64_t n = row_counts[i % 6], c = row_widths[i / 6];
-    graph_for_test(&g, 2);
+    graph_for_test(&g, 1 + i % 2);
     Node *x = nans(&g, SHAPE_OF(n, c), 0), *row = nans(&g, SHAPE_OF(c), 1), *y[2];
     for (int k = 0; k < 2; k++) {
       y[k] = op_add(&g, op_mul(&g, op_neg(&g, x), row), op_neg(&g, x));
