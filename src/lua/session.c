@@ -117,7 +117,7 @@ void push_prompt_globals(lua_State *L) {
 
 /* -- output through one door, so that it lands in the record ----------------------- */
 
-/* Pushes the value's text as the prompt shows it (lib/show.lua). */
+/* Pushes the value's text as the prompt shows it (lib/prompt_show.lua). */
 static void push_shown(lua_State *L, int arg) {
   int type = lua_type(L, arg);
   if (bind_is_nan(L, arg)) {
@@ -359,12 +359,23 @@ static int read_internal(lua_State *L) {
   return 0;
 }
 
-static void open_lua_libs(lua_State *L) {
-  push_internal(L);
+/* The value at the top becomes the __index of the table below it. The hooks have the
+ * internal table: a hook that no file returned is a field that a part gives. */
+static void set_index(lua_State *L) {
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, read_internal);
+  lua_insert(L, -2);
   lua_setfield(L, -2, "__index");
   lua_setmetatable(L, -2);
+}
+
+static void open_lua_libs(lua_State *L) {
+  push_internal(L);
+  lua_pushcfunction(L, read_internal);
+  set_index(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
+  lua_pushvalue(L, -2);
+  set_index(L);
+  lua_pop(L, 1);
   for (const struct LuaLib *lib = lua_lib; lib->name; lib++)
     if (!is_part(lib)) open_lua_lib(L, lib, lua_gettop(L));
   lua_pop(L, 1);
@@ -458,7 +469,8 @@ static void open_modules(lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* Nothing made here is garbage. */
+/* Nothing made here is garbage: the first collection begins when as much has been made
+ * again. (A step of a negative size is a loan to the collector.) */
 static int open_all(lua_State *L) {
   lua_gc(L, LUA_GCSTOP);
   luaL_openlibs(L);
@@ -473,6 +485,7 @@ static int open_all(lua_State *L) {
   open_lua_libs(L);
   make_globals_strict(L);
   lua_gc(L, LUA_GCRESTART);
+  lua_gc(L, LUA_GCSTEP, -lua_gc(L, LUA_GCCOUNT));
   return 0;
 }
 

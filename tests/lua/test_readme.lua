@@ -162,7 +162,7 @@ function tests.test_the_experiment_runs()
 end
 
 function tests.test_options_of_experiments_are_told()
-  local source = check.read "src/lua/lib/experiment.lua"
+  local source = check.read "src/lua/lib/experiment_main.lua"
   local list = source:match "\nlocal options = {(.-)\n}\n"
   local n = 0
   for name in list:gmatch "\n  ([%w_]+) = {" do

@@ -1,4 +1,4 @@
--- show.lua: values for people, as the prompt echoes them and `print` prints them.
+-- prompt_show.lua: values for people, as the prompt echoes them and `print` prints them.
 --
 -- What has a text of its own (__tostring, __name) gives that. Other tables are shown with
 -- their keys sorted, in one line where it fits, cut where they are long or deep; a table inside
@@ -194,4 +194,6 @@ local function show(value)
   return show_value(value, "", 1, {})
 end
 
-return {}, { show = show }
+internal.show = show
+
+return {}

@@ -1,4 +1,4 @@
--- complete.lua: what Tab offers at the prompt.
+-- prompt_complete.lua: what Tab offers at the prompt.
 --
 -- complete(text, env) looks at the statement typed so far, up to the cursor, and gives the
 -- number of bytes of the word before the cursor and the sorted list of words it may become:
@@ -226,4 +226,6 @@ local function complete(text, env)
   return #start, begins(words, start)
 end
 
-return {}, { complete = complete }
+internal.complete = complete
+
+return {}
