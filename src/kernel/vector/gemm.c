@@ -175,11 +175,13 @@ INLINE void tile_run(const Tile *t, Way way, int rows, int vectors) {
   int64_t stride = t->stride_a, row_b = t->row_b, K = t->K;
   int last = t->last;
   const real *ahead = t->ahead;
-  for (; way == FETCHING && K >= 2; K -= 2, a += 2, b += 2 * row_b) {
-    __builtin_prefetch(ahead, 0, 2);
-    ahead += t->ahead_step;
-    tile_step(sum, a, stride, b, last, rows, vectors);
-    tile_step(sum, a + 1, stride, b + row_b, last, rows, vectors);
+  for (; way == FETCHING && K >= 4; K -= 4) {
+    UNROLL
+    for (int k = 0; k < 4; k++, a++, b += row_b) {
+      if (k % 2 == 0) __builtin_prefetch(ahead + k / 2 * t->ahead_step, 0, 2);
+      tile_step(sum, a, stride, b, last, rows, vectors);
+    }
+    ahead += 2 * t->ahead_step;
   }
   UNROLL_FOUR
   for (int64_t k = 0; k < K; k++) {
