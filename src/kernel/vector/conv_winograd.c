@@ -147,7 +147,7 @@ INLINE void put_row(real *y, Vector left, Vector right, int64_t n) {
 
 /* The first n lanes, then zeros. */
 INLINE Vector first_lanes(Vector v, int64_t n) {
-  Mask lane;
+  Mask lane = {0};
   for (int l = 0; l < WIDTH; l++) lane[l] = l;
   return chosen(lane < first_of(n), v, (Vector){0});
 }
