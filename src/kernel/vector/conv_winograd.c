@@ -145,13 +145,6 @@ INLINE void put_row(real *y, Vector left, Vector right, int64_t n) {
   if (n > WIDTH) store_first(y + WIDTH, right, first_of(n - WIDTH));
 }
 
-/* The first n lanes, then zeros. */
-INLINE Vector first_lanes(Vector v, int64_t n) {
-  Mask lane = {0};
-  for (int l = 0; l < WIDTH; l++) lane[l] = l;
-  return chosen(lane < first_of(n), v, (Vector){0});
-}
-
 INLINE bool put_tiles(real *y, int64_t row, const real *m, int64_t point,
                       int64_t n_rows, int64_t n_columns, real *half, int points) {
   int64_t columns = divide_up(n_columns, 2), n = divide_up(n_rows, 2) * columns;
@@ -175,7 +168,8 @@ INLINE bool put_tiles(real *y, int64_t row, const real *m, int64_t point,
       UNROLL
       for (int k = 0; k < points; k++) d[k] = load(from + k * line);
       from_points(v, d, points);
-      zero += first_lanes(v[0] * 0 + v[1] * 0, columns - at);
+      zero += chosen(lanes_before(first_of(columns - at)), v[0] * 0 + v[1] * 0,
+                     (Vector){0});
       put_row(y + 2 * at, low(v[0], v[1]), high(v[0], v[1]), n_columns - 2 * at);
     }
   real sum = 0;

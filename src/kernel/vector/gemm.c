@@ -122,14 +122,6 @@ INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int
 }
 #endif
 
-/* y, but for the first n elements, which are those of x. */
-INLINE Vector keep_first(Vector x, Vector y, int n) {
-  Mask lane = {0};
-  UNROLL
-  for (int i = 0; i < WIDTH; i++) lane[i] = i;
-  return chosen(lane < n, x, y);
-}
-
 /* The first vectors of C's rows, all of whose elements are there. */
 INLINE void tile_end_whole(const Tile *t, Vector sum[][VECTORS_MAX], int rows,
                            int vectors, bool add) {
@@ -143,7 +135,7 @@ INLINE void tile_end_whole(const Tile *t, Vector sum[][VECTORS_MAX], int rows,
       Vector old = add ? load(c + j * WIDTH) : sum[i][j];
       Vector new = add ? old + sum[i][j] : old;
       store(c + j * WIDTH,
-            add && !MASKED && j == 0 ? keep_first(old, new, again) : new);
+            add && !MASKED && j == 0 ? chosen(lanes_before(again), old, new) : new);
     }
   }
 }

@@ -121,6 +121,14 @@ INLINE Vector muladd(real a, Vector b, Vector c) {
   return add_product(a - (Vector){0}, b, c); /* a, with its sign where it is 0 */
 }
 
+/* The first n lanes. */
+INLINE Mask lanes_before(int n) {
+  Mask lane = {0};
+  UNROLL
+  for (int i = 0; i < WIDTH; i++) lane[i] = i;
+  return lane < n;
+}
+
 /* a where the mask is, else b. */
 INLINE Vector chosen(Mask mask, Vector a, Vector b) {
   return (Vector)((mask & (Mask)a) | (~mask & (Mask)b));
