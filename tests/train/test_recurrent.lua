@@ -83,11 +83,9 @@ end
 
 -- Single seeds are from .83 to .93: at this rate some fall near the end.
 function tests.test_mnist1d_as_a_sequence()
-  local seen = {}
-  for seed = 1, 5 do seen[seed] = mnist1d(seed) end
-  local all = table.concat(seen, " ")
-  table.sort(seen)
-  check.yes(seen[3] >= 0.89, all)
+  local sum, n = 0, 10
+  for seed = 1, n do sum = sum + mnist1d(seed) end
+  check.yes(sum / n >= 0.89, sum / n)
 end
 
 check.run(tests)
