@@ -8,8 +8,13 @@
  * double. Where weights are so many that parts of them would take much memory, there
  * are fewer, and panels are shared out instead.
  *
- * Zeros around an image are no terms: where y's gradient is not finite, a slab is
- * summed term by term. */
+ * Where the taps of a row of the kernel see neighbours, an element of x is loaded once
+ * for all of them, for one vector of results at a time: it slides along y's gradient.
+ * Then columns outside of x need not be there; nor need rows, if rows of the kernel are
+ * summed one by one, and x is read where it lies.
+ *
+ * Zeros around an image are no terms: where y's gradient is not finite, a slab with a
+ * window is summed term by term. */
 #include "kernel/conv_private.h"
 #include <string.h>
 
@@ -28,7 +33,9 @@ typedef struct Cut {
   int64_t sums;              /* reals of all panels of a part */
   int64_t window, turned;    /* reals of a block: x, y's gradient */
   bool dots;                 /* results are too few for vectors of them */
+  bool slides;               /* an element of x serves all taps of a row at once */
   bool by_kernel_row;        /* each sums over the pixels that it sees */
+  bool in_place;             /* without a window */
   size_t own_bytes;          /* of a block: these two, taps, pixels */
 } Cut;
 
@@ -38,9 +45,11 @@ typedef struct Own {
   int32_t *tap, *pixel;
 } Own;
 
+/* Panels that slide are one vector. */
 static int64_t lanes_of(const Cut *c, int64_t panel, int64_t *lane) {
-  *lane = kernels()->conv_lane(c->p.M, panel);
-  return kernels()->conv_lane(c->p.M, panel + 1) - *lane;
+  int64_t width = kernels()->conv_lane(1, 1);
+  *lane = c->slides ? panel * width : kernels()->conv_lane(c->p.M, panel);
+  return c->slides ? width : kernels()->conv_lane(c->p.M, panel + 1) - *lane;
 }
 
 static int64_t n_blocks(const Cut *c) { return c->p.v.G * c->n_parts * c->n_splits; }
@@ -69,10 +78,35 @@ static void size_memory(Cut *c) {
                      sizeof(int32_t);
 }
 
+/* Do taps of a row of the kernel see what lies side by side? */
+static bool may_slide(const Conv *v) {
+  return v->stride[CONV_COLUMNS] == 1 && v->dilation[CONV_COLUMNS] == 1 &&
+         v->Q >= v->S && kernels()->conv_slides(v->S);
+}
+
+/* Does every pixel see a column of x, so that those outside may be left out? */
+static bool may_leave_out(const Conv *v) {
+  int64_t before = v->before[CONV_COLUMNS];
+  return before < v->S && v->Q <= before + v->W;
+}
+
+static void read_in_place(ConvPlan *p) {
+  p->padded = false;
+  p->pitch = p->v.W;
+  p->plane = p->v.H * p->pitch;
+  p->image = p->v.G * p->planes * p->plane;
+}
+
 static Cut cut_of(const Conv *v) {
   Cut c = {.p = conv_plan(v, false), .K = v->c * v->R * v->S};
   if (c.p.plain) return c;
-  c.n_panels = kernels()->conv_panels(v->f);
+  c.dots = c.p.walk[CONV_COLUMNS] == 1 && v->f * FEW <= c.p.lanes;
+  c.by_kernel_row = c.p.padded && c.K / v->R >= ROW_TAPS;
+  c.slides = !c.dots && may_slide(v);
+  c.in_place = c.slides && c.by_kernel_row && may_leave_out(v);
+  if (c.in_place) read_in_place(&c.p);
+  c.n_panels = c.slides ? c.p.lanes / kernels()->conv_lane(1, 1)
+                        : kernels()->conv_panels(v->f);
   c.n_slabs = c.p.n_slabs / v->G;
   c.sums = conv_aligned((c.K + CONV_SLACK) * c.p.lanes);
   int64_t most_parts = least(divide_up(BLOCKS, v->G),
@@ -80,8 +114,6 @@ static Cut cut_of(const Conv *v) {
   c.n_parts = most(1, least(c.n_slabs, most_parts));
   int64_t splits = divide_up(BLOCKS, v->G * c.n_parts);
   c.n_splits = most(1, least(c.n_panels, splits));
-  c.by_kernel_row = c.p.padded && c.K / v->R >= ROW_TAPS;
-  c.dots = c.p.walk[CONV_COLUMNS] == 1 && v->f * FEW <= c.p.lanes;
   size_memory(&c);
   return c;
 }
@@ -110,7 +142,7 @@ static const real *gradient_at(const ConvPlan *p, const ConvSlab *s, const real 
 /* How many rows of pixels follow each other in an image before the next image: all of
  * them, unless those that a row of the kernel does not see are to be left out. */
 static int64_t rows_together(const Cut *c, int64_t n_images, int64_t n_rows) {
-  return c->by_kernel_row && n_images > 1 ? 1 : n_rows;
+  return c->by_kernel_row && !c->slides && n_images > 1 ? 1 : n_rows;
 }
 
 /* Rows of all images. Are all elements finite? */
@@ -162,13 +194,15 @@ static void plain_panel(const Cut *c, const ConvSlab *s, const Panel *panel,
                                                            panel->first + m, k);
 }
 
-/* Rows of a slab whose pixels see something with row r of the kernel. */
-static void rows_seen(const ConvPlan *p, const ConvSlab *s, int64_t r, int64_t *from,
+/* Rows of a slab whose pixels see something with row r of the kernel, or with any. */
+static void rows_seen(const Cut *c, const ConvSlab *s, int64_t r, int64_t *from,
                       int64_t *end) {
+  const ConvPlan *p = &c->p;
   int64_t offset;
-  conv_offset(p, CONV_ROWS, 0, r, &offset);
   *from = 0;
   *end = s->n_rows;
+  if (!c->by_kernel_row) return;
+  conv_offset(p, CONV_ROWS, 0, r, &offset);
   while (*from < *end && (s->row + *from) * p->walk[0] + offset < 0) ++*from;
   while (*from < *end && (s->row + *end - 1) * p->walk[0] + offset >= p->size[0])
     --*end;
@@ -196,6 +230,44 @@ static bool gradient_finite(const ConvPlan *p, const ConvSlab *s, const Panel *p
   return finite;
 }
 
+/* Taps that are summed over the same rows of a slab. */
+typedef struct Stretch {
+  int64_t tap, n_taps, row, n_rows;
+} Stretch;
+
+static void sum_stretch(const Cut *c, const ConvSlab *s, const Panel *panel,
+                        const Own *own, const real *x, const Stretch *stretch) {
+  int64_t lanes = panel->lanes, pixels = s->n_images * c->p.v.Q;
+  int64_t first = stretch->row * pixels;
+  kernels()->conv_sums(panel->sums + stretch->tap * lanes, x, own->tap + stretch->tap,
+                       stretch->n_taps, own->pixel + first, stretch->n_rows * pixels,
+                       panel->turned + first * lanes, lanes, true);
+}
+
+/* In the order of list_pixels. */
+static void slide_stretch(const Cut *c, const ConvSlab *s, const Panel *panel,
+                          const Own *own, const real *x, const Stretch *stretch) {
+  const ConvPlan *p = &c->p;
+  int64_t Q = p->v.Q, S = p->v.S, x_row = p->walk[0] * p->pitch;
+  int images = c->by_kernel_row, rows = !images;
+  ConvSlide slide = {.c = panel->sums + stretch->tap * panel->lanes,
+                     .x = x + stretch->row * x_row,
+                     .b = panel->turned + stretch->row * Q * panel->lanes,
+                     .tap = own->tap + stretch->tap, .n_lines = stretch->n_taps / S,
+                     .S = S, .n = Q, .end = Q + S - 1};
+  if (c->in_place) {
+    slide.begin = p->v.before[CONV_COLUMNS];
+    slide.end = slide.begin + p->v.W;
+  }
+  slide.n_rows[rows] = stretch->n_rows;
+  slide.x_step[rows] = x_row;
+  slide.b_step[rows] = Q;
+  slide.n_rows[images] = s->n_images;
+  slide.x_step[images] = p->image;
+  slide.b_step[images] = s->n_rows * Q;
+  kernels()->conv_slide(&slide);
+}
+
 /* Taps of one row of the kernel are summed over the pixels that it sees; those of all
  * rows together where one has too few for whole tiles. */
 static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
@@ -211,15 +283,14 @@ static void add_slab(const Cut *c, const ConvSlab *s, const Panel *panel,
     add_dots(c, s, panel, own, window);
     return;
   }
-  int64_t lanes = panel->lanes, pixels = s->n_images * p->v.Q;
-  int64_t n = c->by_kernel_row ? p->v.R : 1;
+  int64_t n = c->by_kernel_row ? p->v.R : 1, end;
   for (int64_t r = 0; r < n; r++) {
-    int64_t from = 0, end = s->n_rows, at = c->K * r / n;
-    if (n > 1) rows_seen(p, s, r, &from, &end);
-    if (from < end)
-      kernels()->conv_sums(panel->sums + at * lanes, window, own->tap + at, c->K / n,
-                           own->pixel + from * pixels, (end - from) * pixels,
-                           panel->turned + from * pixels * lanes, lanes, true);
+    Stretch stretch = {.tap = c->K * r / n, .n_taps = c->K / n};
+    rows_seen(c, s, r, &stretch.row, &end);
+    stretch.n_rows = end - stretch.row;
+    if (stretch.n_rows <= 0) continue;
+    if (c->slides) slide_stretch(c, s, panel, own, window, &stretch);
+    else sum_stretch(c, s, panel, own, window, &stretch);
   }
 }
 
@@ -264,7 +335,7 @@ static void sum_part(const Cut *c, int64_t block, const real *const in[2],
   for (int64_t i = c->n_slabs * part / c->n_parts; i < last_slab; i++) {
     ConvSlab slab = slab_of(c, group, i);
     const real *window = conv_fill_window(&c->p, &slab, in[1], own.window);
-    if (!c->dots && slab.n_images != listed) {
+    if (!c->dots && !c->slides && slab.n_images != listed) {
       listed = slab.n_images;
       list_pixels(c, listed, &own);
     }

@@ -165,6 +165,21 @@ typedef struct ConvAlong {
   bool add;
 } ConvAlong;
 
+/* Sums over rows of n pixels of what the S taps of a row of the kernel see, which lie
+ * side by side, for one vector of results:
+ *   c[(k * S + s) * WIDTH + l]
+ *     += sum over o, i, j of b[(o * b_step[0] + i * b_step[1] + j) * WIDTH + l]
+ *                            x[o * x_step[0] + i * x_step[1] + tap[k * S] + j + s]
+ * for o < n_rows[0], i < n_rows[1], j < n in this order, of those terms alone with
+ * begin <= j + s < end: no others are read. begin < S <= n <= end. */
+typedef struct ConvSlide {
+  real *c;
+  const real *x, *b;
+  const int32_t *tap;
+  int64_t n_lines, S, n, begin, end;
+  int64_t n_rows[2], x_step[2], b_step[2];
+} ConvSlide;
+
 /* Convolutions by tiles: points along a side of one, at most; how many tiles kernels
  * may write where there are fewer; pixels of a row of x that tiles are taken from;
  * reals of tiles on half of the way, with one axis at points. */

@@ -74,7 +74,9 @@ INLINE void tile_run(const Tile *t, int rows, int vectors) {
 }
 
 /* Tiles that there is code for: rows, vectors. */
-#define TILES_SIX(X, v) X(1, v) X(2, v) X(3, v) X(4, v) X(5, v) X(6, v)
+#define TILES_FOUR(X, v) X(1, v) X(2, v) X(3, v) X(4, v)
+#define TILES_FIVE(X, v) TILES_FOUR(X, v) X(5, v)
+#define TILES_SIX(X, v) TILES_FIVE(X, v) X(6, v)
 #define TILES_EIGHT(X, v) TILES_SIX(X, v) X(7, v) X(8, v)
 #define TILES_TWELVE(X, v) TILES_EIGHT(X, v) X(9, v) X(10, v) X(11, v) X(12, v)
 #if defined SIMD_avx512
@@ -107,6 +109,95 @@ void KN(conv_sums)(real *c, const real *x, const int32_t *row, int64_t n,
     t.c = c + i * lanes;
     t.row = row + i;
     tiles[vectors][end - i](&t);
+  }
+}
+
+/* -- sums of taps that lie side by side -------------------------------------------- */
+
+/* A tile: some lines by all taps of each, of which one element of x serves all: as tap
+ * s of pixel j - s. */
+enum { SLIDE_TAPS = MASKED ? 5 : 3, SLIDE_LINES = MASKED ? 8 : 4 };
+
+/* Adds the elements at `at` of the lines for taps `first` to `end`; b: the pixel that
+ * tap 0 belongs to. */
+INLINE void slide_by(Vector sum[][SLIDE_TAPS], const real *const *x, int64_t at,
+                     const real *b, int lines, int first, int end) {
+  Vector v[SLIDE_TAPS];
+  UNROLL
+  for (int s = first; s < end; s++) v[s] = load(b - s * WIDTH);
+  UNROLL
+  for (int k = 0; k < lines; k++) {
+    real element = x[k][at];
+    UNROLL
+    for (int s = first; s < end; s++) sum[k][s] = muladd(element, v[s], sum[k][s]);
+  }
+}
+
+/* One row; x at `at`: what tap 0 of its first pixel sees. */
+INLINE void slide_row(const ConvSlide *t, Vector sum[][SLIDE_TAPS],
+                      const real *const *x, int64_t at, const real *b, int lines,
+                      int taps) {
+  int64_t begin = at + t->begin, all = at + t->n, end = at + t->end;
+  UNROLL
+  for (int s = 1; s < taps; s++, at++, b += WIDTH)
+    if (at >= begin) slide_by(sum, x, at, b, lines, 0, s);
+  for (; at < all; at++, b += WIDTH) slide_by(sum, x, at, b, lines, 0, taps);
+  UNROLL
+  for (int s = 1; s < taps; s++, at++, b += WIDTH)
+    if (at < end) slide_by(sum, x, at, b, lines, s, taps);
+}
+
+INLINE void slide_run(const ConvSlide *t, real *c, const int32_t *tap, int lines,
+                      int taps) {
+  Vector sum[SLIDE_LINES][SLIDE_TAPS];
+  const real *x[SLIDE_LINES];
+  UNROLL
+  for (int k = 0; k < lines; k++) {
+    x[k] = t->x + tap[k * taps];
+    UNROLL
+    for (int s = 0; s < taps; s++) sum[k][s] = (Vector){0};
+  }
+  for (int64_t o = 0; o < t->n_rows[0]; o++)
+    for (int64_t i = 0; i < t->n_rows[1]; i++)
+      slide_row(t, sum, x, o * t->x_step[0] + i * t->x_step[1],
+                t->b + (o * t->b_step[0] + i * t->b_step[1]) * WIDTH, lines, taps);
+  UNROLL
+  for (int k = 0; k < lines; k++) {
+    UNROLL
+    for (int s = 0; s < taps; s++, c += WIDTH) store(c, load(c) + sum[k][s]);
+  }
+}
+
+#ifdef SIMD_avx512
+#define SLIDES(X) TILES_EIGHT(X, 3) TILES_FIVE(X, 5)
+static const int lines_of[] = {[3] = 8, [5] = 5};
+#else
+#define SLIDES(X) TILES_FOUR(X, 3)
+static const int lines_of[] = {[3] = 4};
+#endif
+
+#define SLIDE(lines, taps)                                        \
+  static void slide_##lines##_##taps(const ConvSlide *t, real *c, \
+                                     const int32_t *tap) {        \
+    slide_run(t, c, tap, lines, taps);                            \
+  }
+SLIDES(SLIDE)
+#undef SLIDE
+
+typedef void (*SlideRun)(const ConvSlide *t, real *c, const int32_t *tap);
+static const SlideRun slides[SLIDE_TAPS + 1][SLIDE_LINES + 1] = {
+#define SLIDE(lines, taps) [taps][lines] = slide_##lines##_##taps,
+    SLIDES(SLIDE)
+#undef SLIDE
+};
+
+bool KN(conv_slides)(int64_t S) { return S <= SLIDE_TAPS && slides[S][1]; }
+
+void KN(conv_slide)(const ConvSlide *t) {
+  int64_t n_tiles = divide_up(t->n_lines, lines_of[t->S]);
+  for (int64_t tile = 0; tile < n_tiles; tile++) {
+    int64_t k = tile * t->n_lines / n_tiles, end = (tile + 1) * t->n_lines / n_tiles;
+    slides[t->S][end - k](t, t->c + k * t->S * WIDTH, t->tap + k * t->S);
   }
 }
 
