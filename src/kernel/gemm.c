@@ -412,14 +412,18 @@ static void blis_block(const Gemm *g, real *c, const real *a, const real *b, int
 #endif
 }
 
+static GemmStrides strides_of(const Gemm *g) {
+  return (GemmStrides){.a = g->transpose_a ? g->M : g->K,
+                       .b = g->transpose_b ? g->K : g->N,
+                       .c = g->N,
+                       .transpose_a = g->transpose_a,
+                       .transpose_b = g->transpose_b,
+                       .far_c = fetches_c(g)};
+}
+
 static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
                         int64_t n) {
-  GemmStrides strides = {.a = g->transpose_a ? g->M : g->K,
-                         .b = g->transpose_b ? g->K : g->N,
-                         .c = g->N,
-                         .transpose_a = g->transpose_a,
-                         .transpose_b = g->transpose_b,
-                         .far_c = fetches_c(g)};
+  GemmStrides strides = strides_of(g);
   if (is_far(g)) kernels()->gemm_far(c, a, b, m, n, g->K, &strides);
   else kernels()->gemm(c, a, b, m, n, g->K, &strides);
 }
@@ -453,4 +457,21 @@ void gemm_run_block(const Gemm *gemm, int64_t block) {
   else if (p.route == ROUTE_TILES) tiles_block(g, c, a, b, m, n);
   else if (p.route == ROUTE_BLIS) blis_block(g, c, a, b, m, n);
   else vector_block(g, c, a, b, m, n);
+}
+
+/* BLIS's kernels differ with the size of what they are given. A single column is a sum
+ * for each row. */
+bool gemm_goes_by_rows(const Gemm *g) {
+  return g->M > 1 && g->K > 0 && !g->transpose_a && route_of(g) != ROUTE_BLIS;
+}
+
+void gemm_run_rows(const Gemm *g, int64_t first, int64_t n, const real *ahead,
+                   int64_t n_ahead) {
+  const real *a = g->a + first * g->K;
+  real *c = g->c + first * g->N;
+  GemmStrides strides = strides_of(g);
+  strides.ahead = ahead;
+  strides.n_ahead = n_ahead;
+  if (route_of(g) == ROUTE_TILES) kernels()->gemm(c, a, g->b, n, g->N, g->K, &strides);
+  else kernels()->gemv_rows(c, a, g->b, n, g->K, g->K);
 }

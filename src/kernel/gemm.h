@@ -27,6 +27,13 @@ typedef struct Gemm {
 Err gemm_init(Fault *fault) WARN_UNUSED;
 int64_t gemm_blocks(const Gemm *gemm);
 void gemm_run_block(const Gemm *gemm, int64_t block);
+/* Is a row of C the same whichever rows are computed with it? */
+bool gemm_goes_by_rows(const Gemm *gemm);
+/* Of such a product: rows first .. first + n - 1 of C. Meanwhile n_ahead reals of
+ * memory may be fetched, for what comes next; ahead may be NULL where there are none.
+ */
+void gemm_run_rows(const Gemm *gemm, int64_t first, int64_t n, const real *ahead,
+                   int64_t n_ahead);
 /* What computes the product: "vector" (our loops for one row or column), "tiles" (our
  * kernels) or "blis". */
 const char *gemm_route(const Gemm *gemm);

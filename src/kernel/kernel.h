@@ -95,6 +95,10 @@ typedef struct GemmStrides {
   int64_t a, b, c;
   bool transpose_a, transpose_b; /* A is stored [K, M], B [N, K] */
   bool far_c;                    /* C lies in memory: its lines are fetched ahead */
+  /* Memory that may be fetched meanwhile, for what the caller does next; none where A
+   * is transposed. */
+  const real *ahead;
+  int64_t n_ahead;
 } GemmStrides;
 
 /* Windows that move over an image of one channel: along rows (0) and columns (1) `size`

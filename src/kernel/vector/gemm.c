@@ -315,9 +315,15 @@ static Panel panel_of(int64_t N, int64_t p, int64_t n_panels) {
   return (Panel){at.j - again, at.n + again, at.vectors, (int)again};
 }
 
+/* Part i of n of it. */
+static Ahead part_of(const Ahead *all, int64_t i, int64_t n) {
+  int64_t first = i * all->n / n;
+  return (Ahead){all->from + first * LINE, (i + 1) * all->n / n - first};
+}
+
 /* A band of rows, one chunk of K. */
 static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, int64_t K,
-                 const GemmStrides *s, bool add) {
+                 const GemmStrides *s, bool add, const Ahead *fetched) {
   real copy[DEPTH * VECTORS_MAX * WIDTH] __attribute__((aligned(VECTOR_BYTES)));
   int64_t n_panels = panel_count(divide_up(N, WIDTH));
   for (int64_t p = 0; p < n_panels; p++) {
@@ -330,19 +336,22 @@ static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, in
     if (copied && s->transpose_b) copy_transposed(copy, t.b, K, at.n, s->b);
     else if (copied) copy_padded(copy, t.b, K, at.n, s->b);
     if (copied) t.b = copy, t.row_b = at.vectors * WIDTH;
-    panel(t, M, at.vectors, s->transpose_a, &(Ahead){0}, s->far_c);
+    Ahead ahead = part_of(fetched, p, n_panels);
+    panel(t, M, at.vectors, s->transpose_a, &ahead, s->far_c);
   }
 }
 
 void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64_t K,
               const GemmStrides *s) {
   int64_t n_chunks = divide_up(K, DEPTH), n_bands = divide_up(M, BAND);
+  Ahead all = {s->ahead, divide_up(s->n_ahead, LINE)};
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
     for (int64_t m = 0; m < n_bands; m++) {
       int64_t i = m * M / n_bands, rows = (m + 1) * M / n_bands - i;
+      Ahead ahead = part_of(&all, chunk * n_bands + m, n_chunks * n_bands);
       band(c + i * s->c, a + (s->transpose_a ? k * s->a + i : i * s->a + k),
-           b + (s->transpose_b ? k : k * s->b), rows, N, depth, s, chunk > 0);
+           b + (s->transpose_b ? k : k * s->b), rows, N, depth, s, chunk > 0, &ahead);
     }
   }
 }
@@ -485,13 +494,6 @@ void KN(gemm_pack_rows)(real *out, const real *b, int64_t N, int64_t K, int64_t 
   }
 }
 
-/* Part i of n of the memory ahead. */
-static Ahead ahead_of(const GemmPacked *g, int64_t i, int64_t n) {
-  if (g->n_ahead == 0) return (Ahead){0};
-  int64_t lines = divide_up(g->n_ahead, LINE), first = i * lines / n;
-  return (Ahead){g->ahead + first * LINE, (i + 1) * lines / n - first};
-}
-
 /* The first tile of a panel, with K rows from k on. */
 static Tile packed_tile(const GemmPacked *g, real *c, const real *a, int64_t k,
                         int64_t K, Panel at, const real *packed) {
@@ -521,12 +523,13 @@ static int packed_panel(const Tile *t, const GemmPacked *g, int64_t p, int64_t n
 void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacked *g) {
   int64_t n_chunks = most(1, divide_up(g->K, DEPTH)); /* of no K: zeros */
   int64_t n_panels = packed_panels(g->N);
+  Ahead all = {g->ahead, divide_up(g->n_ahead, LINE)};
   for (int64_t chunk = 0; chunk < n_chunks; chunk++) {
     int64_t k = chunk * g->K / n_chunks, depth = (chunk + 1) * g->K / n_chunks - k;
     for (int64_t p = 0, n; p < n_panels; p += n) {
       Panel at = panel_at(g->N, p, n_panels);
       Tile t = packed_tile(g, c, a, k, depth, at, packed);
-      Ahead ahead = ahead_of(g, chunk * n_panels + p, n_chunks * n_panels);
+      Ahead ahead = part_of(&all, chunk * n_panels + p, n_chunks * n_panels);
       n = packed_panel(&t, g, p, n_panels, at.vectors, &ahead);
       packed += n * packed_reals(depth, at.vectors);
     }
