@@ -7,9 +7,32 @@
  * by constants alone, so that they stay in registers. */
 #include "kernel/kernel.h"
 #include "kernel/vector/lanes.h"
+#include "kernel/vector/vector.h"
 #include <math.h>
 
 enum { GROUP = 4 }; /* rows added up before they go to the sums in memory */
+
+/* -- sums in lanes ----------------------------------------------------------------- */
+
+/* The lanes as vectors: gcc takes two sums apart that are written lane by lane. */
+enum { LANES_WIDTH = VECTOR_BYTES / (int)sizeof(double), PARTS = LANES / LANES_WIDTH };
+typedef double Lanes __attribute__((vector_size(VECTOR_BYTES)));
+typedef real LanesReal __attribute__((vector_size(LANES_WIDTH * sizeof(real))));
+
+/* Part p of LANES elements from x on. */
+INLINE LanesReal lanes_load(const real *x, int p) {
+  LanesReal v;
+  memcpy(&v, x + p * LANES_WIDTH, sizeof v);
+  return v;
+}
+
+INLINE Lanes lanes_of(LanesReal x) { return __builtin_convertvector(x, Lanes); }
+
+INLINE double lanes_fold(const Lanes s[PARTS]) {
+  double lane[LANES];
+  memcpy(lane, s, sizeof lane);
+  return fold(lane);
+}
 
 /* -- given statistics -------------------------------------------------------------- */
 
@@ -58,32 +81,25 @@ void KN(norm_grad_sum_columns)(double *sum, const real *gy, const real *x,
   }
 }
 
-/* Lanes begin with elements, not with zeros: gcc clears arrays by an instruction that
- * is slow to start. */
 void KN(norm_grad_sum_row)(double *sum, const real *gy, const real *x, real mean,
                            int64_t n) {
-  double whole[2] = {0, 0}, tail[2] = {0, 0};
+  Lanes s[PARTS] = {{0}}, moment[PARTS] = {{0}};
+  double tail[2] = {0, 0};
   int64_t i = 0;
-  if (n >= LANES) {
-    double s[LANES], moment[LANES];
-    for (int l = 0; l < LANES; l++) {
-      s[l] = 0.0 + (double)gy[l];
-      moment[l] = 0.0 + (double)(gy[l] * (x[l] - mean));
+  for (; i + LANES <= n; i += LANES) {
+    UNROLL
+    for (int p = 0; p < PARTS; p++) {
+      LanesReal g = lanes_load(gy + i, p), from = lanes_load(x + i, p);
+      s[p] += lanes_of(g);
+      moment[p] += lanes_of(g * (from - mean));
     }
-    for (i = LANES; i + LANES <= n; i += LANES)
-      for (int l = 0; l < LANES; l++) {
-        s[l] += (double)gy[i + l];
-        moment[l] += (double)(gy[i + l] * (x[i + l] - mean));
-      }
-    whole[0] = fold(s);
-    whole[1] = fold(moment);
   }
   for (; i < n; i++) {
     tail[0] += (double)gy[i];
     tail[1] += (double)(gy[i] * (x[i] - mean));
   }
-  sum[0] += whole[0] + tail[0];
-  sum[1] += whole[1] + tail[1];
+  sum[0] += lanes_fold(s) + tail[0];
+  sum[1] += lanes_fold(moment) + tail[1];
 }
 
 void KN(norm_grad_columns)(real *gx, const real *gy, const real *x, const real *mean,
@@ -108,29 +124,33 @@ void KN(norm_grad_row)(real *gx, const real *gy, const real *x, real mean, real 
 /* -- layer norm -------------------------------------------------------------------- */
 
 static double row_sum(const real *x, int64_t n) {
-  double s[LANES] = {0};
+  Lanes s[PARTS] = {{0}};
   int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int l = 0; l < LANES; l++) s[l] += (double)x[i + l];
+  for (; i + LANES <= n; i += LANES) {
+    UNROLL
+    for (int p = 0; p < PARTS; p++) s[p] += lanes_of(lanes_load(x + i, p));
+  }
   double tail = 0;
   for (; i < n; i++) tail += (double)x[i];
-  return fold(s) + tail;
+  return lanes_fold(s) + tail;
 }
 
 static double row_squares(const real *x, double mean, int64_t n) {
-  double s[LANES] = {0};
+  Lanes s[PARTS] = {{0}};
   int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int l = 0; l < LANES; l++) {
-      double d = (double)x[i + l] - mean;
-      s[l] += d * d;
+  for (; i + LANES <= n; i += LANES) {
+    UNROLL
+    for (int p = 0; p < PARTS; p++) {
+      Lanes d = lanes_of(lanes_load(x + i, p)) - mean;
+      s[p] += d * d;
     }
+  }
   double tail = 0;
   for (; i < n; i++) {
     double d = (double)x[i] - mean;
     tail += d * d;
   }
-  return fold(s) + tail;
+  return lanes_fold(s) + tail;
 }
 
 /* sqrt(var + eps) of a row. A variance that is not finite may only be beyond what holds
