@@ -26,7 +26,9 @@
  *       probabilities are 0; with AVX2, products of matrices in float sum in the order
  *       of our kernels where BLIS packed nothing
  *   5   of trainings: gradients of the weights of recurrent layers sum over spans of
- *       steps, each over all rows */
-#define NUMERICS 5
+ *       steps, each over all rows
+ *   6   of trainings: gradients of the weight and bias of a layer norm sum over parts
+ *       of 16 rows */
+#define NUMERICS 6
 
 #endif

@@ -31,7 +31,8 @@ typedef struct OpCall {
   const Array *in;
   Array *out;
   const Attr *attr;
-  void *scratch; /* as many bytes as split asked for, 64-byte aligned */
+  void *scratch;      /* as many bytes as split asked for, 64-byte aligned */
+  const Array *ahead; /* may be fetched meanwhile, for what runs next; NULL: nothing */
 } OpCall;
 
 /* How the work is cut: phases run one after the other, the blocks of a phase in any
@@ -43,6 +44,14 @@ typedef struct OpSplit {
                            inputs and outputs together */
   size_t scratch_bytes; /* preset to 0 */
 } OpSplit;
+
+/* How an op goes row by row along axis 0: row i of outputs `out` depends on row i of
+ * inputs `in` (bits) and on the whole of the others, whatever the other rows are. */
+typedef struct OpByRow {
+  unsigned in, out;
+  unsigned checked; /* inputs that `check` looks at */
+  int64_t step;     /* rows begin at its multiples; a power of 2 */
+} OpByRow;
 
 /* Elementwise ops: n elements of y from as many of each input whose stride is 1, or
  * from the one of an input whose stride is 0. y may be an input. */
@@ -139,6 +148,11 @@ struct Op {
   void (*split)(const OpCall *call, OpSplit *split);
   /* Computes block `block` of phase `phase` into call->out. */
   void (*run)(const OpCall *call, int phase, int64_t block);
+  /* Does it go row by row? `how` is preset to no inputs, output 0, steps of 1. May be
+   * NULL: it does not, unless it is elementwise. */
+  bool (*by_row)(const Node *node, OpByRow *how);
+  /* Phase 0 of rows first .. first + n - 1. */
+  void (*run_rows)(const OpCall *call, int64_t first, int64_t n);
   /* Where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN where
    * some step of the computation might leave what a real can hold. May be NULL: not
    * known. Its result is a proof: a step whose updates it proves finite is not
