@@ -23,7 +23,8 @@
 
 enum { X, Y, TRANSPOSE_X = 0, TRANSPOSE_Y, N_SLOTS };
 enum {
-  BATCH_WORK = 20000 /* small products share a block until they make this much */
+  BATCH_WORK = 20000, /* small products share a block until they make this much */
+  ROWS_WEIGHTS = 1 << 17 /* elements of a y that stays in a near cache of each thread */
 };
 
 /* -- shapes ------------------------------------------------------------------------ */
@@ -136,6 +137,25 @@ static void matmul_run(const OpCall *call, int phase, int64_t block) {
     g.c += i * p.step_c;
     gemm_run_block(&g, block % p.blocks);
   }
+}
+
+/* Rows of one matrix by a matrix of weights that every thread may read for itself. */
+static bool matmul_by_row(const Node *node, OpByRow *how) {
+  const Shape *x = &node->in[X]->shape, *y = &node->in[Y]->shape;
+  Matrix b = matrix_of(y, node->attr[TRANSPOSE_Y].i);
+  Gemm gemm = {.M = node->shape.dim[0], .N = b.columns, .K = b.rows,
+               .transpose_a = node->attr[TRANSPOSE_X].i,
+               .transpose_b = node->attr[TRANSPOSE_Y].i};
+  how->in = 1u << X;
+  return x->rank == 2 && y->rank == 2 && b.rows * b.columns <= ROWS_WEIGHTS &&
+         gemm_goes_by_rows(&gemm);
+}
+
+static void matmul_run_rows(const OpCall *call, int64_t first, int64_t n) {
+  Batch p = batch_of(call);
+  const Array *ahead = call->ahead;
+  gemm_run_rows(&p.gemm, first, n, ahead ? ahead->data : NULL,
+                ahead ? shape_count(&ahead->shape) : 0);
 }
 
 /* Whatever the order of the K products of an element. */
@@ -287,7 +307,10 @@ const Op op_record_matmul = {
     .make = matmul_make,
     .infer = matmul_infer,
     .split = matmul_split,
-    .range = matmul_range, .run = matmul_run,
+    .range = matmul_range,
+    .run = matmul_run,
+    .by_row = matmul_by_row,
+    .run_rows = matmul_run_rows,
     .vjp = matmul_vjp,
     .reference = matmul_reference,
     .samples = matmul_samples,

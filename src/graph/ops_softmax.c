@@ -301,16 +301,35 @@ static void take_labels(int64_t *to, const Array *labels, int64_t first, int64_t
   for (int64_t i = 0; i < n; i++) to[i] = (int64_t)array_get(labels, first + i) - 1;
 }
 
-static void cross_entropy_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
-  const Shape *x = &call->in[0].shape;
-  int64_t C = x->dim[1], first = block * rows_per_block(C);
-  int64_t n = least(x->dim[0] - first, rows_per_block(C)), label[LABELS];
+/* Rows first .. first + n - 1, n at most as many as of a block. */
+static void cross_entropy_part(const OpCall *call, int64_t first, int64_t n) {
+  int64_t C = call->in[0].shape.dim[1], label[LABELS];
   take_labels(label, &call->in[1], first, n);
   kernels()->cross_entropy_rows((real *)call->out[LOSS].data + first,
                                 (real *)call->out[PROBABILITIES].data + first * C,
                                 (const real *)call->in[0].data + first * C, label, n,
                                 C);
+}
+
+static void cross_entropy_run_rows(const OpCall *call, int64_t first, int64_t n) {
+  int64_t room = rows_per_block(call->in[0].shape.dim[1]);
+  for (int64_t at = first; at < first + n; at += room)
+    cross_entropy_part(call, at, least(first + n - at, room));
+}
+
+static void cross_entropy_run(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  const Shape *x = &call->in[0].shape;
+  int64_t room = rows_per_block(x->dim[1]), first = block * room;
+  cross_entropy_part(call, first, least(x->dim[0] - first, room));
+}
+
+static bool cross_entropy_by_row(const Node *node, OpByRow *how) {
+  (void)node;
+  how->in = 1u << 0 | 1u << 1;
+  how->out = 1u << LOSS | 1u << PROBABILITIES;
+  how->checked = 1u << 1;
+  return true;
 }
 
 static void cross_entropy_reference(const OpCall *call, const double *const *in,
@@ -370,6 +389,8 @@ const Op op_record_softmax_cross_entropy = {
     .check = cross_entropy_check,
     .split = cross_entropy_split,
     .run = cross_entropy_run,
+    .by_row = cross_entropy_by_row,
+    .run_rows = cross_entropy_run_rows,
     .vjp = cross_entropy_vjp,
     .reference = cross_entropy_reference,
     .tolerance = 32,
@@ -401,15 +422,34 @@ static void cross_entropy_grad_split(const OpCall *call, OpSplit *split) {
   split->n_blocks[0] = divide_up(p->dim[0], rows_per_block(p->dim[1]));
 }
 
-static void cross_entropy_grad_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
+/* Rows first .. first + n - 1, n at most as many as of a block. */
+static void cross_entropy_grad_part(const OpCall *call, int64_t first, int64_t n) {
   const Array *p = &call->in[G_PROBABILITIES];
-  int64_t C = p->shape.dim[1], first = block * rows_per_block(C);
-  int64_t n = least(p->shape.dim[0] - first, rows_per_block(C)), label[LABELS];
+  int64_t C = p->shape.dim[1], label[LABELS];
   take_labels(label, &call->in[G_LABELS], first, n);
   kernels()->cross_entropy_grad_rows((real *)call->out[0].data + first * C,
                                      (const real *)call->in[G_LOSS].data + first,
                                      (const real *)p->data + first * C, label, n, C);
+}
+
+static void cross_entropy_grad_run_rows(const OpCall *call, int64_t first, int64_t n) {
+  int64_t room = rows_per_block(call->out[0].shape.dim[1]);
+  for (int64_t at = first; at < first + n; at += room)
+    cross_entropy_grad_part(call, at, least(first + n - at, room));
+}
+
+static void cross_entropy_grad_run(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  const Shape *p = &call->out[0].shape;
+  int64_t room = rows_per_block(p->dim[1]), first = block * room;
+  cross_entropy_grad_part(call, first, least(p->dim[0] - first, room));
+}
+
+static bool cross_entropy_grad_by_row(const Node *node, OpByRow *how) {
+  (void)node;
+  how->in = 1u << G_LOSS | 1u << G_PROBABILITIES | 1u << G_LABELS;
+  how->checked = 1u << G_LABELS;
+  return true;
 }
 
 static void cross_entropy_grad_reference(const OpCall *call, const double *const *in,
@@ -451,6 +491,8 @@ const Op op_record_softmax_cross_entropy_grad = {
     .check = cross_entropy_grad_check,
     .split = cross_entropy_grad_split,
     .run = cross_entropy_grad_run,
+    .by_row = cross_entropy_grad_by_row,
+    .run_rows = cross_entropy_grad_run_rows,
     .expand = cross_entropy_grad_expand,
     .reference = cross_entropy_grad_reference,
     .samples = cross_entropy_grad_samples,

@@ -5,7 +5,8 @@
  *              they run tile by tile in one pass. A group runs in the place of its last
  *              member; it is closed as soon as a node outside reads a member, so that
  *              no node waits for it
- *   order      items (a group, or one other node), late updates apart
+ *   order      items (a group, or one other node), late updates apart; those that go
+ *              through the batch by rows one after the other are a chain (plan_chain.c)
  *   jobs       neighbours that do not depend on each other share one parallel job
  *   calls      items get their calls; their splits give blocks and scratch memory
  *   place      every value gets its memory: a root's, a tile's within its group, or an
@@ -227,6 +228,7 @@ static void find_ends(Compiler *c) {
 static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   int g = c->spots[last].group;
   c->item_first[c->n_items] = *n_nodes;
+  c->item_chain[c->n_items] = NOBODY;
   for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY;
        i = c->spots[i].next) {
     c->spots[i].item = c->n_items;
@@ -261,22 +263,42 @@ static int add_ends(Compiler *c, int first, int *n_nodes) {
   return next;
 }
 
+/* Where the turns end that run with turn k: those of its chain, or itself. */
+static int64_t end_of_turn(const Compiler *c, int64_t k) {
+  const Spot *spot = &c->spots[c->turns[k]];
+  int64_t end = k + 1;
+  while (spot->chained && end < c->n_turns &&
+         c->spots[c->turns[end]].stage == spot->stage)
+    end++;
+  return end;
+}
+
+static void add_turns(Compiler *c, int *n_nodes) {
+  int first = 0;
+  for (int64_t k = 0, end; k < c->n_turns; k = end) {
+    bool reads = false;
+    end = end_of_turn(c, k);
+    for (int64_t t = k; t < end && !reads; t++)
+      reads = reads_since(c, c->turns[t], first);
+    if (reads) first = add_ends(c, first, n_nodes);
+    int chain = c->spots[c->turns[k]].chained ? c->n_items : NOBODY;
+    for (int64_t t = k; t < end; t++) {
+      add_item(c, c->turns[t], n_nodes);
+      c->item_chain[c->n_items - 1] = chain;
+    }
+  }
+  add_ends(c, first, n_nodes);
+}
+
 static Err order(Compiler *c) {
-  int n_nodes = 0, first = 0;
+  int n_nodes = 0;
   find_late(c);
   find_ends(c);
-  for (int late = 0; late < 2; late++) {
-    for (int64_t i = 0; i < c->walk.n; i++) {
-      if (!plan_computes(c, i) || c->spots[i].late != (late == 1) || c->spots[i].is_end)
-        continue;
-      int g = c->spots[i].group;
-      if (g != NOBODY && c->groups[g].last != i) continue;
-      if (!late && reads_since(c, i, first)) first = add_ends(c, first, &n_nodes);
-      add_item(c, i, &n_nodes);
-      c->n_updates += late;
-    }
-    if (!late) add_ends(c, first, &n_nodes);
-  }
+  if (plan_find_turns(c)) return c->graph->fault.code;
+  add_turns(c, &n_nodes);
+  if (plan_find_late_turns(c)) return c->graph->fault.code;
+  for (c->n_updates = 0; c->n_updates < c->n_turns; c->n_updates++)
+    add_item(c, c->turns[c->n_updates], &n_nodes);
   return ERR_OK;
 }
 
@@ -291,21 +313,34 @@ static int item_of_value(const Compiler *c, int64_t value) {
 }
 
 /* Does the item read what an item of this job makes? */
-static bool depends_on_job(const Compiler *c, int item, int job) {
+static bool item_depends(const Compiler *c, int item, int job) {
   for (int at = c->item_first[item]; at < c->item_first[item + 1]; at++) {
     const Node *node = c->walk.v[c->item_nodes[at]];
     for (int k = 0; k < node->n_in; k++) {
       int of = item_of_value(c, c->spots[node->in[k]->index].value);
-      if (of != NOBODY && of != item && c->item_job[of] == job) return true;
+      if (of != NOBODY && of < item && c->item_job[of] == job) return true;
     }
   }
   return false;
 }
 
+/* Does it, or the rest of the chain that begins with it? */
+static bool depends_on_job(const Compiler *c, int item, int job) {
+  int chain = c->item_chain[item];
+  bool depends = item_depends(c, item, job);
+  for (int i = item + 1; chain == item && !depends && i < c->n_items; i++) {
+    if (c->item_chain[i] != chain) break;
+    depends = item_depends(c, i, job);
+  }
+  return depends;
+}
+
 static Err jobs(Compiler *c) {
   int job = NOBODY, first_update = c->n_items - c->n_updates;
   for (int item = 0; item < c->n_items; item++) {
-    bool fresh = job == NOBODY || item == first_update || depends_on_job(c, item, job);
+    bool goes_on = c->item_chain[item] != NOBODY && c->item_chain[item] != item;
+    bool fresh = job == NOBODY || item == first_update ||
+                 (!goes_on && depends_on_job(c, item, job));
     c->item_job[item] = fresh ? ++job : job;
   }
   c->plan->n_jobs = job + 1;
@@ -446,6 +481,13 @@ static bool read_otherwise(const Compiler *c, int64_t value, int item, int at) {
   return life_of(c, value)->n_last > 1;
 }
 
+/* Does an item of the same chain make the value? Then both go row by row. */
+static bool of_one_chain(const Compiler *c, int64_t value, int item) {
+  int maker = item_of_value(c, value);
+  return maker != item && c->item_chain[item] != NOBODY &&
+         c->item_chain[maker] == c->item_chain[item];
+}
+
 /* May the output of the group's member `at` lie where `in` does, an input of that
  * member or of one before it? */
 static bool may_inherit(const Compiler *c, const Node *in, int item, int at) {
@@ -453,7 +495,8 @@ static bool may_inherit(const Compiler *c, const Node *in, int item, int at) {
   const Life *old = life_of(c, value);
   const Life *life = life_of(c, value_of(c->item_nodes[at], 0));
   return old->place.kind == IN_ARENA && old->heir == NOBODY && old->born != NOBODY &&
-         old->dies == life->born && old->last_item == item && old->born != life->born &&
+         old->dies == life->born && old->last_item == item &&
+         (old->born != life->born || of_one_chain(c, value, item)) &&
          old->n_bytes == life->n_bytes && is_direct(c, in) &&
          !read_otherwise(c, value, item, at);
 }

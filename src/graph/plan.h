@@ -2,8 +2,9 @@
  *
  * A plan knows the shapes of a graph, not its values: leaves (constants, variables) and
  * draws are given at each run, and so is the memory of the roots. Everything between
- * lives in the session's arena, at offsets given by lifetime. Chains of elementwise ops
- * run as one pass over tiles; independent ops run as one job. A run allocates nothing.
+ * lives in the session's arena, at offsets given by lifetime. Elementwise ops one after
+ * the other run as one pass over tiles; independent ops run as one job; ops that go row
+ * by row run as a chain, in which rows stay with their thread. A run allocates nothing.
  *
  * Bits. A plan gives the same bytes as the naive executor: the same kernels run on the
  * same blocks, only where they read and write differs.

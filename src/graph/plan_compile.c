@@ -63,9 +63,11 @@ Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots) {
   c->item_first = calloc(n + 1, sizeof *c->item_first);
   c->item_nodes = calloc(n, sizeof *c->item_nodes);
   c->item_job = calloc(n, sizeof *c->item_job);
+  c->item_chain = calloc(n, sizeof *c->item_chain);
+  c->turns = calloc(n, sizeof *c->turns);
   c->copy_root = calloc((size_t)n_roots + 1, sizeof *c->copy_root);
   bool all = c->spots && c->groups && c->lives && c->item_first && c->item_nodes &&
-             c->item_job && c->copy_root;
+             c->item_job && c->item_chain && c->turns && c->copy_root;
   return all ? ERR_OK : fault_memory(&graph->fault, n * sizeof *c->lives);
 }
 
@@ -77,5 +79,7 @@ void compiler_deinit(Compiler *c) {
   free(c->item_first);
   free(c->item_nodes);
   free(c->item_job);
+  free(c->item_chain);
+  free(c->turns);
   free(c->copy_root);
 }

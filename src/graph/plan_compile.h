@@ -24,6 +24,8 @@ typedef struct Spot {
   bool read;     /* by something */
   bool is_end;
   bool computes; /* neither leaf nor alias */
+  bool chained;  /* of a leader (plan_chain.c): its item is part of a chain */
+  int stage;     /* of a leader */
 } Spot;
 
 typedef struct Group {
@@ -61,6 +63,10 @@ typedef struct Compiler {
   int *item_first; /* per item: its nodes in item_nodes */
   int64_t *item_nodes;
   int *item_job;
+  int *item_chain; /* the first item of the chain that it is part of; NOBODY */
+  int64_t *turns;  /* leaders of items, in order */
+  int64_t n_turns;
+  int64_t n_rows; /* of the batch, in chains; 0: there are none */
   int n_items, n_updates;
   int64_t *copy_root; /* roots that are copied at the end */
   Node *const *roots; /* the caller's */
@@ -101,6 +107,15 @@ static inline bool plan_computes(const Compiler *c, int64_t node) {
   return c->spots[node].computes;
 }
 
+/* Fills turns, and finds the chains: in the pass `order`. */
+Err plan_find_turns(Compiler *c);
+/* The same of late items, after the others: in the order in which gradients are made,
+ * for there a thread finds those in its cache that it made itself. */
+Err plan_find_late_turns(Compiler *c);
+/* The node that an item is known by: the last of its nodes. */
+int64_t plan_leader(const Compiler *c, int64_t node);
+/* Cuts the chains into blocks: in the pass `calls`. */
+Err plan_emit_chains(Compiler *c);
 /* Memory that lives as long as the plan, zeroed; NULL and the graph's fault. */
 void *plan_alloc(Compiler *c, size_t n_bytes);
 /* Cuts a group that has its calls: in the pass `calls`. */

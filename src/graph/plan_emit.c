@@ -82,7 +82,7 @@ Err emit_calls(Compiler *c) {
   if (!c->plan->items) return c->graph->fault.code;
   for (int item = 0; item < c->n_items; item++)
     if (emit_item(c, item)) return c->graph->fault.code;
-  return ERR_OK;
+  return plan_emit_chains(c);
 }
 
 void print_calls(const Compiler *c, Text *out) {
@@ -155,7 +155,11 @@ static PlanShare *fill_phase(const Plan *plan, const PlanJob *job, int p,
     add_share(phase, shares, NOBODY, w, plan->watches[w].n_parts);
   for (int item = job->first_item; item < job->first_item + job->n_items; item++) {
     const OpSplit *split = &plan->items[item].split;
-    if (p < split->n_phases) add_share(phase, shares, item, NOBODY, split->n_blocks[p]);
+    const PlanChain *chain = p == 0 ? plan->items[item].chain : NULL;
+    if (chain && item == chain->first_item)
+      add_share(phase, shares, item, NOBODY, plan_chain_blocks(chain));
+    else if (!chain && p < split->n_phases)
+      add_share(phase, shares, item, NOBODY, split->n_blocks[p]);
   }
   return shares + phase->n_shares;
 }

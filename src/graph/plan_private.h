@@ -71,11 +71,18 @@ typedef struct PlanExpression {
       ***number; /* per stream, and per number: the pointer to it in a call */
 } PlanExpression;
 
+/* Items one after the other that go through the batch by rows (plan_chain.c). */
+typedef struct PlanChain {
+  int first_item, n_items;
+  int64_t n_rows, block; /* rows: all; of a block */
+} PlanChain;
+
 /* A group, or one op. */
 typedef struct PlanItem {
   PlanMember *members;
   PlanTiles *tiles;                 /* of a group; else NULL */
   const PlanExpression *expression; /* NULL: it runs tile by tile */
+  const PlanChain *chain;           /* of which it is part; else NULL */
   int n_members;
   bool is_group;
   OpSplit split;
@@ -83,7 +90,8 @@ typedef struct PlanItem {
 } PlanItem;
 
 /* The blocks of an item in a phase of its job, or of what is measured beside them, from
- * number `first` on. */
+ * number `first` on; in the first phase the first item of a chain stands for all of
+ * it. */
 typedef struct PlanShare {
   int64_t first;
   int item, watch; /* -1: the other */
@@ -97,7 +105,7 @@ typedef struct PlanPhase {
   int64_t n_blocks;
 } PlanPhase;
 
-/* Items that do not depend on each other. */
+/* Items that do not depend on each other, but for those of a chain. */
 typedef struct PlanJob {
   int first_item, n_items, n_phases;
   PlanPhase *phases;
@@ -210,6 +218,14 @@ void plan_measure(const Plan *plan, int watch, int64_t block);
 
 /* Runs block `block` of a group. */
 void plan_run_group(const PlanItem *item, int64_t block);
+
+/* Rows first .. first + n - 1 of n_rows of a group that runs tile by tile. */
+void plan_run_rows(const PlanItem *item, int64_t n_rows, int64_t first, int64_t n);
+
+int64_t plan_chain_blocks(const PlanChain *chain);
+/* Runs block `block` of a chain; `may_stop`: an interrupt ends it early. */
+void plan_run_chain(const Plan *plan, const PlanChain *chain, int64_t block,
+                    bool may_stop);
 
 /* Elements first .. first + n - 1 of it. */
 void plan_run_expression(const PlanExpression *e, int64_t first, int64_t n);

@@ -53,7 +53,9 @@ static void run_job_block(void *ctx, int64_t block) {
   }
   const PlanItem *item = &running->plan->items[share->item];
   const OpCall *call = item->members[0].call;
-  if (item->is_group) plan_run_group(item, block);
+  if (item->chain && running->phase == 0)
+    plan_run_chain(running->plan, item->chain, block, running->may_stop);
+  else if (item->is_group) plan_run_group(item, block);
   else call->op->run(call, running->phase, block);
 }
 
@@ -240,8 +242,13 @@ void plan_dump(const Plan *plan, Text *out) {
     text_addf(out, "job %d%s: %lld blocks\n", j + 1,
               j >= plan->n_compute_jobs ? " (commit)" : "",
               (long long)job->phases[0].n_blocks);
-    for (int i = 0; i < job->n_items; i++)
-      dump_item(out, &plan->items[job->first_item + i]);
+    for (const PlanItem *item = plan->items + job->first_item;
+         item < plan->items + job->first_item + job->n_items; item++) {
+      if (item->chain && item == plan->items + item->chain->first_item)
+        text_addf(out, "  chain of %lld rows, %lld at a time:\n",
+                  (long long)item->chain->n_rows, (long long)item->chain->block);
+      dump_item(out, item);
+    }
   }
   const PlanSize *size = &plan->size;
   text_addf(out,

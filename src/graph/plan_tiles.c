@@ -194,6 +194,11 @@ static void run_tiles(const PlanItem *item, int64_t first, int64_t end) {
   }
 }
 
+void plan_run_rows(const PlanItem *item, int64_t n_rows, int64_t first, int64_t n) {
+  int64_t row = item->tiles->n / n_rows;
+  run_tiles(item, first * row, (first + n) * row);
+}
+
 void plan_run_group(const PlanItem *item, int64_t block) {
   const PlanTiles *t = item->tiles;
   int64_t first = block * t->block, left = t->n - first;

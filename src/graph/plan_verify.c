@@ -118,7 +118,9 @@ Err verify_jobs(const Compiler *c, Fault *fault) {
       const Node *node = c->walk.v[c->item_nodes[at]];
       for (int k = 0; k < node->n_in; k++) {
         int of = c->spots[value_read(c, node->in[k]) / MAX_OUT].item;
-        if (of != NOBODY && of != item && c->item_job[of] >= job)
+        bool before = of < item && c->item_chain[item] != NOBODY &&
+                      c->item_chain[of] == c->item_chain[item];
+        if (of != NOBODY && of != item && c->item_job[of] >= job && !before)
           return broken(fault, "an item that reads another of its job", item, of);
       }
     }
@@ -190,6 +192,14 @@ static int list_spans(const Compiler *c, const int *last, Span *out) {
   return n;
 }
 
+/* An heir is written, element for element, in the place of the only reader of what was
+ * there; in a chain it may have an heir in the same job. */
+static bool is_heir(const Compiler *c, const Span *old, const Span *new) {
+  int64_t heir = old->heir;
+  while (heir != NOBODY && heir != new->value) heir = life_of(c, heir)->heir;
+  return heir != NOBODY && old->dies == new->born;
+}
+
 static Err verify_spans(const Compiler *c, const Span *s, int n, Fault *fault) {
   for (int i = 0; i < n; i++) {
     if (s[i].end > c->plan->size.arena_bytes || s[i].from % 64)
@@ -197,9 +207,7 @@ static Err verify_spans(const Compiler *c, const Span *s, int n, Fault *fault) {
     for (int k = 0; k < i; k++) {
       bool same_time = s[i].born <= s[k].dies && s[k].born <= s[i].dies;
       bool same_bytes = s[i].from < s[k].end && s[k].from < s[i].end;
-      /* An heir is written, element for element, in the place of its only reader. */
-      bool heir = (s[i].heir == s[k].value && s[i].dies == s[k].born) ||
-                  (s[k].heir == s[i].value && s[k].dies == s[i].born);
+      bool heir = is_heir(c, &s[i], &s[k]) || is_heir(c, &s[k], &s[i]);
       if (same_time && same_bytes && !heir)
         return broken(fault, "two values at one place", s[i].value, s[k].value);
     }

@@ -3,6 +3,7 @@
  * values against the plain double reference and against the expansion, equal bytes for
  * any number of threads. Adding an op adds it here. */
 #include "graph/sample.h"
+#include "base/ints.h"
 
 /* One sample of one op, with its node evaluated. */
 typedef struct Case {
@@ -336,6 +337,58 @@ TEST(every_op_gives_equal_bytes_for_1_2_and_7_threads) {
   int n_shared = 0;
   for_every_sample(1, check_threads, &n_shared);
   assert_true(n_shared > 0);
+}
+
+/* -- rows -------------------------------------------------------------------------- */
+
+/* Phase 0 by pieces of rows, the last one first; then the other phases. */
+static void run_by_rows(const OpCall *call, const OpSplit *split, int64_t n_rows,
+                        int64_t piece) {
+  for (int64_t first = (n_rows - 1) / piece * piece; first >= 0; first -= piece)
+    call->op->run_rows(call, first, least(piece, n_rows - first));
+  for (int p = 1; p < split->n_phases; p++)
+    for (int64_t b = 0; b < split->n_blocks[p]; b++) call->op->run(call, p, b);
+}
+
+static bool check_rows(Case *c, void *ctx) {
+  OpByRow how = {.out = 1, .step = 1};
+  const Node *like = sample_node(c->graph, c->op, c->k, c->in);
+  if (!c->op->by_row || !c->op->by_row(like, &how)) return true;
+  Array in[MAX_SAMPLE_IN], out[MAX_OUT];
+  for (int i = 0; i < c->n_in; i++) in[i] = c->in[i]->a;
+  bool good = true;
+  for (int64_t pieces = 1; good && pieces <= 3; pieces++) {
+    for (int o = 0; o < c->node->n_out; o++) {
+      out[o] = c->node->value[o]->a;
+      out[o].data = malloc(array_bytes(&out[o]) + 1);
+      assert_non_null(out[o].data);
+    }
+    OpCall call = {.op = c->op, .n_in = c->n_in, .n_out = c->node->n_out,
+                   .n_attr = c->node->n_attr, .in = in, .out = out,
+                   .attr = c->node->attr};
+    OpSplit split = split_of_call(&call);
+    call.scratch = malloc(split.scratch_bytes + 1);
+    assert_non_null(call.scratch);
+    run_by_rows(&call, &split, c->node->shape.dim[0], pieces * how.step);
+    for (int o = 0; o < c->node->n_out; o++) {
+      good = good &&
+             !memcmp(out[o].data, c->node->value[o]->a.data, array_bytes(&out[o]));
+      free(out[o].data);
+    }
+    free(call.scratch);
+    free(split.n_blocks);
+    if (!good)
+      print_error("%s, sample %d: other bytes by pieces of %d rows\n", c->op->name,
+                  c->k + 1, (int)(pieces * how.step));
+  }
+  *(int *)ctx += good;
+  return good;
+}
+
+TEST(every_op_by_rows_gives_equal_bytes_in_pieces_of_any_size) {
+  int n_checked = 0;
+  for_every_sample(1, check_rows, &n_checked);
+  assert_true(n_checked > 5);
 }
 
 /* -- ranges of updates ------------------------------------------------------------- */
