@@ -568,6 +568,7 @@ static Err place(Compiler *c) {
   for (int item = 0; item < c->n_items; item++)
     if (c->plan->items[item].is_group) place_tiles(c, item);
   for (int item = 0; item < c->n_items; item++) inherit(c, item);
+  plan_reuse_rows(c);
   return place_in_arena(c);
 }
 

@@ -271,6 +271,74 @@ Err plan_emit_chains(Compiler *c) {
   return ERR_OK;
 }
 
+/* -- memory ------------------------------------------------------------------------ */
+
+enum { SPARE = 16 }; /* values whose memory waits for an heir, at most */
+
+/* Values of a chain that nothing reads any more. */
+typedef struct Spare {
+  int64_t value[SPARE];
+  int n;
+} Spare;
+
+static void add_spare(Spare *spare, int64_t value) {
+  for (int i = 0; i < spare->n; i++)
+    if (spare->value[i] == value) return;
+  if (spare->n == SPARE) spare->value[0] = spare->value[--spare->n];
+  spare->value[spare->n++] = value;
+}
+
+/* The rows of a value lie where those of a spare one do, which is as wide. */
+static void take_spare(Compiler *c, Spare *spare, int64_t value) {
+  Life *life = life_of(c, value);
+  if (life->place.kind != IN_ARENA || life->inherits) return;
+  for (int i = 0; i < spare->n; i++) {
+    Life *old = life_of(c, spare->value[i]);
+    if (old->n_bytes != life->n_bytes) continue;
+    old->heir = value;
+    life->inherits = true;
+    spare->value[i] = spare->value[--spare->n];
+    return;
+  }
+}
+
+/* Is the item of a chain the last that reads what another of the chain makes? */
+static bool ends_here(const Compiler *c, int64_t value, int item) {
+  const Life *life = life_of(c, value);
+  int maker = c->spots[value / MAX_OUT].item;
+  return maker != NOBODY && maker != item &&
+         c->item_chain[maker] == c->item_chain[item] && life->last_item == item &&
+         life->dies == life->born && life->heir == NOBODY &&
+         life->place.kind == IN_ARENA;
+}
+
+/* An item of a chain writes over rows that those before it have read for the last time:
+ * other threads are at other rows, wherever they are in the chain. */
+static void reuse_in_item(Compiler *c, Spare *spare, int item) {
+  for (int at = c->item_first[item]; at < c->item_first[item + 1]; at++) {
+    int64_t i = c->item_nodes[at];
+    OpByRow how;
+    if (!by_row(c->walk.v[i], &how)) continue;
+    for (int o = 0; o < c->walk.v[i]->n_out; o++)
+      if (how.out >> o & 1) take_spare(c, spare, value_of(i, o));
+  }
+  for (int at = c->item_first[item]; at < c->item_first[item + 1]; at++) {
+    const Node *node = c->walk.v[c->item_nodes[at]];
+    for (int k = 0; k < node->n_in; k++) {
+      int64_t value = c->spots[node->in[k]->index].value;
+      if (ends_here(c, value, item)) add_spare(spare, value);
+    }
+  }
+}
+
+void plan_reuse_rows(Compiler *c) {
+  Spare spare = {.n = 0};
+  for (int item = 0; item < c->n_items; item++) {
+    if (c->item_chain[item] == NOBODY || c->item_chain[item] == item) spare.n = 0;
+    if (c->item_chain[item] != NOBODY) reuse_in_item(c, &spare, item);
+  }
+}
+
 /* -- running ----------------------------------------------------------------------- */
 
 int64_t plan_chain_blocks(const PlanChain *chain) {

@@ -116,6 +116,8 @@ Err plan_find_late_turns(Compiler *c);
 int64_t plan_leader(const Compiler *c, int64_t node);
 /* Cuts the chains into blocks: in the pass `calls`. */
 Err plan_emit_chains(Compiler *c);
+/* Values of chains take over the memory of others: in the pass `place`. */
+void plan_reuse_rows(Compiler *c);
 /* Memory that lives as long as the plan, zeroed; NULL and the graph's fault. */
 void *plan_alloc(Compiler *c, size_t n_bytes);
 /* Cuts a group that has its calls: in the pass `calls`. */

@@ -745,15 +745,16 @@ TEST(an_interrupt_leaves_out_the_blocks_that_are_left) {
   graph_close(&g);
 }
 
-/* A chain of products, and of each a norm that nothing reads: the products live no
- * longer for that, and there are no more jobs but one. */
+/* Products one after the other, of too few rows for a chain, and of each a norm that
+ * nothing reads: the products live no longer for that, and there are no more jobs but
+ * one. */
 TEST(what_nothing_reads_is_made_soon_after_what_it_reads) {
   enum { N = 20 };
   PlanSize size[2];
   for (int k = 0; k < 2; k++) {
     Graph g;
     graph_for_test(&g, 3);
-    Node *x = filled(&g, DT_REAL, SHAPE_OF(32, 32), -1, 1, 1), *y[N], *roots[N + 1];
+    Node *x = filled(&g, DT_REAL, SHAPE_OF(30, 30), -1, 1, 1), *y[N], *roots[N + 1];
     for (int i = 0; i < N; i++) y[i] = op_matmul(&g, i ? y[i - 1] : x, x);
     roots[0] = y[N - 1];
     for (int i = 0; i < N; i++) roots[i + 1] = op_norm(&g, y[i], ALL_AXES, false);

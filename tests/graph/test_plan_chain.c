@@ -165,6 +165,26 @@ TEST(the_way_through_a_net_and_back_is_one_chain) {
   text_deinit(&text);
 }
 
+/* Forward alone, every layer of one width: what a layer reads, what it makes. */
+TEST(values_that_nothing_reads_any_more_leave_their_memory_to_others) {
+  enum { ROWS = 4096, UNITS = 20, LAYERS = 10 };
+  Graph g;
+  Net net = {0};
+  Fault fault = {0};
+  Dice d = {1};
+  assert_int_equal(graph_open(&g, 2, 1, &fault), ERR_OK);
+  g.checked = true;
+  Node *x = values(&g, &d, &SHAPE_OF(ROWS, UNITS), 1);
+  for (int i = 0; i < LAYERS; i++) x = op_tanh(&g, dense(&g, &net, &d, x, UNITS));
+  Node *root = op_mean(&g, x, ALL_AXES, false);
+  Plan *plan = plan_new(&g, &root, 1);
+  assert_non_null(plan);
+  PlanSize size = plan_size(plan);
+  assert_true(size.arena_bytes <= 3 * ROWS * UNITS * sizeof(real));
+  plan_free(plan);
+  graph_close(&g);
+}
+
 TEST(few_rows_and_large_weights_make_no_chain) {
   Text text = {0};
   size_of(31, 20, &text);
