@@ -13,16 +13,19 @@
  *           products of a batch of 32 with 100 to 300 units, and 150 to 200 with 512.
  *           With AVX2 most take 0.7 to 0.95 of the time of BLIS's unpacked ones, a
  *           few up to 1.1. Where rows of B or C are far apart, or in memory, they copy
- *           B a panel ahead: 0.7 to 0.9 from 64 rows on.
+ *           B a panel ahead: 0.7 to 0.9 from 64 rows on; with AVX-512, which copies
+ *           a transposed A, too, 0.45 to 0.8 where rows are of 2,048 and 0.85 to 0.95
+ *           where of 512.
  *   BLIS    large products, where packing pays, and those for which its kernels were
  *           measured to be faster or are wider than ours: one call per block of its
  *           serial library.
  *
  * Blocks of tiles. Kernels cost the same on any part of C but for copies of B, where it
- * is transposed or far, so C is halved, the longer side first, while a block keeps work
- * for some microseconds, a tile's height and a panel's width. The pieces of a side
- * differ by one step at most, the larger first: threads that take blocks in order end
- * together.
+ * is transposed or far, and of an A that is both: so C is halved, the longer side first
+ * (columns, where B alone is copied), while a block keeps work for some microseconds
+ * and a tile's height and a panel's width, or, of what copies, enough to be worth them.
+ * The pieces of a side differ by one step at most, the larger first: threads that take
+ * blocks in order end together.
  *
  * Blocks of BLIS. It packs both operands of a call (skx always; haswell where M, N and
  * K are all above its threshold of 200), so a row block packs B again and a column
@@ -223,7 +226,11 @@ enum {
   PAGE = 4096,               /* bytes after which places have the same set */
   FAR_B = 1 << 20,           /* elements of a B that lies in memory, ... */
   FAR_C = 1 << 18,           /* ... and of the C of a transposed A */
-  LARGE_C = 1 << 17          /* the same with AVX-512 */
+  LARGE_B = 1 << 18,         /* the same with AVX-512 */
+  LARGE_C = 1 << 17,
+  COPIED_FOR = 64,           /* rows of C for which a copy of B pays there, ... */
+  COPIED_WIDE = 256,         /* ... columns, for one of a transposed A, and K: */
+  COPIED_DEEP = 64, COPIED_DEEP_B = 128
 };
 
 /* Do our kernels with AVX-512 keep up with BLIS, which packs, on a large product? */
@@ -266,10 +273,20 @@ static bool tiles_win(const Gemm *g) {
   }
 }
 
+/* With AVX-512 copies pay also where a B is transposed: the next panel comes from afar
+ * while one is in use. */
+static bool is_far_avx512(const Gemm *g) {
+  if (g->M < COPIED_FOR) return false;
+  if (g->transpose_a && (g->N < COPIED_WIDE || g->K < COPIED_DEEP)) return false;
+  if (g->transpose_b) return g->K >= COPIED_DEEP_B;
+  return g->transpose_a ? g->M * g->N >= FAR_C : g->K * g->N >= LARGE_B;
+}
+
 /* Do rows of B or C share sets of the caches, or lie in memory? Sums are the same. */
 static bool is_far(const Gemm *g) {
-  if (sizeof(real) != sizeof(float) || simd_level() != SIMD_AVX2 || g->transpose_b)
-    return false;
+  if (sizeof(real) != sizeof(float)) return false;
+  if (simd_level() == SIMD_AVX512) return is_far_avx512(g);
+  if (simd_level() != SIMD_AVX2 || g->transpose_b) return false;
   return rows_share_sets(g->N, PAGE / 4) ||
          (g->transpose_a ? g->M * g->N >= FAR_C : g->K * g->N >= FAR_B);
 }
@@ -299,6 +316,8 @@ enum {
   TILES_WORK = 500000,       /* floating-point operations that are worth a block */
   TILES_ROWS = 16,           /* least rows and columns of a block */
   TILES_COLUMNS = 48,
+  COPIED_SIDE = 128,         /* the same where B is copied for rows, or a panel ahead */
+  COPIED_SIDE_A = 256,       /* and where a transposed A is, too */
   TILES_STEP = 16,           /* columns: a cache line */
   BLIS_WORK = 1000000,
   LARGE_WORK = 1 << 28,      /* from here on packing weighs less */
@@ -332,13 +351,18 @@ static double most_blocks(double work, double least) {
 }
 
 static void cut_tiles(Plan *p, const Gemm *g) {
-  bool copies_b = g->transpose_b || (is_far(g) && !g->transpose_a);
+  bool far = is_far(g), copies_a = far && g->transpose_a;
+  bool copies_b = far || g->transpose_b;
+  int64_t least_side = copies_a ? COPIED_SIDE_A : COPIED_SIDE;
+  int64_t least_rows = copies_b ? least_side : TILES_ROWS;
+  int64_t least_columns = far ? least_side : TILES_COLUMNS;
   p->column_step = TILES_STEP;
   double n_max = most_blocks(work_of(g), TILES_WORK);
   for (int n = 2; n <= n_max; n *= 2) {
     int64_t rows = g->M / p->n_rows, columns = g->N / p->n_columns;
-    bool may_rows = rows >= 2 * TILES_ROWS, may_columns = columns >= 2 * TILES_COLUMNS;
-    if (may_columns && (copies_b || columns > rows || !may_rows)) p->n_columns *= 2;
+    bool may_rows = rows >= 2 * least_rows, may_columns = columns >= 2 * least_columns;
+    bool columns_first = (copies_b && !copies_a) || columns > rows || !may_rows;
+    if (may_columns && columns_first) p->n_columns *= 2;
     else if (may_rows) p->n_rows *= 2;
     else break;
   }

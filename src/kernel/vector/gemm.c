@@ -3,7 +3,8 @@
  * Matrix times matrix. A tile of C, some rows by a few vectors of columns, stays in
  * registers while k runs over a chunk: each k loads one row of the tile's B and
  * broadcasts one element of A per row. Nothing is packed but what must be:
- *   A   is read where it lies, either way round;
+ *   A   is read where it lies, either way round, or copied, rows of a chunk by k, where
+ *       it is transposed and far;
  *   B   is read where it lies, or copied, a panel of one chunk at a time, where it is
  *       transposed, or where a panel ends within a vector, the level has no cheap
  *       masked loads and the panel cannot begin earlier instead. The copy lies on the
@@ -30,7 +31,8 @@
  * Where B or C lies in memory, its rows are so far apart that no processor foresees
  * them, and all in the same few places of a cache: a panel of B is fetched and copied
  * while the one before it is in use, and the lines of a tile of C are fetched a tile
- * ahead.
+ * ahead. They are asked for one by one, between steps of k: a core waits for few lines
+ * at once, and all those of a tile in a row held it up for a fifth of the time.
  *
  * Matrix times vector. Both walk the matrix along its contiguous rows. A sum over K
  * uses LANES partial sums in real for at most CHUNK elements and adds those in double,
@@ -75,10 +77,8 @@ typedef struct Tile {
   bool add;  /* to C; else C is not read */
   int again; /* with `add`: elements of each row that have their sums already; fewer
                 than WIDTH */
-  /* A tile that fetches: what comes later, and how far that goes on in two steps of k.
-   */
-  const real *ahead;
-  int64_t ahead_step;
+  const real *const *lines; /* of a tile that fetches: an even number, see Lines */
+  int64_t n_lines;
 } Tile;
 
 /* One step of k; `a` is the element of the tile's first row. */
@@ -152,8 +152,7 @@ INLINE void tile_end(const Tile *t, Vector sum[][VECTORS_MAX], int rows, int vec
 }
 
 /* A is read by rows, by columns, where it is transposed, or by rows while memory is
- * fetched. A core waits for few lines at once: those asked for one by one, between
- * steps of k, hold up none of them. */
+ * fetched. */
 typedef enum Way { BY_ROWS, BY_COLUMNS, FETCHING, N_WAYS } Way;
 
 INLINE void tile_run(const Tile *t, Way way, int rows, int vectors) {
@@ -166,14 +165,14 @@ INLINE void tile_run(const Tile *t, Way way, int rows, int vectors) {
   const real *a = t->a, *b = t->b;
   int64_t stride = t->stride_a, row_b = t->row_b, K = t->K;
   int last = t->last;
-  const real *ahead = t->ahead;
-  for (; way == FETCHING && K >= 4; K -= 4) {
+  const real *const *line = t->lines;
+  for (int64_t n = t->n_lines; way == FETCHING && n > 0 && K >= 4; n -= 2, K -= 4) {
     UNROLL
     for (int k = 0; k < 4; k++, a++, b += row_b) {
-      if (k % 2 == 0) __builtin_prefetch(ahead + k / 2 * t->ahead_step, 0, 2);
+      if (k % 2 == 0) __builtin_prefetch(line[k / 2], 0, 2);
       tile_step(sum, a, stride, b, last, rows, vectors);
     }
-    ahead += 2 * t->ahead_step;
+    line += 2;
   }
   UNROLL_FOUR
   for (int64_t k = 0; k < K; k++) {
@@ -243,19 +242,32 @@ static const TileRun tiles[VECTORS_MAX + 1][ROWS_MAX + 1][N_WAYS] = {
 
 /* -- matrix times matrix ----------------------------------------------------------- */
 
-/* Cache lines of memory that is wanted next: `n` from `from` on. */
+/* Lines of a cache that a tile fetches, one with every second step of k; what would be
+ * too many is left out. */
+enum { LINES_MAX = DEPTH / 2 };
+typedef struct Lines {
+  const real *at[LINES_MAX + 1];
+  int64_t n;
+} Lines;
+
+/* Those of n_rows rows of n reals. */
+static void add_lines(Lines *lines, const real *p, int64_t n_rows, int64_t stride,
+                      int64_t n) {
+  for (int64_t i = 0; i < n_rows; i++, p += stride)
+    for (int64_t j = 0; j < n && lines->n < LINES_MAX; j += LINE)
+      lines->at[lines->n++] = p + j;
+}
+
+static void fetch_with(Tile *t, Lines *lines) {
+  if (lines->n % 2) lines->at[lines->n] = lines->at[lines->n - 1], lines->n++;
+  t->lines = lines->at, t->n_lines = lines->n;
+}
+
+/* Lines of memory that is wanted next: `n` from `from` on. */
 typedef struct Ahead {
   const real *from;
   int64_t n;
 } Ahead;
-
-/* Part i of n of them comes with this tile; where there are more lines than pairs of
- * steps, some of them. */
-static void fetch_with(Tile *t, const Ahead *ahead, int64_t i, int64_t n) {
-  int64_t first = i * ahead->n / n, lines = (i + 1) * ahead->n / n - first;
-  t->ahead = ahead->from + first * LINE;
-  t->ahead_step = divide_up(2 * lines * LINE, most(1, t->K));
-}
 
 static void fetch_result(const real *c, int64_t rows, int64_t row_c, int64_t columns) {
   for (int64_t i = 0; i < rows; i++, c += row_c)
@@ -272,7 +284,14 @@ static void panel(Tile t, int64_t M, int vectors, bool transposed, const Ahead *
   Way way = transposed ? BY_COLUMNS : ahead->n ? FETCHING : BY_ROWS;
   for (int64_t tile = 0; tile < n_tiles; tile++) {
     int64_t i = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
-    if (way == FETCHING) fetch_with(&t, ahead, tile, n_tiles);
+    Lines lines; /* of which most stay as they are */
+    if (way == FETCHING) {
+      int64_t first = tile * ahead->n / n_tiles;
+      lines.n = 0;
+      add_lines(&lines, ahead->from + first * LINE,
+                (tile + 1) * ahead->n / n_tiles - first, LINE, 1);
+      fetch_with(&t, &lines);
+    }
     if (far_c)
       fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c,
                    vectors * WIDTH);
@@ -358,29 +377,29 @@ void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64
 
 /* -- of a B, or into a C, that lies in memory -------------------------------------- */
 
-/* K rows of n columns of B, `stride` apart, which are copied to `to`. */
+/* A panel of a chunk of B as it is stored: rows of n reals, `stride` apart, or columns,
+ * where it is transposed. It is copied to `to`. */
 typedef struct Rows {
   real *to;
   const real *from;
-  int64_t K, n, stride;
+  int64_t n_rows, n, stride;
+  bool transposed;
 } Rows;
 
+/* Columns are copied all at once, with the last of them. */
 static void copy_rows(const Rows *r, int64_t first, int64_t end) {
   int64_t row = divide_up(r->n, WIDTH) * WIDTH;
-  copy_padded(r->to + first * row, r->from + first * r->stride, end - first, r->n,
-              r->stride);
+  if (!r->transposed)
+    copy_padded(r->to + first * row, r->from + first * r->stride, end - first, r->n,
+                r->stride);
+  else if (end == r->n_rows)
+    copy_transposed(r->to, r->from, r->n, r->n_rows, r->stride);
 }
 
-static void fetch_rows(const Rows *r, int64_t first, int64_t end) {
-  for (int64_t k = first; k < end; k++)
-    for (int64_t j = 0; j < r->n; j += LINE)
-      __builtin_prefetch(r->from + k * r->stride + j, 0, 2);
-}
-
-/* Tiles from top to bottom of a panel of t.K rows of B. Between them comes what is
- * next: with each tile some rows are fetched, while those before them are copied. */
-static void far_panel(Tile t, int64_t M, int vectors, bool transposed,
-                      const Rows *next) {
+/* Tiles from top to bottom of a panel of t.K rows of B. With each of them come lines of
+ * C that the one below writes, and some rows of the panel that is next, while those
+ * before them are copied. */
+static void far_panel(Tile t, int64_t M, int vectors, const Rows *next) {
   const real *a = t.a;
   real *c = t.c;
   int64_t n_tiles = divide_up(M, rows_of[vectors]), copied = 0, fetched = 0;
@@ -388,51 +407,70 @@ static void far_panel(Tile t, int64_t M, int vectors, bool transposed,
     int64_t i = tile * M / n_tiles, end = (tile + 1) * M / n_tiles;
     copy_rows(next, copied, fetched);
     copied = fetched;
-    fetched = (tile + 1) * next->K / n_tiles;
-    fetch_rows(next, copied, fetched);
-    fetch_result(c + end * t.row_c, least(end - i, M - end), t.row_c, vectors * WIDTH);
-    t.a = a + i * (transposed ? 1 : t.stride_a);
+    fetched = (tile + 1) * next->n_rows / n_tiles;
+    Lines lines;
+    lines.n = 0;
+    add_lines(&lines, c + end * t.row_c, least(end - i, M - end), t.row_c,
+              vectors * WIDTH);
+    add_lines(&lines, next->from + copied * next->stride, fetched - copied,
+              next->stride, next->n);
+    fetch_with(&t, &lines);
+    t.a = a + i * t.stride_a;
     t.c = c + i * t.row_c;
-    tiles[vectors][end - i][transposed ? BY_COLUMNS : BY_ROWS](&t);
+    tiles[vectors][end - i][FETCHING](&t);
   }
   copy_rows(next, copied, fetched);
 }
 
-/* Panel p of n of a chunk of B; behind the last panel comes the first of the next
- * chunk. K 0: there is none. */
+enum { FAR_BAND = 256 }; /* rows of A that a panel of B is copied for */
+
+/* Panel p of n of a chunk of B; behind the last panel comes the first of the next band
+ * of A or, after the last band, chunk. No rows: there is none. */
 static Rows far_rows(const real *b, int64_t N, int64_t K, const GemmStrides *s,
-                     int64_t chunk, int64_t p, int64_t n) {
+                     int64_t chunk, bool last_band, int64_t p, int64_t n) {
   int64_t n_chunks = divide_up(K, DEPTH);
-  if (p == n) chunk++, p = 0;
+  if (p == n) chunk += last_band, p = 0;
   if (chunk == n_chunks || n == 0) return (Rows){.from = b};
   Panel at = panel_of(N, p, n);
-  int64_t k = chunk * K / n_chunks;
-  return (Rows){.from = b + k * s->b + at.j, .K = (chunk + 1) * K / n_chunks - k,
-                .n = at.n, .stride = s->b};
+  int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+  if (s->transpose_b)
+    return (Rows){.from = b + at.j * s->b + k, .n_rows = at.n, .n = depth,
+                  .stride = s->b, .transposed = true};
+  return (Rows){.from = b + k * s->b + at.j, .n_rows = depth, .n = at.n,
+                .stride = s->b};
 }
 
 void KN(gemm_far)(real *c, const real *a, const real *b, int64_t M, int64_t N,
                   int64_t K, const GemmStrides *s) {
   real copy[2][DEPTH * VECTORS_MAX * WIDTH] __attribute__((aligned(VECTOR_BYTES)));
+  real turned[FAR_BAND * DEPTH] __attribute__((aligned(VECTOR_BYTES)));
   int64_t n_panels = panel_count(divide_up(N, WIDTH)), n_chunks = divide_up(K, DEPTH);
-  int64_t n_done = 0;
-  Rows here = far_rows(b, N, K, s, 0, 0, n_panels);
+  int64_t n_bands = divide_up(M, FAR_BAND), n_done = 0;
+  Rows here = far_rows(b, N, K, s, 0, false, 0, n_panels);
   here.to = copy[0];
-  copy_rows(&here, 0, here.K);
-  for (int64_t chunk = 0; chunk < n_chunks; chunk++)
+  copy_rows(&here, 0, here.n_rows);
+  for (int64_t part = 0; part < n_chunks * n_bands; part++) {
+    int64_t chunk = part / n_bands, m = part % n_bands;
+    int64_t k = chunk * K / n_chunks, depth = (chunk + 1) * K / n_chunks - k;
+    int64_t i = m * M / n_bands, rows = (m + 1) * M / n_bands - i;
+    Tile t = {.a = a + i * s->a + k, .stride_a = s->a, .row_c = s->c, .K = depth,
+              .add = chunk > 0};
+    if (s->transpose_a) {
+      copy_transposed(turned, a + k * s->a + i, rows, depth, s->a);
+      t.a = turned, t.stride_a = divide_up(depth, WIDTH) * WIDTH;
+    }
     for (int64_t p = 0; p < n_panels; p++) {
       Panel at = panel_of(N, p, n_panels);
-      Rows next = far_rows(b, N, K, s, chunk, p + 1, n_panels);
+      Rows next = far_rows(b, N, K, s, chunk, m + 1 == n_bands, p + 1, n_panels);
       next.to = copy[++n_done % 2];
-      Tile t = {.c = c + at.j,
-                .a = a + chunk * K / n_chunks * (s->transpose_a ? s->a : 1),
-                .b = here.to, .row_c = s->c, .row_b = at.vectors * WIDTH,
-                .stride_a = s->a, .K = here.K,
-                .last = (int)at.n - (at.vectors - 1) * WIDTH, .add = chunk > 0,
-                .again = chunk > 0 ? at.again : 0};
-      far_panel(t, M, at.vectors, s->transpose_a, &next);
+      t.c = c + i * s->c + at.j;
+      t.b = here.to, t.row_b = at.vectors * WIDTH;
+      t.last = (int)at.n - (at.vectors - 1) * WIDTH;
+      t.again = chunk > 0 ? at.again : 0;
+      far_panel(t, rows, at.vectors, &next);
       here = next;
     }
+  }
 }
 
 /* -- B copied once, for many products ---------------------------------------------- */
