@@ -34,10 +34,10 @@
  * ahead. They are asked for one by one, between steps of k: a core waits for few lines
  * at once, and all those of a tile in a row held it up for a fifth of the time.
  *
- * Matrix times vector. Both walk the matrix along its contiguous rows. A sum over K
- * uses LANES partial sums in real for at most CHUNK elements and adds those in double,
- * or adds up in the order of k. Lanes are indexed by constants alone, so that they stay
- * in registers. */
+ * Matrix times vector. Both walk the matrix along its contiguous rows, some rows at
+ * once or some vectors of columns, so that FLIGHT vectors of sums do not wait for each
+ * other. A sum over K uses LANES partial sums in real for at most CHUNK elements and
+ * adds those in double, or adds up in the order of k. */
 #include "kernel/kernel.h"
 #include "kernel/vector/vector.h"
 
@@ -576,48 +576,94 @@ void KN(gemm_packed)(real *c, const real *a, const real *packed, const GemmPacke
 
 /* -- matrix times vector ----------------------------------------------------------- */
 
-enum { LANES = 32, CHUNK = 4096 };
+enum { LANES = 32, CHUNK = 4096, DOT_VECTORS = LANES / WIDTH };
+enum { FLIGHT = 8 }; /* vectors of sums in flight */
+enum { DOT_ROWS = FLIGHT / DOT_VECTORS > 1 ? FLIGHT / DOT_VECTORS : 1 };
 
-static double dot_chunk(const real *restrict x, const real *restrict v, int64_t K) {
-  real lane[LANES] = {0};
-  int64_t k = 0;
-  for (; k + LANES <= K; k += LANES)
-    for (int l = 0; l < LANES; l++) lane[l] += x[k + l] * v[k + l];
-  double half[LANES / 2], sum = 0;
-  for (int l = 0; l < LANES / 2; l++)
-    half[l] = (double)lane[l] + (double)lane[l + LANES / 2];
-  for (int l = 0; l < LANES / 4; l++) half[l] += half[l + LANES / 4];
-  for (int l = 0; l < LANES / 4; l++) sum += half[l];
-  for (; k < K; k++) sum += (double)(x[k] * v[k]);
-  return sum;
+/* sum[i] += x[i] . v, of the rows x[0], x[1] .. */
+INLINE void dot_rows(double *sum, const real *x, int64_t stride, const real *v,
+                     int64_t K, int rows) {
+  Vector lane[DOT_ROWS][DOT_VECTORS];
+  UNROLL
+  for (int i = 0; i < rows; i++) {
+    UNROLL
+    for (int j = 0; j < DOT_VECTORS; j++) lane[i][j] = (Vector){0};
+  }
+  int64_t whole = K / LANES * LANES;
+  for (int64_t k = 0; k < whole; k += LANES) {
+    UNROLL
+    for (int j = 0; j < DOT_VECTORS; j++) {
+      Vector factor = load(v + k + j * WIDTH);
+      UNROLL
+      for (int i = 0; i < rows; i++)
+        lane[i][j] += load(x + i * stride + k + j * WIDTH) * factor;
+    }
+  }
+  double half[DOT_ROWS][LANES / 4], chunk[DOT_ROWS] = {0};
+  for (int i = 0; i < rows; i++) {
+    real part[LANES];
+    UNROLL
+    for (int j = 0; j < DOT_VECTORS; j++) store(part + j * WIDTH, lane[i][j]);
+    for (int l = 0; l < LANES / 4; l++)
+      half[i][l] = ((double)part[l] + (double)part[l + LANES / 2]) +
+                   ((double)part[l + LANES / 4] + (double)part[l + 3 * LANES / 4]);
+  }
+  for (int l = 0; l < LANES / 4; l++) {
+    UNROLL
+    for (int i = 0; i < rows; i++) chunk[i] += half[i][l];
+  }
+  for (int64_t k = whole; k < K; k++) {
+    UNROLL
+    for (int i = 0; i < rows; i++) chunk[i] += (double)(x[i * stride + k] * v[k]);
+  }
+  UNROLL
+  for (int i = 0; i < rows; i++) sum[i] += chunk[i];
+}
+
+INLINE void rows_times(real *y, const real *x, const real *v, int64_t K, int64_t stride,
+                       int rows) {
+  double sum[DOT_ROWS] = {0};
+  for (int64_t k = 0; k < K; k += CHUNK)
+    dot_rows(sum, x + k, stride, v + k, least(CHUNK, K - k), rows);
+  for (int i = 0; i < rows; i++) y[i] = (real)sum[i];
 }
 
 void KN(gemv_rows)(real *y, const real *x, const real *v, int64_t n, int64_t K,
                    int64_t stride) {
-  for (int64_t i = 0; i < n; i++) {
-    double sum = 0;
-    for (int64_t k = 0; k < K; k += CHUNK)
-      sum += dot_chunk(x + i * stride + k, v + k, K - k < CHUNK ? K - k : CHUNK);
-    y[i] = (real)sum;
-  }
+  int64_t i = 0;
+  for (; i + DOT_ROWS <= n; i += DOT_ROWS)
+    rows_times(y + i, x + i * stride, v, K, stride, DOT_ROWS);
+  for (; i < n; i++) rows_times(y + i, x + i * stride, v, K, stride, 1);
 }
 
-/* LANES columns at a time stay in registers over all of K. */
-static void columns_full(real *restrict y, const real *restrict x,
-                         const real *restrict v, int64_t K, int64_t stride) {
-  real sum[LANES] = {0};
-  for (int64_t k = 0; k < K; k++)
-    for (int l = 0; l < LANES; l++) sum[l] += v[k] * x[k * stride + l];
-  for (int l = 0; l < LANES; l++) y[l] = sum[l];
+/* Some vectors of columns, which stay in registers over all of K; of the last one,
+ * `last` elements. */
+INLINE void columns_times(real *y, const real *x, const real *v, int64_t K,
+                          int64_t stride, int vectors, int last) {
+  Vector sum[FLIGHT];
+  UNROLL
+  for (int j = 0; j < vectors; j++) sum[j] = (Vector){0};
+  for (int64_t k = 0; k < K; k++, x += stride) {
+    Vector factor = v[k] - (Vector){0};
+    UNROLL
+    for (int j = 0; j < vectors; j++) {
+      Vector row = last < WIDTH && j == vectors - 1 ? load_part(x + j * WIDTH, last)
+                                                    : load(x + j * WIDTH);
+      sum[j] += factor * row;
+    }
+  }
+  UNROLL
+  for (int j = 0; j < vectors; j++)
+    store_first(y + j * WIDTH, sum[j], j == vectors - 1 ? last : WIDTH);
 }
 
 void KN(gemv_columns)(real *y, const real *x, const real *v, int64_t n, int64_t K,
                       int64_t stride) {
   int64_t j = 0;
-  for (; j + LANES <= n; j += LANES) columns_full(y + j, x + j, v, K, stride);
-  for (; j < n; j++) {
-    real sum = 0;
-    for (int64_t k = 0; k < K; k++) sum += v[k] * x[k * stride + j];
-    y[j] = sum;
-  }
+  for (; j + FLIGHT * WIDTH <= n; j += FLIGHT * WIDTH)
+    columns_times(y + j, x + j, v, K, stride, FLIGHT, WIDTH);
+  for (; j + 2 * WIDTH <= n; j += 2 * WIDTH)
+    columns_times(y + j, x + j, v, K, stride, 2, WIDTH);
+  for (; j < n; j += WIDTH)
+    columns_times(y + j, x + j, v, K, stride, 1, first_of(n - j));
 }
