@@ -486,7 +486,8 @@ void gemm_run_block(const Gemm *gemm, int64_t block) {
 /* BLIS's kernels differ with the size of what they are given. A single column is a sum
  * for each row. */
 bool gemm_goes_by_rows(const Gemm *g) {
-  return g->M > 1 && g->K > 0 && !g->transpose_a && route_of(g) != ROUTE_BLIS;
+  return g->M > 1 && g->N > 0 && g->K > 0 && !g->transpose_a &&
+         route_of(g) != ROUTE_BLIS;
 }
 
 void gemm_run_rows(const Gemm *g, int64_t first, int64_t n, const real *ahead,

@@ -745,9 +745,8 @@ TEST(an_interrupt_leaves_out_the_blocks_that_are_left) {
   graph_close(&g);
 }
 
-/* Products one after the other, of too few rows for a chain, and of each a norm that
- * nothing reads: the products live no longer for that, and there are no more jobs but
- * one. */
+/* Products, of too few rows for a chain, and of each a norm that nothing reads: the
+ * products live no longer for that, and there are no more jobs but one. */
 TEST(what_nothing_reads_is_made_soon_after_what_it_reads) {
   enum { N = 20 };
   PlanSize size[2];

@@ -165,6 +165,12 @@ TEST(the_way_through_a_net_and_back_is_one_chain) {
   text_deinit(&text);
 }
 
+/* The kernels of a single column would write one. */
+TEST(a_product_of_nothing_does_not_go_by_rows) {
+  assert_false(gemm_goes_by_rows(&(Gemm){.M = 64, .N = 0, .K = 2}));
+  assert_false(gemm_goes_by_rows(&(Gemm){.M = 64, .N = 2, .K = 0}));
+}
+
 /* Forward alone, every layer of one width: what a layer reads, what it makes. */
 TEST(values_that_nothing_reads_any_more_leave_their_memory_to_others) {
   enum { ROWS = 4096, UNITS = 20, LAYERS = 10 };
