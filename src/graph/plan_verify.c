@@ -118,7 +118,7 @@ Err verify_jobs(const Compiler *c, Fault *fault) {
       const Node *node = c->walk.v[c->item_nodes[at]];
       for (int k = 0; k < node->n_in; k++) {
         int of = c->spots[value_read(c, node->in[k]) / MAX_OUT].item;
-        bool before = of < item && c->item_chain[item] != NOBODY &&
+        bool before = of != NOBODY && of < item && c->item_chain[item] != NOBODY &&
                       c->item_chain[of] == c->item_chain[item];
         if (of != NOBODY && of != item && c->item_job[of] >= job && !before)
           return broken(fault, "an item that reads another of its job", item, of);
