@@ -218,7 +218,7 @@ static void find_ends(Compiler *c) {
     if (!is_end(c, i)) continue;
     int64_t of = c->spots[c->walk.v[i]->in[0]->index].value / MAX_OUT;
     if (plan_is_leaf(c->walk.v[of]) || c->spots[of].late) continue;
-    if (c->spots[of].group != NOBODY) of = c->groups[c->spots[of].group].last;
+    of = plan_leader(c, of);
     c->spots[i].is_end = true;
     c->spots[i].end = c->spots[of].end;
     c->spots[of].end = i;
@@ -226,11 +226,9 @@ static void find_ends(Compiler *c) {
 }
 
 static void add_item(Compiler *c, int64_t last, int *n_nodes) {
-  int g = c->spots[last].group;
   c->item_first[c->n_items] = *n_nodes;
   c->item_chain[c->n_items] = NOBODY;
-  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY;
-       i = c->spots[i].next) {
+  for (int64_t i = plan_first_node(c, last); i != NOBODY; i = c->spots[i].next) {
     c->spots[i].item = c->n_items;
     c->item_nodes[(*n_nodes)++] = i;
   }
@@ -240,9 +238,7 @@ static void add_item(Compiler *c, int64_t last, int *n_nodes) {
 /* Does what is computed with node `last` read what items from number `first` on make?
  * Then it begins a job (below). */
 static bool reads_since(const Compiler *c, int64_t last, int first) {
-  int g = c->spots[last].group;
-  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY;
-       i = c->spots[i].next)
+  for (int64_t i = plan_first_node(c, last); i != NOBODY; i = c->spots[i].next)
     for (int k = 0; k < c->walk.v[i]->n_in; k++) {
       int64_t value = c->spots[c->walk.v[i]->in[k]->index].value;
       if (c->spots[value / MAX_OUT].item >= first) return true;

@@ -31,9 +31,10 @@ static int64_t rows_of(const Node *node) {
   return node->shape.rank > 0 ? node->shape.dim[0] : 0;
 }
 
-int64_t plan_leader(const Compiler *c, int64_t i) {
-  int g = c->spots[i].group;
-  return g == NOBODY ? i : c->groups[g].last;
+/* Is the node the leader of an item of that kind, and no end? */
+static bool takes_turn(const Compiler *c, int64_t i, bool late) {
+  return plan_computes(c, i) && plan_leader(c, i) == i && !c->spots[i].is_end &&
+         c->spots[i].late == late;
 }
 
 /* Does the value have the rows of the batch, one after the other? */
@@ -90,12 +91,10 @@ static bool checks_given(const Compiler *c, const Node *node, unsigned checked) 
 
 /* May the item of leader i be part of a chain? */
 static bool may_chain(const Compiler *c, int64_t i, int64_t n_rows) {
-  int g = c->spots[i].group;
-  for (int64_t m = g == NOBODY ? i : c->groups[g].first; m != NOBODY;
-       m = c->spots[m].next) {
+  for (int64_t m = plan_first_node(c, i); m != NOBODY; m = c->spots[m].next) {
     const Node *node = c->walk.v[m];
     OpByRow how;
-    if ((node->op->flags & OP_ELEMENTWISE) && g == NOBODY) return false;
+    if ((node->op->flags & OP_ELEMENTWISE) && c->spots[i].group == NOBODY) return false;
     if (rows_of(node) != n_rows || !by_row(node, &how) ||
         !checks_given(c, node, how.checked))
       return false;
@@ -120,9 +119,7 @@ static void find_chained(Compiler *c) {
   c->n_rows = batch_rows(c);
   if (c->n_rows == 0) return;
   for (int64_t i = 0; i < c->walk.n; i++)
-    c->spots[i].chained = plan_computes(c, i) && plan_leader(c, i) == i &&
-                          !c->spots[i].late && !c->spots[i].is_end &&
-                          may_chain(c, i, c->n_rows);
+    c->spots[i].chained = takes_turn(c, i, false) && may_chain(c, i, c->n_rows);
   exclude_late_inputs(c);
 }
 
@@ -154,19 +151,13 @@ static int stage_for(const Compiler *c, int64_t i, int64_t m, int stage) {
 }
 
 static void find_stage(Compiler *c, int64_t i) {
-  int g = c->spots[i].group, stage = c->spots[i].chained ? 1 : 0;
-  for (int64_t m = g == NOBODY ? i : c->groups[g].first; m != NOBODY;
-       m = c->spots[m].next)
+  int stage = c->spots[i].chained ? 1 : 0;
+  for (int64_t m = plan_first_node(c, i); m != NOBODY; m = c->spots[m].next)
     stage = stage_for(c, i, m, stage);
   c->spots[i].stage = stage;
 }
 
 /* -- turns ------------------------------------------------------------------------- */
-
-static bool takes_turn(const Compiler *c, int64_t i, bool late) {
-  return plan_computes(c, i) && plan_leader(c, i) == i && !c->spots[i].is_end &&
-         c->spots[i].late == late;
-}
 
 /* Leaders by stage, within one in the order of the walk. */
 static Err sort_turns(Compiler *c, bool late) {
@@ -209,9 +200,8 @@ Err plan_find_turns(Compiler *c) {
 /* The last of the items that makes what the late item of leader i reads, or what a late
  * one before it does. */
 static int made_last(const Compiler *c, int64_t i) {
-  int g = c->spots[i].group, last = 0;
-  for (int64_t m = g == NOBODY ? i : c->groups[g].first; m != NOBODY;
-       m = c->spots[m].next)
+  int last = 0;
+  for (int64_t m = plan_first_node(c, i); m != NOBODY; m = c->spots[m].next)
     for (int k = 0; k < c->walk.v[m]->n_in; k++) {
       int64_t maker = c->spots[c->walk.v[m]->in[k]->index].value / MAX_OUT;
       int64_t of = plan_leader(c, maker);

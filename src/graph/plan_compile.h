@@ -107,13 +107,22 @@ static inline bool plan_computes(const Compiler *c, int64_t node) {
   return c->spots[node].computes;
 }
 
+/* The node that the item of a node is known by: the last of its group, or itself. */
+static inline int64_t plan_leader(const Compiler *c, int64_t node) {
+  int g = c->spots[node].group;
+  return g == NOBODY ? node : c->groups[g].last;
+}
+/* The first node of that item; the others are each the `next` of the one before. */
+static inline int64_t plan_first_node(const Compiler *c, int64_t leader) {
+  int g = c->spots[leader].group;
+  return g == NOBODY ? leader : c->groups[g].first;
+}
+
 /* Fills turns, and finds the chains: in the pass `order`. */
 Err plan_find_turns(Compiler *c);
 /* The same of late items, after the others: in the order in which gradients are made,
  * for there a thread finds those in its cache that it made itself. */
 Err plan_find_late_turns(Compiler *c);
-/* The node that an item is known by: the last of its nodes. */
-int64_t plan_leader(const Compiler *c, int64_t node);
 /* Cuts the chains into blocks: in the pass `calls`. */
 Err plan_emit_chains(Compiler *c);
 /* Values of chains take over the memory of others: in the pass `place`. */
