@@ -139,22 +139,30 @@ static void matmul_run(const OpCall *call, int phase, int64_t block) {
   }
 }
 
+/* Of two matrices, without their elements. */
+static Gemm gemm_of(const Shape *x, const Shape *y, const Attr *attr) {
+  bool tx = attr[TRANSPOSE_X].i, ty = attr[TRANSPOSE_Y].i;
+  Matrix a = matrix_of(x, tx), b = matrix_of(y, ty);
+  return (Gemm){.M = a.rows, .N = b.columns, .K = b.rows, .transpose_a = tx,
+                .transpose_b = ty};
+}
+
 /* Rows of one matrix by a matrix of weights that every thread may read for itself. */
 static bool matmul_by_row(const Node *node, OpByRow *how) {
   const Shape *x = &node->in[X]->shape, *y = &node->in[Y]->shape;
-  Matrix b = matrix_of(y, node->attr[TRANSPOSE_Y].i);
-  Gemm gemm = {.M = node->shape.dim[0], .N = b.columns, .K = b.rows,
-               .transpose_a = node->attr[TRANSPOSE_X].i,
-               .transpose_b = node->attr[TRANSPOSE_Y].i};
   how->in = 1u << X;
-  return x->rank == 2 && y->rank == 2 && b.rows * b.columns <= ROWS_WEIGHTS &&
-         gemm_goes_by_rows(&gemm);
+  if (x->rank != 2 || y->rank != 2) return false;
+  Gemm gemm = gemm_of(x, y, node->attr);
+  return gemm.N * gemm.K <= ROWS_WEIGHTS && gemm_goes_by_rows(&gemm);
 }
 
 static void matmul_run_rows(const OpCall *call, int64_t first, int64_t n) {
-  Batch p = batch_of(call);
+  Gemm gemm = gemm_of(&call->in[X].shape, &call->in[Y].shape, call->attr);
   const Array *ahead = call->ahead;
-  gemm_run_rows(&p.gemm, first, n, ahead ? ahead->data : NULL,
+  gemm.a = call->in[X].data;
+  gemm.b = call->in[Y].data;
+  gemm.c = call->out[0].data;
+  gemm_run_rows(&gemm, first, n, ahead ? ahead->data : NULL,
                 ahead ? shape_count(&ahead->shape) : 0);
 }
 

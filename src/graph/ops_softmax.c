@@ -302,6 +302,23 @@ static void take_labels(int64_t *to, const Array *labels, int64_t first, int64_t
 }
 
 /* Rows first .. first + n - 1, n at most as many as of a block. */
+typedef void RowsPart(const OpCall *call, int64_t first, int64_t n);
+
+/* Of logits [N, C], any number of rows. */
+static void run_parts(const OpCall *call, const Shape *x, int64_t first, int64_t n,
+                      RowsPart *part) {
+  int64_t room = rows_per_block(x->dim[1]);
+  for (int64_t at = first; at < first + n; at += room)
+    part(call, at, least(first + n - at, room));
+}
+
+/* Those of a block. */
+static void run_part(const OpCall *call, const Shape *x, int64_t block,
+                     RowsPart *part) {
+  int64_t room = rows_per_block(x->dim[1]), first = block * room;
+  part(call, first, least(x->dim[0] - first, room));
+}
+
 static void cross_entropy_part(const OpCall *call, int64_t first, int64_t n) {
   int64_t C = call->in[0].shape.dim[1], label[LABELS];
   take_labels(label, &call->in[1], first, n);
@@ -312,16 +329,12 @@ static void cross_entropy_part(const OpCall *call, int64_t first, int64_t n) {
 }
 
 static void cross_entropy_run_rows(const OpCall *call, int64_t first, int64_t n) {
-  int64_t room = rows_per_block(call->in[0].shape.dim[1]);
-  for (int64_t at = first; at < first + n; at += room)
-    cross_entropy_part(call, at, least(first + n - at, room));
+  run_parts(call, &call->in[0].shape, first, n, cross_entropy_part);
 }
 
 static void cross_entropy_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
-  const Shape *x = &call->in[0].shape;
-  int64_t room = rows_per_block(x->dim[1]), first = block * room;
-  cross_entropy_part(call, first, least(x->dim[0] - first, room));
+  run_part(call, &call->in[0].shape, block, cross_entropy_part);
 }
 
 static bool cross_entropy_by_row(const Node *node, OpByRow *how) {
@@ -422,7 +435,6 @@ static void cross_entropy_grad_split(const OpCall *call, OpSplit *split) {
   split->n_blocks[0] = divide_up(p->dim[0], rows_per_block(p->dim[1]));
 }
 
-/* Rows first .. first + n - 1, n at most as many as of a block. */
 static void cross_entropy_grad_part(const OpCall *call, int64_t first, int64_t n) {
   const Array *p = &call->in[G_PROBABILITIES];
   int64_t C = p->shape.dim[1], label[LABELS];
@@ -433,16 +445,12 @@ static void cross_entropy_grad_part(const OpCall *call, int64_t first, int64_t n
 }
 
 static void cross_entropy_grad_run_rows(const OpCall *call, int64_t first, int64_t n) {
-  int64_t room = rows_per_block(call->out[0].shape.dim[1]);
-  for (int64_t at = first; at < first + n; at += room)
-    cross_entropy_grad_part(call, at, least(first + n - at, room));
+  run_parts(call, &call->out[0].shape, first, n, cross_entropy_grad_part);
 }
 
 static void cross_entropy_grad_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
-  const Shape *p = &call->out[0].shape;
-  int64_t room = rows_per_block(p->dim[1]), first = block * room;
-  cross_entropy_grad_part(call, first, least(p->dim[0] - first, room));
+  run_part(call, &call->out[0].shape, block, cross_entropy_grad_part);
 }
 
 static bool cross_entropy_grad_by_row(const Node *node, OpByRow *how) {
