@@ -66,6 +66,7 @@ static const char *missing_in_record(const Op *op) {
   if ((op->flags & OP_ELEMENTWISE) && !op->scalar) return "scalar of an elementwise op";
   if ((op->flags & OP_NO_GRAD) && op->vjp != vjp_none) return "vjp_none of OP_NO_GRAD";
   if ((op->flags & OP_VIEW) && !op->view) return "view of OP_VIEW";
+  if (!op->by_row != !op->run_rows) return "by_row or run_rows";
   return NULL;
 }
 

@@ -1,29 +1,18 @@
 /* Chains: nets of layers that go row by row, and their gradients, have the bytes of the
  * naive executor whatever the rows and threads; and they are one job where they can
  * be. */
-#include "graph/ops.h"
+#include "graph/program.h"
 #include "graph/plan.h"
 #include "kernel/gemm.h"
-#include "test.h"
 #include <stdlib.h>
 
 enum { CLASSES = 5, DEPTH = 4, MAX_LAYERS = 12, MAX_PARAMETERS = 4 * MAX_LAYERS };
-
-/* Words from a seed: Knuth, The Art of Computer Programming 2, 3.3.4. */
-typedef struct Dice {
-  uint64_t state;
-} Dice;
-
-static int dice(Dice *d, int n) {
-  d->state = d->state * 6364136223846793005u + 1442695040888963407u;
-  return (int)(d->state >> 33) % n;
-}
 
 static Node *values(Graph *g, Dice *d, const Shape *shape, double size) {
   int64_t n = shape_count(shape);
   double *v = malloc((size_t)(n + 1) * sizeof *v);
   assert_non_null(v);
-  for (int64_t i = 0; i < n; i++) v[i] = size * (dice(d, 2001) - 1000) / 1000;
+  for (int64_t i = 0; i < n; i++) v[i] = dice_between(d, -size, size);
   Node *node = graph_from_doubles(g, DT_REAL, shape, v);
   free(v);
   return node;
@@ -49,7 +38,7 @@ static Node *dense(Graph *g, Net *net, Dice *d, Node *x, int64_t units) {
 
 static Node *layer(Graph *g, Net *net, Dice *d, Node *x) {
   int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
-  switch (dice(d, 9)) {
+  switch (dice_below(d, 9)) {
   case 0: return op_tanh(g, x);
   case 1: return op_relu(g, x);
   case 2: return op_softmax(g, x, 1);
@@ -61,17 +50,16 @@ static Node *layer(Graph *g, Net *net, Dice *d, Node *x) {
   case 7: {
     Node *w = parameter(g, net, values(g, d, &SHAPE_OF(n), 1));
     Node *b = parameter(g, net, values(g, d, &SHAPE_OF(n), 1));
-    Node *v = op_layer_norm(g, x, w, b, 1e-5);
-    return v;
+    return op_layer_norm(g, x, w, b, 1e-5);
   }
-  default: return dense(g, net, d, x, 1 + dice(d, 40));
+  default: return dense(g, net, d, x, 1 + dice_below(d, 40));
   }
 }
 
 static void make_net(Graph *g, Net *net, uint64_t seed, int64_t rows, int n_layers) {
   Dice d = {seed};
   *net = (Net){0};
-  Node *x = values(g, &d, &SHAPE_OF(rows, 1 + dice(&d, 30)), 1);
+  Node *x = values(g, &d, &SHAPE_OF(rows, 1 + dice_below(&d, 30)), 1);
   Node *label = op_random_int(g, &SHAPE_OF(rows), 1, CLASSES, (Stream){3, 0});
   assert_int_equal(graph_eval(g, &label, 1), ERR_OK);
   for (int i = 0; i < n_layers; i++) x = layer(g, net, &d, x);
