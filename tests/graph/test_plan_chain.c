@@ -36,9 +36,17 @@ static Node *dense(Graph *g, Net *net, Dice *d, Node *x, int64_t units) {
   return op_add(g, op_matmul(g, x, w), b);
 }
 
+/* Every row from all rows: products, and a number per column, that read what a chain
+ * makes as a whole. */
+static Node *mix_rows(Graph *g, Net *net, Dice *d, Node *x) {
+  Node *each = op_reshape(g, dense(g, net, d, x, 1), &SHAPE_OF(x->shape.dim[0]));
+  Node *pairs = op_add(g, op_matmul(g, x, op_transpose(g, x, NULL)), each);
+  return op_matmul(g, op_tanh(g, pairs), x);
+}
+
 static Node *layer(Graph *g, Net *net, Dice *d, Node *x) {
   int64_t rows = x->shape.dim[0], n = x->shape.dim[1];
-  switch (dice_below(d, 9)) {
+  switch (dice_below(d, 10)) {
   case 0: return op_tanh(g, x);
   case 1: return op_relu(g, x);
   case 2: return op_softmax(g, x, 1);
@@ -47,6 +55,7 @@ static Node *layer(Graph *g, Net *net, Dice *d, Node *x) {
   case 5: return op_sub(g, x, op_mean(g, x, 1u << 0, true)); /* needs all rows */
   case 6:
     return op_reshape(g, op_reshape(g, x, &SHAPE_OF(rows * n)), &SHAPE_OF(rows, n));
+  case 8: return mix_rows(g, net, d, x);
   case 7: {
     Node *w = parameter(g, net, values(g, d, &SHAPE_OF(n), 1));
     Node *b = parameter(g, net, values(g, d, &SHAPE_OF(n), 1));
