@@ -21,7 +21,8 @@ typedef struct Worker {
   Conv conv;
   ConvResult result;
   real *in[2], *out;
-  void *scratch;
+  ConvMemory memory; /* own: of all threads, */
+  size_t own_bytes;  /* of each so much */
   int phase;
 } Worker;
 
@@ -36,8 +37,10 @@ static void drop(Worker *w) {
   free(w->in[0]);
   free(w->in[1]);
   free(w->out);
-  free(w->scratch);
-  w->in[0] = w->in[1] = w->out = w->scratch = NULL;
+  free(w->memory.shared);
+  free(w->memory.own);
+  w->in[0] = w->in[1] = w->out = NULL;
+  w->memory = (ConvMemory){0};
   w->id[0] = '\0';
 }
 
@@ -62,17 +65,22 @@ static const char *make(Worker *w, const char *id) {
   w->in[0] = values(sizes[w->result == CONV_Y ? CONV_X : CONV_Y]);
   w->in[1] = values(sizes[w->result == CONV_W ? CONV_X : CONV_W]);
   w->out = values(sizes[w->result]);
-  size_t n_bytes = conv_scratch_bytes(&w->conv, w->result);
-  w->scratch = aligned_alloc(64, (n_bytes + 127) / 64 * 64);
-  if (!w->in[0] || !w->in[1] || !w->out || !w->scratch) return "no: out of memory";
+  ConvBytes bytes = conv_bytes(&w->conv, w->result);
+  w->own_bytes = (bytes.own + 127) / 64 * 64;
+  w->memory.shared = aligned_alloc(64, (bytes.shared + 127) / 64 * 64);
+  w->memory.own = aligned_alloc(64, (size_t)w->par.threads * w->own_bytes);
+  if (!w->in[0] || !w->in[1] || !w->out || !w->memory.shared || !w->memory.own)
+    return "no: out of memory";
   strcpy(w->id, id);
   return "ok";
 }
 
 static void run_block(void *ctx, int64_t block) {
   Worker *w = ctx;
+  char *own = (char *)w->memory.own + (size_t)par_seat() * w->own_bytes;
   conv_run_block(&w->conv, w->result, w->phase, block, w->out,
-                 (const real *[]){w->in[0], w->in[1]}, w->scratch);
+                 (const real *[]){w->in[0], w->in[1]},
+                 (ConvMemory){w->memory.shared, own});
 }
 
 static void run(Worker *w, long count) {

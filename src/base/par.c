@@ -27,6 +27,7 @@
 #include "base/fault.h"
 #include "base/sys.h"
 #include <linux/futex.h>
+#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -110,8 +111,13 @@ static bool run_one(struct ParTeam *team, bool caller) {
   return true;
 }
 
+/* The caller of a job has the first seat. */
+static _Thread_local int seat;
+int par_seat(void) { return seat; }
+
 /* A thread of the team: runs blocks until the team is over. */
 static void serve(struct ParTeam *team) {
+  seat = omp_get_thread_num() + 1;
   unsigned control = par_denormals_off();
   for (int spins = 0; !atomic_load(&team->over);) {
     if (run_one(team, false)) spins = 0;

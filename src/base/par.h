@@ -38,6 +38,10 @@ void par_team(Par *par, void (*body)(void *ctx), void *ctx);
 void par_for(Par *par, int64_t n_blocks, int64_t work,
              void (*block)(void *ctx, int64_t i), void *ctx);
 
+/* The seat of the thread that runs a block: 0 .. threads - 1; of two that run blocks of
+ * a job at the same time each has its own. */
+int par_seat(void);
+
 /* Cores that this process may run on: affinity and cgroup quota, at least 1. */
 int par_cores(void);
 

@@ -27,9 +27,10 @@ enum { FEW_PHASES = 8 };
 
 static Err run_phases(Graph *graph, OpCall call, int n_phases, int64_t *n_blocks) {
   OpSplit split = op_split(&call, n_phases, n_blocks);
-  size_t room = (split.scratch_bytes + 63) / 64 * 64;
+  size_t room = (op_memory_bytes(&split, graph->par.threads) + 63) / 64 * 64;
   if (room && !(call.scratch = aligned_alloc(64, room)))
     return fault_memory(&graph->fault, room);
+  op_set_own(&call, &split);
   for (int phase = 0; phase < split.n_phases; phase++) {
     Job job = {&call, phase};
     par_for(&graph->par, split.n_blocks[phase], split.work / split.n_phases, job_block,

@@ -36,6 +36,23 @@ OpSplit op_split(const OpCall *call, int n_phases, int64_t *n_blocks) {
   return split;
 }
 
+static size_t lines(size_t n_bytes) { return (n_bytes + 63) / 64 * 64; }
+
+size_t op_memory_bytes(const OpSplit *split, int threads) {
+  if (split->own_bytes == 0) return split->scratch_bytes;
+  return lines(split->scratch_bytes) + (size_t)threads * lines(split->own_bytes);
+}
+
+void op_set_own(OpCall *call, const OpSplit *split) {
+  call->own = lines(split->scratch_bytes);
+  call->own_bytes = lines(split->own_bytes);
+}
+
+void *op_own(const OpCall *call) {
+  if (call->own_bytes == 0) return NULL;
+  return (char *)call->scratch + call->own + (size_t)par_seat() * call->own_bytes;
+}
+
 DType infer_selected(const OpInfer *io) {
   DType widest = DT_UINT8;
   for (int i = io->op->n_conditions; i < io->n_in; i++) {

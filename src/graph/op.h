@@ -31,7 +31,8 @@ typedef struct OpCall {
   const Array *in;
   Array *out;
   const Attr *attr;
-  void *scratch;      /* as many bytes as split asked for, 64-byte aligned */
+  void *scratch;         /* as many bytes as split asked for, 64-byte aligned */
+  size_t own, own_bytes; /* where in it the memory of threads begins, what each has */
   const Array *ahead; /* may be fetched meanwhile, for what runs next; NULL: nothing */
 } OpCall;
 
@@ -42,7 +43,8 @@ typedef struct OpSplit {
   int64_t *n_blocks;    /* of each phase; preset to 1 */
   int64_t work;         /* about: scalar operations in all; preset to the elements of
                            inputs and outputs together */
-  size_t scratch_bytes; /* preset to 0 */
+  size_t scratch_bytes; /* that all blocks share; preset to 0 */
+  size_t own_bytes;     /* that a block has alone while it runs; preset to 0 */
 } OpSplit;
 
 /* How an op goes row by row along axis 0: row i of outputs `out` depends on row i of
@@ -229,6 +231,14 @@ int op_two_phases(const OpCall *call);
 /* How the op's work is cut: its record's split over the presets. `n_blocks`: room for
  * as many as there are phases. */
 OpSplit op_split(const OpCall *call, int n_phases, int64_t *n_blocks);
+
+/* Bytes of a call's memory: what its blocks share, then what each thread has. */
+size_t op_memory_bytes(const OpSplit *split, int threads);
+void op_set_own(OpCall *call, const OpSplit *split);
+/* For run: as many bytes as split asked for, 64-byte aligned, that no other block has
+ * meanwhile; NULL where it asked for none. What earlier blocks left is in them, and in
+ * the cache of the thread. */
+void *op_own(const OpCall *call);
 
 /* What holds every value of the inputs of a selection: uint8 when all but conditions
  * are, int32 when all are integers, else real. */

@@ -138,8 +138,7 @@ static void attention_split(const OpCall *call, OpSplit *split) {
   Attention a = attention_of(call->in, call->attr[HEADS].i);
   split->n_blocks[0] = blocks_of(&a);
   split->work = work_of(&a);
-  if (call->n_in > KEEP)
-    split->scratch_bytes = (size_t)(blocks_of(&a) * ROWS * a.S) * sizeof(real);
+  if (call->n_in > KEEP) split->own_bytes = (size_t)(ROWS * a.S) * sizeof(real);
 }
 
 /* Queries first .. first + n - 1 of a pair. */
@@ -173,7 +172,7 @@ static void attention_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   Attention a = attention_of(call->in, call->attr[HEADS].i);
   int64_t end = least((block + 1) * a.group, a.N * a.H);
-  real *kept = call->n_in > KEEP ? (real *)call->scratch + block * ROWS * a.S : NULL;
+  real *kept = op_own(call);
   for (int64_t pair = block * a.group; pair < end; pair++)
     for (int64_t first = 0; first < a.Q; first += ROWS)
       attend(call, &a, pair, first, least(ROWS, a.Q - first), kept);
@@ -181,7 +180,7 @@ static void attention_run(const OpCall *call, int phase, int64_t block) {
 
 /* -- attention_grad ---------------------------------------------------------------- */
 
-/* Scores of a pair, for each block: dz, and p with keep. */
+/* Scores of a pair, a block's own: dz, and p with keep. */
 static int64_t scores_of(const Attention *a, bool keep) {
   return (keep ? 2 : 1) * a->Q * a->S;
 }
@@ -190,8 +189,7 @@ static void attention_grad_split(const OpCall *call, OpSplit *split) {
   Attention a = attention_of(call->in + G_Q, call->attr[HEADS].i);
   split->n_blocks[0] = blocks_of(&a);
   split->work = 3 * work_of(&a);
-  split->scratch_bytes = (size_t)(blocks_of(&a) * scores_of(&a, call->n_in > G_KEEP)) *
-                         sizeof(real);
+  split->own_bytes = (size_t)scores_of(&a, call->n_in > G_KEEP) * sizeof(real);
 }
 
 static void attend_back(const OpCall *call, const Attention *a, int64_t pair,
@@ -225,7 +223,7 @@ static void attention_grad_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   Attention a = attention_of(call->in + G_Q, call->attr[HEADS].i);
   int64_t end = least((block + 1) * a.group, a.N * a.H);
-  real *dz = (real *)call->scratch + block * scores_of(&a, call->n_in > G_KEEP);
+  real *dz = op_own(call);
   for (int64_t pair = block * a.group; pair < end; pair++)
     attend_back(call, &a, pair, dz);
 }

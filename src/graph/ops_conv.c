@@ -162,14 +162,17 @@ static void split_as(const OpCall *call, const Roles *roles, OpSplit *split) {
   Conv v = conv_of_call(call, roles);
   for (int phase = 0; phase < CONV_PHASES; phase++)
     split->n_blocks[phase] = conv_blocks(&v, roles->result, phase);
-  split->scratch_bytes = conv_scratch_bytes(&v, roles->result);
+  ConvBytes bytes = conv_bytes(&v, roles->result);
+  split->scratch_bytes = bytes.shared;
+  split->own_bytes = bytes.own;
   split->work = 2 * v.N * v.G * v.f * v.P * v.Q * v.c * v.R * v.S;
 }
 
 static void run_as(const OpCall *call, const Roles *roles, int phase, int64_t block) {
   Conv v = conv_of_call(call, roles);
   conv_run_block(&v, roles->result, phase, block, call->out[0].data,
-                 (const real *[]){call->in[0].data, call->in[1].data}, call->scratch);
+                 (const real *[]){call->in[0].data, call->in[1].data},
+                 (ConvMemory){call->scratch, op_own(call)});
 }
 
 static void conv2d_split(const OpCall *call, OpSplit *split) {

@@ -167,15 +167,15 @@ static int64_t block_planes(const PoolPlane *v) {
   return most(1, BLOCK / (v->n[ROWS] * v->n[COLUMNS]));
 }
 
-/* Bytes of a block's memory: a row of reals or of doubles, a row of places. */
+/* Bytes of a block's own memory: a row of reals or of doubles, a row of places. */
 static size_t row_bytes(const PoolPlane *v) {
   size_t n = (size_t)most(v->n[COLUMNS], v->size[COLUMNS]);
-  return (n * (sizeof(double) + sizeof(int32_t)) + 63) / 64 * 64;
+  return n * (sizeof(double) + sizeof(int32_t));
 }
 
 static void split_planes(const PoolPlane *v, const Shape *x, OpSplit *split) {
   split->n_blocks[0] = divide_up(planes(x), block_planes(v));
-  split->scratch_bytes = (size_t)split->n_blocks[0] * row_bytes(v);
+  split->own_bytes = row_bytes(v);
   split->work = WORK * shape_count(x);
 }
 
@@ -201,10 +201,10 @@ typedef struct Part {
 static Part part_of(const OpCall *call, const Shape *x, int64_t block) {
   PoolPlane v = plane_of(call->attr, x->dim + 2);
   int64_t n = block_planes(&v), widest = most(v.n[COLUMNS], v.size[COLUMNS]);
-  char *row = (char *)call->scratch + block * (int64_t)row_bytes(&v);
+  double *row = op_own(call);
   return (Part){.v = v, .first = block * n, .end = least(planes(x), (block + 1) * n),
                 .n_x = v.n[ROWS] * v.n[COLUMNS], .n_y = v.size[ROWS] * v.size[COLUMNS],
-                .row = row, .at = (int32_t *)(void *)((double *)(void *)row + widest)};
+                .row = row, .at = (int32_t *)(void *)(row + widest)};
 }
 
 static const real *reals_of(const OpCall *call, int i) { return call->in[i].data; }

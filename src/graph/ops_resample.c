@@ -88,14 +88,12 @@ static Resample sizes_of(const Shape *x, const Shape *y) {
 
 static size_t block_bytes(const Resample *r) {
   size_t taps = (size_t)(r->P + r->Q) * sizeof(ResampleTap);
-  return (taps + (size_t)r->W * sizeof(real) + 63) / 64 * 64;
+  return taps + (size_t)r->W * sizeof(real);
 }
 
-static Resample prepare(const OpCall *call, const Shape *x, const Shape *y,
-                        int64_t block) {
+static Resample prepare(const OpCall *call, const Shape *x, const Shape *y) {
   Resample r = sizes_of(x, y);
-  char *memory = (char *)call->scratch + block * (int64_t)block_bytes(&r);
-  r.rows = (ResampleTap *)(void *)memory;
+  r.rows = op_own(call);
   r.columns = r.rows + r.P;
   r.row = (real *)(void *)(r.columns + r.Q);
   for (int64_t p = 0; p < r.P; p++) r.rows[p] = tap_at(call->attr, p, r.H, r.P);
@@ -106,7 +104,7 @@ static Resample prepare(const OpCall *call, const Shape *x, const Shape *y,
 static void split_planes(const Shape *x, const Shape *y, OpSplit *split) {
   Resample r = sizes_of(x, y);
   split->n_blocks[0] = divide_up(r.planes, r.per_block);
-  split->scratch_bytes = (size_t)split->n_blocks[0] * block_bytes(&r);
+  split->own_bytes = block_bytes(&r);
   split->work = WORK * (shape_count(x) + shape_count(y));
 }
 
@@ -116,7 +114,7 @@ static void resample_split(const OpCall *call, OpSplit *split) {
 
 static void resample_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
-  Resample r = prepare(call, &call->in[0].shape, &call->out[0].shape, block);
+  Resample r = prepare(call, &call->in[0].shape, &call->out[0].shape);
   const real *x = call->in[0].data;
   real *y = call->out[0].data;
   int64_t end = least(r.planes, (block + 1) * r.per_block);
@@ -131,7 +129,7 @@ static void resample_grad_split(const OpCall *call, OpSplit *split) {
 
 static void resample_grad_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
-  Resample r = prepare(call, &call->out[0].shape, &call->in[0].shape, block);
+  Resample r = prepare(call, &call->out[0].shape, &call->in[0].shape);
   const real *gy = call->in[0].data;
   real *gx = call->out[0].data;
   int64_t end = least(r.planes, (block + 1) * r.per_block);

@@ -46,8 +46,7 @@ static int64_t steps_of(const OpCall *call) {
   return most(BLOCK / most(call->in[X].shape.dim[2], 1), 1);
 }
 
-/* Scratch of a block: D / 2 doubles, then D / 2 angles, their cosines and sines; as
- * many bytes as let doubles begin behind it. */
+/* A block's own memory: D / 2 doubles, then D / 2 angles, their cosines and sines. */
 static size_t block_bytes(int64_t D) {
   return (size_t)(D / 2) * sizeof(double) + (size_t)(2 * D) * sizeof(real);
 }
@@ -56,7 +55,7 @@ static void rotary_split(const OpCall *call, OpSplit *split) {
   const Shape *x = &call->in[X].shape;
   split->n_blocks[0] = divide_up(x->dim[0] * x->dim[1], steps_of(call));
   split->work = 6 * shape_count(x) + 40 * x->dim[0] * x->dim[1] * columns_of(call);
-  split->scratch_bytes = (size_t)split->n_blocks[0] * block_bytes(columns_of(call));
+  split->own_bytes = block_bytes(columns_of(call));
 }
 
 /* By which pair i of a head turns from one position to the next. */
@@ -89,8 +88,7 @@ static void rotary_run(const OpCall *call, int phase, int64_t block) {
   const Shape *x = &call->in[X].shape;
   int64_t D = columns_of(call), first = block * steps_of(call), width = x->dim[2];
   int64_t end = least(first + steps_of(call), x->dim[0] * x->dim[1]);
-  char *room = (char *)call->scratch + (size_t)block * block_bytes(D);
-  double *turns = (double *)(void *)room, sign = call->attr[INVERSE].i ? -1 : 1;
+  double *turns = op_own(call), sign = call->attr[INVERSE].i ? -1 : 1;
   real *a = (real *)(void *)(turns + D / 2), *c = a + D / 2, *s = a + D;
   for (int64_t i = 0; i < D / 2; i++) turns[i] = turn_of(call, i);
   for (int64_t step = first; step < end; step++) {

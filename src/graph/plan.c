@@ -533,7 +533,7 @@ static int list_stretches(const Compiler *c, Stretch *out) {
       out[n++] = (Stretch){value_of(i, o), NOBODY, life->born, dies, life->n_bytes, 0};
     }
   for (int item = 0; item < c->n_items; item++) {
-    size_t scratch = c->plan->items[item].split.scratch_bytes;
+    size_t scratch = c->plan->items[item].scratch_bytes;
     int job = c->item_job[item];
     if (scratch) out[n++] = (Stretch){NOBODY, item, job, job, scratch, 0};
   }

@@ -70,7 +70,9 @@ static Err emit_item(Compiler *c, int item) {
     if (emit_member(c, &it->members[m], c->item_nodes[first + m]))
       return c->graph->fault.code;
   if (split_item(c, it)) return c->graph->fault.code;
-  c->plan->size.naive_bytes += plan_rounded(it->split.scratch_bytes);
+  it->scratch_bytes = op_memory_bytes(&it->split, c->graph->par.threads);
+  op_set_own(it->members[0].call, &it->split);
+  c->plan->size.naive_bytes += plan_rounded(it->scratch_bytes);
   for (int m = 0; m < it->n_members; m++)
     if (it->members[m].call->op->flags & OP_DRAW) c->plan->n_draws++;
   return ERR_OK;
@@ -234,7 +236,7 @@ static void add_fixes(const Plan *plan, FixPlace *at) {
         add_fix(at, &((Array *)call->in)[k].data, member->in[k]);
       for (int o = 0; o < call->n_out; o++)
         add_fix(at, &call->out[o].data, member->out[o]);
-      if (item->split.scratch_bytes)
+      if (item->scratch_bytes)
         add_fix(at, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
     }
   }

@@ -86,7 +86,7 @@ typedef struct PlanItem {
   int n_members;
   bool is_group;
   OpSplit split;
-  size_t scratch; /* offset in the arena */
+  size_t scratch, scratch_bytes; /* of its call: offset in the arena, all threads' */
 } PlanItem;
 
 /* The blocks of an item in a phase of its job, or of what is measured beside them, from

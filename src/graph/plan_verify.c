@@ -184,8 +184,7 @@ static int list_spans(const Compiler *c, const int *last, Span *out) {
                         c->item_job[c->spots[i].item], last[v], v, life->heir};
     }
   for (int item = 0; item < c->n_items; item++) {
-    size_t at = c->plan->items[item].scratch,
-           size = c->plan->items[item].split.scratch_bytes;
+    size_t at = c->plan->items[item].scratch, size = c->plan->items[item].scratch_bytes;
     int job = c->item_job[item];
     if (size) out[n++] = (Span){at, at + size, job, job, NOBODY, NOBODY};
   }

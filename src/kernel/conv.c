@@ -21,7 +21,6 @@
 /* Bytes from the beginning of the scratch memory. */
 typedef struct Memory {
   size_t grid, tap, pixel, packed;
-  size_t parts; /* of each: window, sums, results of grids */
   size_t n_bytes;
 } Memory;
 
@@ -54,7 +53,8 @@ static int64_t apart_reals(const ConvPlan *p) {
   return conv_aligned(slab_pixels(p) * least(p->M, most_lanes(p)));
 }
 
-static int64_t part_reals(const ConvPlan *p) {
+/* Of a block of the second phase: window, sums, results of grids. */
+static int64_t own_reals(const ConvPlan *p) {
   return conv_aligned(conv_window_reals(p)) + sums_reals(p) +
          (p->n_grids > 1 ? p->grids[1] * apart_reals(p) : 0);
 }
@@ -68,8 +68,7 @@ static Memory memory_of(const ConvPlan *p) {
   m.tap = m.grid + grid_bytes(p);
   m.pixel = m.tap + (size_t)conv_aligned(p->taps) * sizeof(int32_t);
   m.packed = m.pixel + (size_t)conv_aligned(p->pixels) * sizeof(int32_t);
-  m.parts = m.packed + (size_t)(p->v.G * packed_reals(p)) * sizeof(real);
-  m.n_bytes = m.parts + (size_t)(p->n_parts * part_reals(p)) * sizeof(real);
+  m.n_bytes = m.packed + (size_t)(p->v.G * packed_reals(p)) * sizeof(real);
   return m;
 }
 
@@ -78,15 +77,15 @@ typedef struct Shared {
   int32_t *finite; /* of each panel of each group: are all weights? */
   ConvGrid *grid;
   int32_t *tap, *pixel;
-  real *packed, *parts;
+  real *packed;
 } Shared;
 
 static Shared shared_of(const ConvPlan *p, void *scratch) {
   Memory m = memory_of(p);
   char *at = scratch;
   void *grid = at + m.grid, *tap = at + m.tap, *pixel = at + m.pixel;
-  void *packed = at + m.packed, *parts = at + m.parts;
-  return (Shared){scratch, grid, tap, pixel, packed, parts};
+  void *packed = at + m.packed;
+  return (Shared){scratch, grid, tap, pixel, packed};
 }
 
 /* -- the first phase: weights, lists ----------------------------------------------- */
@@ -349,11 +348,11 @@ static void run_panel(Piece piece, const Panel *l, real *c, real *out) {
 }
 
 static void run_slab(const ConvPlan *p, const ConvSlab *slab, const Shared *shared,
-                     real *part, real *out, const real *const in[2]) {
+                     real *own, real *out, const real *const in[2]) {
   ConvRun run[CONV_RUNS];
   Piece piece = {.p = p, .shared = shared, .slab = slab, .run = run,
-                 .x = conv_fill_window(p, slab, in[0], part)};
-  real *c = part + conv_aligned(conv_window_reals(p));
+                 .x = conv_fill_window(p, slab, in[0], own)};
+  real *c = own + conv_aligned(conv_window_reals(p));
   for (int64_t i = 0; i < p->grids[0]; i++) {
     piece.grid = &shared->grid[i * p->grids[1]];
     int64_t end = least(slab->row + slab->n_rows, piece.grid->size[0]);
@@ -381,17 +380,18 @@ static bool group_finite(const ConvPlan *p, const Shared *shared, int64_t group)
 }
 
 static void run_part(const ConvPlan *p, int64_t part, real *out,
-                     const real *const in[2], void *scratch) {
+                     const real *const in[2], ConvMemory memory) {
   Shared shared = {0};
-  if (!p->plain) shared = shared_of(p, scratch);
-  real *own = p->plain ? NULL : shared.parts + part * part_reals(p);
-  if (own) conv_clear_window(p, own);
+  if (!p->plain) {
+    shared = shared_of(p, memory.shared);
+    conv_clear_window(p, memory.own);
+  }
   int64_t end = p->n_slabs * (part + 1) / p->n_parts;
   for (int64_t i = p->n_slabs * part / p->n_parts; i < end; i++) {
     ConvSlab slab = conv_slab(p, i);
     if (p->plain || (p->padded && !group_finite(p, &shared, slab.group)))
       conv_plain_slab(p, &slab, out, in[0], in[1]);
-    else run_slab(p, &slab, &shared, own, out, in);
+    else run_slab(p, &slab, &shared, memory.own, out, in);
   }
 }
 
@@ -403,29 +403,30 @@ int64_t conv_blocks(const Conv *v, ConvResult result, int phase) {
   return p.plain ? 1 : most(1, v->G * n_panels(&p));
 }
 
-size_t conv_scratch_bytes(const Conv *v, ConvResult result) {
+ConvBytes conv_bytes(const Conv *v, ConvResult result) {
   if (conv_is_winograd(v, result)) return conv_winograd_bytes(v, result);
   if (result == CONV_W) return conv_weight_bytes(v);
   ConvPlan p = conv_plan(v, result == CONV_X);
-  return p.plain ? 0 : memory_of(&p).n_bytes;
+  if (p.plain) return (ConvBytes){0, 0};
+  return (ConvBytes){memory_of(&p).n_bytes, (size_t)own_reals(&p) * sizeof(real)};
 }
 
 void conv_run_block(const Conv *v, ConvResult result, int phase, int64_t block,
-                    real *out, const real *const in[2], void *scratch) {
+                    real *out, const real *const in[2], ConvMemory memory) {
   if (conv_is_winograd(v, result)) {
-    conv_winograd_run(v, result, phase, block, out, in, scratch);
+    conv_winograd_run(v, result, phase, block, out, in, memory);
     return;
   }
   if (result == CONV_W) {
-    conv_weight_run(v, phase, block, out, in, scratch);
+    conv_weight_run(v, phase, block, out, in, memory);
     return;
   }
   ConvPlan p = conv_plan(v, result == CONV_X);
   if (phase == 1) {
-    run_part(&p, block, out, in, scratch);
+    run_part(&p, block, out, in, memory);
     return;
   }
   if (p.plain || n_panels(&p) == 0) return;
-  Shared shared = shared_of(&p, scratch);
+  Shared shared = shared_of(&p, memory.shared);
   prepare(&p, &shared, block, in[1]);
 }

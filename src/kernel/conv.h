@@ -32,10 +32,16 @@ typedef enum ConvResult {
 /* Each has two phases; the blocks of the second need those of the first. */
 enum { CONV_PHASES = 2 };
 int64_t conv_blocks(const Conv *v, ConvResult result, int phase);
-/* Bytes, at 64 bytes, that all blocks share. */
-size_t conv_scratch_bytes(const Conv *v, ConvResult result);
+/* Memory, at 64 bytes: of all blocks, and of one while it runs. */
+typedef struct ConvMemory {
+  void *shared, *own;
+} ConvMemory;
+typedef struct ConvBytes {
+  size_t shared, own;
+} ConvBytes;
+ConvBytes conv_bytes(const Conv *v, ConvResult result);
 /* `in`: the two operands, in the order above. */
 void conv_run_block(const Conv *v, ConvResult result, int phase, int64_t block,
-                    real *out, const real *const in[2], void *scratch);
+                    real *out, const real *const in[2], ConvMemory memory);
 
 #endif

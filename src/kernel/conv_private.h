@@ -120,17 +120,17 @@ void conv_plain_slab(const ConvPlan *p, const ConvSlab *s, real *out,
  * with blocks as those of conv.h: conv_winograd.c. */
 bool conv_is_winograd(const Conv *v, ConvResult result);
 int64_t conv_winograd_blocks(const Conv *v, ConvResult result, int phase);
-size_t conv_winograd_bytes(const Conv *v, ConvResult result);
+ConvBytes conv_winograd_bytes(const Conv *v, ConvResult result);
 void conv_winograd_run(const Conv *v, ConvResult result, int phase, int64_t block,
-                       real *out, const real *const in[2], void *scratch);
+                       real *out, const real *const in[2], ConvMemory memory);
 
 /* The gradient of the weights: conv_weight.c. */
 int64_t conv_weight_blocks(const Conv *v, int phase);
-size_t conv_weight_bytes(const Conv *v);
+ConvBytes conv_weight_bytes(const Conv *v);
 /* Of one filter of all groups, term by term; in: y's gradient, x. */
 void conv_weight_plainly(const Conv *v, int64_t filter, real *w,
                          const real *const in[2]);
 void conv_weight_run(const Conv *v, int phase, int64_t block, real *w,
-                     const real *const in[2], void *scratch);
+                     const real *const in[2], ConvMemory memory);
 
 #endif

@@ -36,7 +36,7 @@ typedef struct Cut {
   bool slides;               /* an element of x serves all taps of a row at once */
   bool by_kernel_row;        /* each sums over the pixels that it sees */
   bool in_place;             /* without a window */
-  size_t own_bytes;          /* of a block: these two, taps, pixels */
+  size_t own_bytes;          /* these two, taps, pixels */
 } Cut;
 
 /* The memory of a block. */
@@ -58,11 +58,9 @@ static size_t sums_bytes(const Cut *c) {
   return (size_t)(c->p.v.G * c->n_parts * c->sums) * sizeof(real);
 }
 
-static Own own_of(const Cut *c, void *scratch, int64_t block) {
-  char *at = (char *)scratch + sums_bytes(c) + (size_t)block * c->own_bytes;
-  char *behind = at + (size_t)(c->window + c->turned) * sizeof(real);
-  void *window = at, *tap = behind;
-  Own own = {.window = window, .tap = tap};
+static Own own_of(const Cut *c, void *memory) {
+  void *tap = (char *)memory + (size_t)(c->window + c->turned) * sizeof(real);
+  Own own = {.window = memory, .tap = tap};
   own.turned = own.window + c->window;
   own.pixel = own.tap + conv_aligned(c->K);
   return own;
@@ -317,14 +315,14 @@ static real *sums_of(const Cut *c, void *scratch, int64_t group, int64_t part) {
 }
 
 static void sum_part(const Cut *c, int64_t block, const real *const in[2],
-                     void *scratch) {
+                     ConvMemory memory) {
   int64_t part = block % c->n_parts, split = block / c->n_parts % c->n_splits;
   int64_t group = block / (c->n_parts * c->n_splits);
   int64_t first = c->n_panels * split / c->n_splits;
   int64_t end = c->n_panels * (split + 1) / c->n_splits;
   int64_t last_slab = c->n_slabs * (part + 1) / c->n_parts, listed = 0;
-  real *sums = sums_of(c, scratch, group, part);
-  Own own = own_of(c, scratch, block);
+  real *sums = sums_of(c, memory.shared, group, part);
+  Own own = own_of(c, memory.own);
   ConvGrid grid = conv_grid(&c->p, 0);
   conv_list_taps(&c->p, &grid, own.tap);
   conv_clear_window(&c->p, own.window);
@@ -388,18 +386,19 @@ int64_t conv_weight_blocks(const Conv *v, int phase) {
   return phase == 0 ? n_blocks(&c) : v->G * c.n_panels;
 }
 
-size_t conv_weight_bytes(const Conv *v) {
+ConvBytes conv_weight_bytes(const Conv *v) {
   Cut c = cut_of(v);
-  return c.p.plain ? 0 : sums_bytes(&c) + (size_t)n_blocks(&c) * c.own_bytes;
+  if (c.p.plain) return (ConvBytes){0, 0};
+  return (ConvBytes){sums_bytes(&c), c.own_bytes};
 }
 
 void conv_weight_run(const Conv *v, int phase, int64_t block, real *w,
-                     const real *const in[2], void *scratch) {
+                     const real *const in[2], ConvMemory memory) {
   Cut c = cut_of(v);
   if (c.p.plain) {
     if (phase == 1) plain_filter(&c.p, block, w, in);
     return;
   }
-  if (phase == 0) sum_part(&c, block, in, scratch);
-  else add_parts(&c, block, w, scratch);
+  if (phase == 0) sum_part(&c, block, in, memory);
+  else add_parts(&c, block, w, memory.shared);
 }

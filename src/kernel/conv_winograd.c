@@ -126,19 +126,19 @@ static void set_slabs(Tiles *t) {
   t->n_slabs = t->v.G * divide_up(t->v.N, t->slab_images) * t->n_bands;
 }
 
-/* Of a part: a window, a plane on half of the way, sources at all points, and of some
+/* Of a thread: a window, a plane on half of the way, sources at all points, and of some
  * results, or gradients of all of them, the same; of a gradient of weights a matrix
  * that is turned, too. */
 static int64_t turned_reals(const Tiles *t) {
   return t->result == CONV_W ? conv_aligned(GEMM_PACKED(t->planes, t->line)) : 0;
 }
 
-static int64_t part_reals(const Tiles *t) {
+static int64_t own_reals(const Tiles *t) {
   return t->window + t->half + t->all * (t->sources + t->others) + turned_reals(t);
 }
 
 static void set_parts(Tiles *t) {
-  int64_t parts = PARTS * part_reals(t) > PARTS_REALS ? PARTS / 2 : PARTS;
+  int64_t parts = PARTS * own_reals(t) > PARTS_REALS ? PARTS / 2 : PARTS;
   if (t->result == CONV_W)
     parts = least(parts,
                   most(LEAST_PARTS, SUMS_REALS / (t->all * t->weights * t->v.G)));
@@ -199,8 +199,8 @@ typedef struct Own {
   real *window, *half, *sources, *others, *turned;
 } Own;
 
-static Own own_of(const Tiles *t, void *scratch, int64_t part) {
-  Own own = {.window = (real *)scratch + shared_reals(t) + part * part_reals(t)};
+static Own own_of(const Tiles *t, void *memory) {
+  Own own = {.window = memory};
   own.half = own.window + t->window;
   own.sources = own.half + t->half;
   own.others = own.sources + t->all * t->sources;
@@ -208,9 +208,10 @@ static Own own_of(const Tiles *t, void *scratch, int64_t part) {
   return own;
 }
 
-size_t conv_winograd_bytes(const Conv *v, ConvResult result) {
+ConvBytes conv_winograd_bytes(const Conv *v, ConvResult result) {
   Tiles t = tiles_of(v, result);
-  return (size_t)(shared_reals(&t) + t.n_parts * part_reals(&t)) * sizeof(real);
+  return (ConvBytes){(size_t)shared_reals(&t) * sizeof(real),
+                     (size_t)own_reals(&t) * sizeof(real)};
 }
 
 /* -- planes at points -------------------------------------------------------------- */
@@ -324,12 +325,12 @@ static void run_slab(const Tiles *t, const ConvSlab *s, const real *shared,
 }
 
 static void run_part(const Tiles *t, int64_t part, real *out, const real *const in[2],
-                     void *scratch) {
-  Own own = own_of(t, scratch, part);
+                     ConvMemory memory) {
+  Own own = own_of(t, memory.own);
   int64_t end = t->n_slabs * (part + 1) / t->n_parts;
   for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
     ConvSlab slab = slab_of(t, i);
-    run_slab(t, &slab, scratch, &own, out, in);
+    run_slab(t, &slab, memory.shared, &own, out, in);
   }
 }
 
@@ -354,9 +355,9 @@ static void add_slab(const Tiles *t, const ConvSlab *s, const Own *own, real *su
 }
 
 static void sum_part(const Tiles *t, int64_t part, const real *const in[2],
-                     void *scratch) {
-  Own own = own_of(t, scratch, part);
-  real *sums = sums_of(t, scratch, part);
+                     ConvMemory memory) {
+  Own own = own_of(t, memory.own);
+  real *sums = sums_of(t, memory.shared, part);
   memset(sums, 0, (size_t)(t->v.G * t->all * t->weights) * sizeof *sums);
   int64_t end = t->n_slabs * (part + 1) / t->n_parts;
   for (int64_t i = t->n_slabs * part / t->n_parts; i < end; i++) {
@@ -398,13 +399,13 @@ int64_t conv_winograd_blocks(const Conv *v, ConvResult result, int phase) {
 }
 
 void conv_winograd_run(const Conv *v, ConvResult result, int phase, int64_t block,
-                       real *out, const real *const in[2], void *scratch) {
+                       real *out, const real *const in[2], ConvMemory memory) {
   Tiles t = tiles_of(v, result);
   int64_t n = divide_up(t.weights, WEIGHTS), first = block % n * WEIGHTS;
-  if (result == CONV_W && phase == 0) sum_part(&t, block, in, scratch);
-  else if (result == CONV_W) add_parts(&t, block, out, in, scratch);
-  else if (phase == 1) run_part(&t, block, out, in, scratch);
+  if (result == CONV_W && phase == 0) sum_part(&t, block, in, memory);
+  else if (result == CONV_W) add_parts(&t, block, out, in, memory.shared);
+  else if (phase == 1) run_part(&t, block, out, in, memory);
   else
     weights_to_points(&t, block / n, first, least(WEIGHTS, t.weights - first), in[1],
-                      scratch);
+                      memory.shared);
 }

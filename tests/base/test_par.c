@@ -5,7 +5,9 @@
 #include "base/sys.h"
 #include <float.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -84,6 +86,36 @@ TEST(par_for_shares_when_forced) {
 }
 
 static void count(void *ctx, int64_t i) { ((unsigned char *)ctx)[i]++; }
+
+enum { SEATS = 4 };
+typedef struct Seats {
+  atomic_int taken[SEATS], n_wrong, most;
+} Seats;
+
+static void take_seat(void *ctx, int64_t i) {
+  Seats *seats = ctx;
+  int seat = par_seat();
+  (void)i;
+  if (seat < 0 || seat >= SEATS || atomic_exchange(&seats->taken[seat], 1)) {
+    atomic_fetch_add(&seats->n_wrong, 1);
+    return;
+  }
+  if (seat > atomic_load(&seats->most)) atomic_store(&seats->most, seat);
+  sched_yield();
+  atomic_store(&seats->taken[seat], 0);
+}
+
+TEST(threads_that_run_blocks_sit_apart) {
+  Par par = {.threads = SEATS, .threshold = 1};
+  Seats seats = {0};
+  par_for(&par, 5000, 1, take_seat, &seats);
+  assert_int_equal(atomic_load(&seats.n_wrong), 0);
+  assert_true(atomic_load(&seats.most) > 0);
+  Par alone = {.threads = 1};
+  Seats first = {0};
+  par_for(&alone, 50, 1, take_seat, &first);
+  assert_int_equal(atomic_load(&first.n_wrong) + atomic_load(&first.most), 0);
+}
 
 TEST(par_for_runs_more_blocks_than_a_ticket_counts) {
   enum { MANY = (1 << 21) + 3 };

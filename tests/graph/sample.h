@@ -132,7 +132,8 @@ static inline void direct_init(Direct *d, const Node *node, Tensor *const *in,
   for (int o = 0; o < node->n_out; o++)
     d->out[o] = array_guarded(&node->out_shape[o], node->out_dtype[o]);
   d->split = split_of_call(&d->call);
-  d->call.scratch = guarded_new(d->split.scratch_bytes);
+  d->call.scratch = guarded_new(op_memory_bytes(&d->split, 1));
+  op_set_own(&d->call, &d->split);
 }
 
 /* Blocks from the last to the first: no order is promised. */

@@ -123,7 +123,7 @@ static bool check_writes(Case *c, void *ctx) {
     if (n && memcmp(d.in[i].data, c->in[i]->a.data, n)) wrong = "it writes to an input";
     if (!guarded_intact(d.in[i].data, n)) wrong = "it writes around an input";
   }
-  if (!guarded_intact(d.call.scratch, d.split.scratch_bytes))
+  if (!guarded_intact(d.call.scratch, op_memory_bytes(&d.split, 1)))
     wrong = "it writes outside its scratch";
   direct_deinit(&d);
   if (wrong) print_error("%s, sample %d: %s\n", c->op->name, c->k + 1, wrong);
@@ -368,8 +368,9 @@ static bool check_rows(Case *c, void *ctx) {
                    .n_attr = c->node->n_attr, .in = in, .out = out,
                    .attr = c->node->attr};
     OpSplit split = split_of_call(&call);
-    call.scratch = malloc(split.scratch_bytes + 1);
+    call.scratch = malloc(op_memory_bytes(&split, 1) + 1);
     assert_non_null(call.scratch);
+    op_set_own(&call, &split);
     run_by_rows(&call, &split, c->node->shape.dim[0], pieces * how.step);
     for (int o = 0; o < c->node->n_out; o++) {
       good = good &&

@@ -98,17 +98,21 @@ static void sum_plainly(const Conv *v, const Arrays *a, ConvResult result) {
 
 static void run(const Conv *v, const Arrays *a, ConvResult result, real *out,
                 bool backwards) {
-  size_t n_bytes = conv_scratch_bytes(v, result);
-  void *scratch = aligned_alloc(64, (n_bytes + 127) / 64 * 64);
-  assert_non_null(scratch);
-  memset(scratch, 0xff, n_bytes); /* NaN */
+  ConvBytes bytes = conv_bytes(v, result);
+  ConvMemory memory = {aligned_alloc(64, (bytes.shared + 127) / 64 * 64),
+                       aligned_alloc(64, (bytes.own + 127) / 64 * 64)};
+  assert_non_null(memory.shared);
+  assert_non_null(memory.own);
+  memset(memory.shared, 0xff, bytes.shared); /* NaN */
+  memset(memory.own, 0xff, bytes.own);
   for (int64_t i = 0; i < a->n[result]; i++) out[i] = NAN;
   const real *in[2];
   operands(a, result, in);
   for (int phase = 0; phase < CONV_PHASES; phase++)
     for (int64_t b = 0, n = conv_blocks(v, result, phase); b < n; b++)
-      conv_run_block(v, result, phase, backwards ? n - 1 - b : b, out, in, scratch);
-  free(scratch);
+      conv_run_block(v, result, phase, backwards ? n - 1 - b : b, out, in, memory);
+  free(memory.shared);
+  free(memory.own);
 }
 
 /* Infinite and NaN sums alike; others up to rounding. */
