@@ -500,3 +500,23 @@ void gemm_run_rows(const Gemm *g, int64_t first, int64_t n, const real *ahead,
   if (route_of(g) == ROUTE_TILES) kernels()->gemm(c, a, g->b, n, g->N, g->K, &strides);
   else kernels()->gemv_rows(c, a, g->b, n, g->K, g->K);
 }
+
+bool gemm_goes_by_copy(const Gemm *g) {
+  return route_of(g) == ROUTE_TILES && !g->transpose_b;
+}
+
+size_t gemm_copy_bytes(const Gemm *g) {
+  return (size_t)GEMM_PACKED(g->N, g->K) * sizeof(real);
+}
+
+void gemm_copy_rows(const Gemm *g, real *copy, int64_t first, int64_t n) {
+  kernels()->gemm_pack_rows(copy, g->b + first * g->N, g->N, g->K, g->N, first, n);
+}
+
+void gemm_run_copied(const Gemm *g, const real *copy, int64_t first, int64_t n,
+                     real *c) {
+  const GemmPacked form = {.M = n, .N = g->N, .K = g->K, .row_c = g->N,
+                           .row_a = g->transpose_a ? g->M : g->K,
+                           .transposed = g->transpose_a};
+  kernels()->gemm_packed(c, g->a + first * (g->transpose_a ? 1 : g->K), copy, &form);
+}

@@ -34,6 +34,14 @@ bool gemm_goes_by_rows(const Gemm *gemm);
  */
 void gemm_run_rows(const Gemm *gemm, int64_t first, int64_t n, const real *ahead,
                    int64_t n_ahead);
+/* May rows of C be had some at a time from a copy of B, which is made once? */
+bool gemm_goes_by_copy(const Gemm *gemm);
+size_t gemm_copy_bytes(const Gemm *gemm);
+/* Copies rows first .. first + n - 1 of B. */
+void gemm_copy_rows(const Gemm *gemm, real *copy, int64_t first, int64_t n);
+/* Rows first .. first + n - 1 of C, to c. */
+void gemm_run_copied(const Gemm *gemm, const real *copy, int64_t first, int64_t n,
+                     real *c);
 /* What computes the product: "vector" (our loops for one row or column), "tiles" (our
  * kernels) or "blis". */
 const char *gemm_route(const Gemm *gemm);
