@@ -18,8 +18,8 @@
  * An operand that is itself a transpose is folded into the flag only if it is tracked:
  * others forget their inputs once they have been computed, and looking at a value must
  * not change a bit of what follows. */
+#include "graph/ops_matmul.h"
 #include "graph/ops.h"
-#include "kernel/gemm.h"
 
 enum { X, Y, TRANSPOSE_X = 0, TRANSPOSE_Y, N_SLOTS };
 enum {
@@ -139,8 +139,7 @@ static void matmul_run(const OpCall *call, int phase, int64_t block) {
   }
 }
 
-/* Of two matrices, without their elements. */
-static Gemm gemm_of(const Shape *x, const Shape *y, const Attr *attr) {
+Gemm matmul_gemm(const Shape *x, const Shape *y, const Attr *attr) {
   bool tx = attr[TRANSPOSE_X].i, ty = attr[TRANSPOSE_Y].i;
   Matrix a = matrix_of(x, tx), b = matrix_of(y, ty);
   return (Gemm){.M = a.rows, .N = b.columns, .K = b.rows, .transpose_a = tx,
@@ -152,12 +151,12 @@ static bool matmul_by_row(const Node *node, OpByRow *how) {
   const Shape *x = &node->in[X]->shape, *y = &node->in[Y]->shape;
   how->in = 1u << X;
   if (x->rank != 2 || y->rank != 2) return false;
-  Gemm gemm = gemm_of(x, y, node->attr);
+  Gemm gemm = matmul_gemm(x, y, node->attr);
   return gemm.N * gemm.K <= ROWS_WEIGHTS && gemm_goes_by_rows(&gemm);
 }
 
 static void matmul_run_rows(const OpCall *call, int64_t first, int64_t n) {
-  Gemm gemm = gemm_of(&call->in[X].shape, &call->in[Y].shape, call->attr);
+  Gemm gemm = matmul_gemm(&call->in[X].shape, &call->in[Y].shape, call->attr);
   const Array *ahead = call->ahead;
   gemm.a = call->in[X].data;
   gemm.b = call->in[Y].data;

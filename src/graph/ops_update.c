@@ -17,6 +17,30 @@ static int64_t block_end(int64_t n, int64_t block) {
 
 static const real *reals(const OpCall *call, int i) { return call->in[i].data; }
 
+/* Elements of some rows, and those of a block. */
+typedef struct Stretch {
+  int64_t at, n;
+} Stretch;
+
+static Stretch stretch_of_block(const OpCall *call, int64_t block) {
+  int64_t at = block * BLOCK;
+  return (Stretch){at, block_end(shape_count(&call->in[0].shape), block) - at};
+}
+
+static Stretch stretch_of_rows(const OpCall *call, int64_t first, int64_t n) {
+  const Shape *w = &call->in[0].shape;
+  int64_t row = shape_count(w) / w->dim[0];
+  return (Stretch){first * row, n * row};
+}
+
+static bool update_by_row(const Node *node, OpByRow *how) {
+  if (node->shape.rank == 0 || node->shape.dim[0] == 0) return false;
+  for (int k = 0; k < node->n_in; k++)
+    if (node->in[k]->shape.rank > 0) how->in |= 1u << k;
+  how->out = (1u << node->n_out) - 1;
+  return true;
+}
+
 static void update_split(const OpCall *call, OpSplit *split) {
   int64_t n = shape_count(&call->in[0].shape);
   split->n_blocks[0] = n > BLOCK ? (n + BLOCK - 1) / BLOCK : 1;
@@ -94,11 +118,9 @@ static Err sgd_infer(OpInfer *io) {
   return ERR_OK;
 }
 
-static void sgd_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
+static void sgd_step(const OpCall *call, Stretch s) {
   const Kernels *k = kernels();
-  int64_t at = block * BLOCK,
-          n = block_end(shape_count(&call->in[0].shape), block) - at;
+  int64_t at = s.at, n = s.n;
   const real *w = reals(call, SGD_W) + at, *g = reals(call, SGD_G) + at;
   real lr = *reals(call, SGD_LR), momentum = *reals(call, SGD_MOMENTUM);
   real decay = *reals(call, SGD_DECAY), scale = *reals(call, SGD_SCALE);
@@ -110,6 +132,15 @@ static void sgd_run(const OpCall *call, int phase, int64_t block) {
   k->update_momentum(w_out, (real *)call->out[1].data + at, w, g,
                      reals(call, SGD_VELOCITY) + at, n, lr, momentum, decay, scale,
                      call->attr[0].i != 0);
+}
+
+static void sgd_run(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  sgd_step(call, stretch_of_block(call, block));
+}
+
+static void sgd_run_rows(const OpCall *call, int64_t first, int64_t n) {
+  sgd_step(call, stretch_of_rows(call, first, n));
 }
 
 static void sgd_reference(const OpCall *call, const double *const *in,
@@ -172,7 +203,8 @@ const Op op_record_sgd_update = {
                 "(nesterov: w - lr (g + momentum v'); no v: w - lr g)",
     .source = "Sutskever et al., \"On the importance of initialization and momentum\", "
               "ICML 2013, section 2",
-    .infer = sgd_infer, .split = update_split, .run = sgd_run, .vjp = vjp_none,
+    .infer = sgd_infer, .split = update_split, .run = sgd_run,
+    .by_row = update_by_row, .run_rows = sgd_run_rows, .vjp = vjp_none,
     .range = sgd_range,
     .reference = sgd_reference, .samples = sgd_samples,
 };
@@ -199,8 +231,7 @@ static Err adam_infer(OpInfer *io) {
   return ERR_OK;
 }
 
-static void adam_run(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
+static void adam_step(const OpCall *call, Stretch s) {
   const Attr *attr = call->attr;
   real lr = *reals(call, ADAM_LR), decay = *reals(call, ADAM_DECAY);
   bool decoupled = attr[DECOUPLED].i != 0;
@@ -211,13 +242,20 @@ static void adam_run(const OpCall *call, int phase, int64_t block) {
       .correction1 = *reals(call, ADAM_C1), .correction2 = *reals(call, ADAM_C2),
       .eps = (real)attr[EPS].f, .coupled = decoupled ? 0 : decay,
       .shrink = decoupled ? lr * decay : 0};
-  int64_t at = block * BLOCK,
-          n = block_end(shape_count(&call->in[0].shape), block) - at;
   real *out[3];
-  for (int o = 0; o < 3; o++) out[o] = (real *)call->out[o].data + at;
-  kernels()->update_adam(out[0], out[1], out[2], reals(call, ADAM_W) + at,
-                         reals(call, ADAM_G) + at, reals(call, ADAM_M) + at,
-                         reals(call, ADAM_V) + at, n, &rates);
+  for (int o = 0; o < 3; o++) out[o] = (real *)call->out[o].data + s.at;
+  kernels()->update_adam(out[0], out[1], out[2], reals(call, ADAM_W) + s.at,
+                         reals(call, ADAM_G) + s.at, reals(call, ADAM_M) + s.at,
+                         reals(call, ADAM_V) + s.at, s.n, &rates);
+}
+
+static void adam_run(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  adam_step(call, stretch_of_block(call, block));
+}
+
+static void adam_run_rows(const OpCall *call, int64_t first, int64_t n) {
+  adam_step(call, stretch_of_rows(call, first, n));
 }
 
 static void adam_reference(const OpCall *call, const double *const *in,
@@ -295,7 +333,8 @@ const Op op_record_adam_update = {
                 "weight_decay w)",
     .source = "Kingma, Ba, \"Adam\", ICLR 2015, algorithm 1; Loshchilov, Hutter, "
               "\"Decoupled weight decay regularization\", ICLR 2019, algorithm 2",
-    .infer = adam_infer, .split = update_split, .run = adam_run, .vjp = vjp_none,
+    .infer = adam_infer, .split = update_split, .run = adam_run,
+    .by_row = update_by_row, .run_rows = adam_run_rows, .vjp = vjp_none,
     .range = adam_range,
     .reference = adam_reference, .samples = adam_samples,
 };

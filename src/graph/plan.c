@@ -6,7 +6,8 @@
  *              member; it is closed as soon as a node outside reads a member, so that
  *              no node waits for it
  *   order      items (a group, or one other node), late updates apart; those that go
- *              through the batch by rows one after the other are a chain (plan_chain.c)
+ *              through the batch by rows one after the other are a chain
+ *              (plan_chain.c), a large gradient and its update one item (plan_renew.c)
  *   jobs       neighbours that do not depend on each other share one parallel job
  *   calls      items get their calls; their splits give blocks and scratch memory
  *   place      every value gets its memory: a root's, a tile's within its group, or an
@@ -40,8 +41,7 @@ static Err resolve(Compiler *c) {
     Spot *spot = &c->spots[i];
     int64_t offset;
     *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY,
-                   .item = NOBODY,
-                    .end = NOBODY};
+                   .item = NOBODY, .end = NOBODY, .with = NOBODY};
     if (plan_is_leaf(node)) continue;
     spot->computes = !is_alias(node, &offset);
     if (spot->computes) continue;
@@ -289,6 +289,7 @@ static void add_turns(Compiler *c, int *n_nodes) {
 static Err order(Compiler *c) {
   int n_nodes = 0;
   find_late(c);
+  if (plan_join_products(c)) return c->graph->fault.code;
   find_ends(c);
   if (plan_find_turns(c)) return c->graph->fault.code;
   add_turns(c, &n_nodes);
@@ -562,7 +563,7 @@ static Err place(Compiler *c) {
   live(c);
   place_roots(c);
   for (int item = 0; item < c->n_items; item++)
-    if (c->plan->items[item].is_group) place_tiles(c, item);
+    if (c->plan->items[item].n_members > 1) place_tiles(c, item);
   for (int item = 0; item < c->n_items; item++) inherit(c, item);
   plan_reuse_rows(c);
   return place_in_arena(c);

@@ -95,18 +95,23 @@ static bool may_chain(const Compiler *c, int64_t i, int64_t n_rows) {
     const Node *node = c->walk.v[m];
     OpByRow how;
     if ((node->op->flags & OP_ELEMENTWISE) && c->spots[i].group == NOBODY) return false;
-    if (rows_of(node) != n_rows || !by_row(node, &how) ||
+    if (rows_of(node) != n_rows || node->op->flags & OP_UPDATE || !by_row(node, &how) ||
         !checks_given(c, node, how.checked))
       return false;
   }
   return true;
 }
 
-/* Late items want the ranges of what they read, some of which are measured beside the
- * job that makes it (plan_proof.c): that is never a chain. */
+/* Does the node run at commit, and is it no gradient that is made there? */
+static bool updates(const Compiler *c, int64_t i) {
+  return c->spots[i].late && plan_leader(c, i) == i;
+}
+
+/* Updates want the ranges of what they read, some of which are measured beside the job
+ * that makes it (plan_proof.c): that is never a chain. */
 static void exclude_late_inputs(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++)
-    for (int k = 0; c->spots[i].late && k < c->walk.v[i]->n_in; k++) {
+    for (int k = 0; updates(c, i) && k < c->walk.v[i]->n_in; k++) {
       int64_t value = c->spots[c->walk.v[i]->in[k]->index].value;
       OpByRow how;
       if (plan_computes(c, value / MAX_OUT) &&

@@ -16,7 +16,9 @@ typedef struct Spot {
   int64_t value; /* the value that output 0 stands for: its own, or an alias's */
   size_t offset; /* in bytes, into that value */
   int group;     /* NOBODY: none */
-  int64_t next;  /* member of that group; NOBODY */
+  int64_t next;  /* member of that group, or of the item; NOBODY */
+  int64_t with;  /* of a gradient: the update that it is made with (plan_renew.c), and
+                    the other way round; NOBODY */
   int item;      /* that computes it; NOBODY: leaf or alias */
   int64_t end;   /* first of the ends (find_ends) made soon after it; of an end: the
                     next of those; NOBODY */
@@ -107,17 +109,24 @@ static inline bool plan_computes(const Compiler *c, int64_t node) {
   return c->spots[node].computes;
 }
 
-/* The node that the item of a node is known by: the last of its group, or itself. */
+/* The node that the item of a node is known by: the last of its group, or of the item.
+ */
 static inline int64_t plan_leader(const Compiler *c, int64_t node) {
-  int g = c->spots[node].group;
-  return g == NOBODY ? node : c->groups[g].last;
+  const Spot *spot = &c->spots[node];
+  if (spot->group != NOBODY) return c->groups[spot->group].last;
+  return spot->with > node ? spot->with : node;
 }
 /* The first node of that item; the others are each the `next` of the one before. */
 static inline int64_t plan_first_node(const Compiler *c, int64_t leader) {
-  int g = c->spots[leader].group;
-  return g == NOBODY ? leader : c->groups[g].first;
+  const Spot *spot = &c->spots[leader];
+  if (spot->group != NOBODY) return c->groups[spot->group].first;
+  return spot->with != NOBODY ? spot->with : leader;
 }
 
+/* Finds the gradients that are made with their updates: in the pass `order`. */
+Err plan_join_products(Compiler *c);
+/* Cuts such an item, which has its calls: in the pass `calls`. */
+void plan_cut_renewal(PlanItem *item, int64_t *n_blocks);
 /* Fills turns, and finds the chains: in the pass `order`. */
 Err plan_find_turns(Compiler *c);
 /* The same of late items, after the others: in the order in which gradients are made,

@@ -43,9 +43,14 @@ enum { WORK_PER_ELEMENT = 8 };
 
 static Err split_item(Compiler *c, PlanItem *item) {
   const OpCall *call = item->members[0].call;
-  int n_phases = item->is_group ? 1 : op_phases(call);
+  bool renews = item->n_members > 1 && !item->is_group;
+  int n_phases = item->is_group ? 1 : renews ? RENEWAL_PHASES : op_phases(call);
   int64_t *n_blocks = plan_alloc(c, (size_t)n_phases * sizeof *n_blocks);
   if (!n_blocks) return c->graph->fault.code;
+  if (renews) {
+    plan_cut_renewal(item, n_blocks);
+    return ERR_OK;
+  }
   if (!item->is_group) {
     item->split = op_split(call, n_phases, n_blocks);
     return ERR_OK;

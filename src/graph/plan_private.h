@@ -77,7 +77,7 @@ typedef struct PlanChain {
   int64_t n_rows, block; /* rows: all; of a block */
 } PlanChain;
 
-/* A group, or one op. */
+/* A group, one op, or a product with the update that reads it (plan_renew.c). */
 typedef struct PlanItem {
   PlanMember *members;
   PlanTiles *tiles;                 /* of a group; else NULL */
@@ -85,6 +85,7 @@ typedef struct PlanItem {
   const PlanChain *chain;           /* of which it is part; else NULL */
   int n_members;
   bool is_group;
+  int64_t rows; /* of a block of a product with its update; else 0 */
   OpSplit split;
   size_t scratch, scratch_bytes; /* of its call: offset in the arena, all threads' */
 } PlanItem;
@@ -221,6 +222,10 @@ void plan_run_group(const PlanItem *item, int64_t block);
 
 /* Rows first .. first + n - 1 of n_rows of a group that runs tile by tile. */
 void plan_run_rows(const PlanItem *item, int64_t n_rows, int64_t first, int64_t n);
+
+/* Runs a block of a product with its update. */
+enum { RENEWAL_PHASES = 2 };
+void plan_run_renewal(const PlanItem *item, int phase, int64_t block);
 
 int64_t plan_chain_blocks(const PlanChain *chain);
 /* Runs block `block` of a chain; `may_stop`: an interrupt ends it early. */

@@ -73,7 +73,9 @@ static const PlanMember *maker_of(const Compiler *c, const Node *node) {
   int item = c->spots[base->index].item;
   if (item == NOBODY || spot->offset || !base->op->range || base->n_in != 2)
     return NULL;
-  if (base->op->flags & OP_UPDATE || c->plan->items[item].is_group) return NULL;
+  if (base->op->flags & OP_UPDATE || c->plan->items[item].is_group ||
+      c->item_chain[item] != NOBODY)
+    return NULL;
   int64_t n = shape_count(&base->in[0]->shape) + shape_count(&base->in[1]->shape);
   return n < shape_count(&base->shape) ? &c->plan->items[item].members[0] : NULL;
 }

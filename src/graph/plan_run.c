@@ -56,6 +56,7 @@ static void run_job_block(void *ctx, int64_t block) {
   if (item->chain && running->phase == 0)
     plan_run_chain(running->plan, item->chain, block, running->may_stop);
   else if (item->is_group) plan_run_group(item, block);
+  else if (item->rows) plan_run_renewal(item, running->phase, block);
   else call->op->run(call, running->phase, block);
 }
 

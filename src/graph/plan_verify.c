@@ -134,7 +134,7 @@ Err verify_calls(const Compiler *c, Fault *fault) {
   for (int item = 0; item < c->n_items; item++) {
     const PlanItem *it = &c->plan->items[item];
     int first = c->item_first[item], n = c->item_first[item + 1] - first;
-    if (it->n_members != n || n > (it->is_group ? PLAN_MEMBERS : 1))
+    if (it->n_members != n || n > (it->is_group ? PLAN_MEMBERS : it->rows ? 2 : 1))
       return broken(fault, "members of an item", item, it->n_members);
     for (int m = 0; m < n; m++)
       if (it->members[m].call->op != c->walk.v[c->item_nodes[first + m]]->op)

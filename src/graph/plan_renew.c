@@ -1,0 +1,133 @@
+/* plan_renew.c: gradients that are made with the update that reads them.
+ *
+ * A large gradient of weights would be written to memory once and read once, by its
+ * update. Where it is a product of matrices that are smaller than it, and nothing else
+ * reads it, product and update are one item, at commit: a thread makes some rows of the
+ * gradient in memory of its own, and at once renews those rows of the weights and the
+ * slots. The whole of such a gradient is never there.
+ *
+ *   phase 0   y, the right factor, is copied as products read it
+ *   phase 1   rows of x^T y, then of the update
+ *
+ * Its range is not measured; that of its factors bounds it (plan_proof.c). */
+#include "graph/ops_matmul.h"
+#include "graph/plan_compile.h"
+#include "base/ints.h"
+#include <stdlib.h>
+
+enum {
+  LEAST = 1 << 18,     /* elements: fewer stay in a near cache until they are read */
+  FACTOR = 1 << 17,    /* of y, at most: it is read again for each block */
+  ELEMENTS = 48 << 10, /* of the rows of a block, about */
+  COPIED = 16          /* rows of y that a block copies */
+};
+
+/* -- which ones -------------------------------------------------------------------- */
+
+static bool is_large_product(const Node *node) {
+  if (node->op != &op_record_matmul || shape_count(&node->shape) < LEAST) return false;
+  const Shape *x = &node->in[0]->shape, *y = &node->in[1]->shape;
+  if (x->rank != 2 || y->rank != 2) return false;
+  Gemm gemm = matmul_gemm(x, y, node->attr);
+  return shape_count(y) <= FACTOR &&
+         2 * (shape_count(x) + shape_count(y)) < shape_count(&node->shape) &&
+         gemm_goes_by_copy(&gemm);
+}
+
+/* The node that input k of a late update stands for, if that may be made with it;
+ * NOBODY. readers: of each node's values. */
+static int64_t product_of(const Compiler *c, const Node *update, int k,
+                          const int *readers) {
+  const Node *in = update->in[k];
+  int64_t value = c->spots[in->index].value, i = value / MAX_OUT;
+  bool whole = plan_computes(c, i) && value % MAX_OUT == 0 &&
+               c->spots[in->index].offset == 0 && readers[i] == 1 &&
+               shape_equal(&in->shape, &c->walk.v[i]->shape) &&
+               shape_equal(&in->shape, &update->shape);
+  return whole && is_large_product(c->walk.v[i]) ? i : NOBODY;
+}
+
+static void join(Compiler *c, int64_t update, const int *readers) {
+  const Node *node = c->walk.v[update];
+  for (int k = 0; k < node->n_in; k++) {
+    int64_t product = product_of(c, node, k, readers);
+    if (product == NOBODY) continue;
+    c->spots[product].late = true;
+    c->spots[product].next = c->spots[product].with = update;
+    c->spots[update].with = product;
+    return;
+  }
+}
+
+static void count_readers(const Compiler *c, int *readers) {
+  for (int64_t i = 0; i < c->walk.n; i++)
+    for (int k = 0; plan_computes(c, i) && k < c->walk.v[i]->n_in; k++)
+      readers[c->spots[c->walk.v[i]->in[k]->index].value / MAX_OUT]++;
+  for (int r = 0; r < c->n_roots; r++)
+    readers[c->spots[c->roots[r]->index].value / MAX_OUT]++;
+}
+
+Err plan_join_products(Compiler *c) {
+  int *readers = calloc((size_t)c->walk.n + 1, sizeof *readers);
+  if (!readers)
+    return fault_memory(&c->graph->fault, (size_t)c->walk.n * sizeof *readers);
+  count_readers(c, readers);
+  for (int64_t i = 0; i < c->walk.n; i++) {
+    const Op *op = c->walk.v[i]->op;
+    if (c->spots[i].late && op->flags & OP_UPDATE && op->run_rows) join(c, i, readers);
+  }
+  free(readers);
+  return ERR_OK;
+}
+
+/* -- cutting, running -------------------------------------------------------------- */
+
+static Gemm gemm_of(const OpCall *product) {
+  Gemm gemm = matmul_gemm(&product->in[0].shape, &product->in[1].shape, product->attr);
+  gemm.a = product->in[0].data;
+  gemm.b = product->in[1].data;
+  return gemm;
+}
+
+void plan_cut_renewal(PlanItem *item, int64_t *n_blocks) {
+  Gemm gemm = gemm_of(item->members[0].call);
+  item->rows = least(most(ELEMENTS / gemm.N, 1), gemm.M);
+  n_blocks[0] = divide_up(gemm.K, COPIED);
+  n_blocks[1] = divide_up(gemm.M, item->rows);
+  item->split = (OpSplit){.n_phases = RENEWAL_PHASES, .n_blocks = n_blocks,
+                          .scratch_bytes = gemm_copy_bytes(&gemm),
+                          .own_bytes = (size_t)(item->rows * gemm.N) * sizeof(real)};
+  for (int m = 0; m < item->n_members; m++) {
+    int64_t unused;
+    item->split.work += op_split(item->members[m].call, 1, &unused).work;
+  }
+}
+
+/* The update of n rows from `first` on, with those of the gradient at `made`. */
+static void renew_rows(const PlanMember *member, int64_t first, int64_t n,
+                       const real *made) {
+  OpCall update = *member->call;
+  Array in[MAX_IN];
+  int64_t row = update.out[0].shape.dim[1];
+  for (int k = 0; k < update.n_in; k++) {
+    in[k] = update.in[k];
+    if (member->in[k].kind == IN_TILE) /* from where the first row of all would be */
+      in[k].data = (void *)((uintptr_t)made - (size_t)(first * row) * sizeof *made);
+  }
+  update.in = in;
+  update.op->run_rows(&update, first, n);
+}
+
+void plan_run_renewal(const PlanItem *item, int phase, int64_t block) {
+  const OpCall *product = item->members[0].call;
+  Gemm gemm = gemm_of(product);
+  if (phase == 0) {
+    int64_t first = block * COPIED;
+    gemm_copy_rows(&gemm, product->scratch, first, least(COPIED, gemm.K - first));
+    return;
+  }
+  int64_t first = block * item->rows, n = least(item->rows, gemm.M - first);
+  real *made = op_own(product);
+  gemm_run_copied(&gemm, product->scratch, first, n, made);
+  renew_rows(&item->members[1], first, n, made);
+}
