@@ -7,7 +7,7 @@
  *              no node waits for it
  *   order      items (a group, or one other node), late updates apart; those that go
  *              through the batch by rows one after the other are a chain
- *              (plan_chain.c), a large gradient and its update one item (plan_renew.c)
+ *              (plan_chain.c), a gradient and its update one item (plan_renew.c)
  *   jobs       neighbours that do not depend on each other share one parallel job
  *   calls      items get their calls; their splits give blocks and scratch memory
  *   place      every value gets its memory: a root's, a tile's within its group, or an
@@ -289,9 +289,8 @@ static void add_turns(Compiler *c, int *n_nodes) {
 static Err order(Compiler *c) {
   int n_nodes = 0;
   find_late(c);
-  if (plan_join_products(c)) return c->graph->fault.code;
   find_ends(c);
-  if (plan_find_turns(c)) return c->graph->fault.code;
+  if (plan_find_turns(c) || plan_join_products(c)) return c->graph->fault.code;
   add_turns(c, &n_nodes);
   if (plan_find_late_turns(c)) return c->graph->fault.code;
   for (c->n_updates = 0; c->n_updates < c->n_turns; c->n_updates++)

@@ -102,16 +102,11 @@ static bool may_chain(const Compiler *c, int64_t i, int64_t n_rows) {
   return true;
 }
 
-/* Does the node run at commit, and is it no gradient that is made there? */
-static bool updates(const Compiler *c, int64_t i) {
-  return c->spots[i].late && plan_leader(c, i) == i;
-}
-
-/* Updates want the ranges of what they read, some of which are measured beside the job
+/* Late items want the ranges of what they read, some of which are measured beside the job
  * that makes it (plan_proof.c): that is never a chain. */
 static void exclude_late_inputs(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++)
-    for (int k = 0; updates(c, i) && k < c->walk.v[i]->n_in; k++) {
+    for (int k = 0; c->spots[i].late && k < c->walk.v[i]->n_in; k++) {
       int64_t value = c->spots[c->walk.v[i]->in[k]->index].value;
       OpByRow how;
       if (plan_computes(c, value / MAX_OUT) &&

@@ -1,10 +1,10 @@
 /* plan_renew.c: gradients that are made with the update that reads them.
  *
- * A large gradient of weights would be written to memory once and read once, by its
- * update. Where it is a product of matrices that are smaller than it, and nothing else
- * reads it, product and update are one item, at commit: a thread makes some rows of the
- * gradient in memory of its own, and at once renews those rows of the weights and the
- * slots. The whole of such a gradient is never there.
+ * A gradient of weights is mostly a product that is written once and read once, by its
+ * update. Then both are one item, at commit: a thread makes some rows of the gradient
+ * in memory of its own, and at once renews those rows of the weights and the slots. The
+ * whole of such a gradient is never there. What a chain makes (plan_chain.c) is in the
+ * cache of its thread for the job after it: there only large gradients gain.
  *
  *   phase 0   y, the right factor, is copied as products read it
  *   phase 1   rows of x^T y, then of the update
@@ -16,21 +16,29 @@
 #include <stdlib.h>
 
 enum {
-  LEAST = 1 << 18,     /* elements: fewer stay in a near cache until they are read */
+  LEAST = 1 << 12,     /* elements of a gradient, */
+  LEAST_CHAIN = 1 << 18, /* and where a chain makes y */
   FACTOR = 1 << 17,    /* of y, at most: it is read again for each block */
-  ELEMENTS = 48 << 10, /* of the rows of a block, about */
+  ELEMENTS = 48 << 10, /* of the rows of a block, at most, but that there are */
+  BLOCKS = 4,          /* so many, of so many rows: */
+  ROWS = 12,
   COPIED = 16          /* rows of y that a block copies */
 };
 
 /* -- which ones -------------------------------------------------------------------- */
 
-static bool is_large_product(const Node *node) {
-  if (node->op != &op_record_matmul || shape_count(&node->shape) < LEAST) return false;
+static bool in_chain(const Compiler *c, const Node *in) {
+  return c->spots[plan_leader(c, c->spots[in->index].value / MAX_OUT)].chained;
+}
+
+static bool is_worth_it(const Compiler *c, const Node *node) {
+  if (node->op != &op_record_matmul) return false;
   const Shape *x = &node->in[0]->shape, *y = &node->in[1]->shape;
   if (x->rank != 2 || y->rank != 2) return false;
   Gemm gemm = matmul_gemm(x, y, node->attr);
-  return shape_count(y) <= FACTOR &&
-         2 * (shape_count(x) + shape_count(y)) < shape_count(&node->shape) &&
+  int64_t n = shape_count(&node->shape);
+  return n >= (in_chain(c, node->in[1]) ? LEAST_CHAIN : LEAST) &&
+         shape_count(y) <= FACTOR && shape_count(x) + shape_count(y) < 2 * n &&
          gemm_goes_by_copy(&gemm);
 }
 
@@ -44,7 +52,7 @@ static int64_t product_of(const Compiler *c, const Node *update, int k,
                c->spots[in->index].offset == 0 && readers[i] == 1 &&
                shape_equal(&in->shape, &c->walk.v[i]->shape) &&
                shape_equal(&in->shape, &update->shape);
-  return whole && is_large_product(c->walk.v[i]) ? i : NOBODY;
+  return whole && is_worth_it(c, c->walk.v[i]) ? i : NOBODY;
 }
 
 static void join(Compiler *c, int64_t update, const int *readers) {
@@ -67,6 +75,14 @@ static void count_readers(const Compiler *c, int *readers) {
     readers[c->spots[c->roots[r]->index].value / MAX_OUT]++;
 }
 
+/* Those that are made with their updates have no turn of their own. */
+static void drop_turns(Compiler *c) {
+  int64_t n = 0;
+  for (int64_t k = 0; k < c->n_turns; k++)
+    if (!c->spots[c->turns[k]].late) c->turns[n++] = c->turns[k];
+  c->n_turns = n;
+}
+
 Err plan_join_products(Compiler *c) {
   int *readers = calloc((size_t)c->walk.n + 1, sizeof *readers);
   if (!readers)
@@ -77,6 +93,7 @@ Err plan_join_products(Compiler *c) {
     if (c->spots[i].late && op->flags & OP_UPDATE && op->run_rows) join(c, i, readers);
   }
   free(readers);
+  drop_turns(c);
   return ERR_OK;
 }
 
@@ -91,7 +108,8 @@ static Gemm gemm_of(const OpCall *product) {
 
 void plan_cut_renewal(PlanItem *item, int64_t *n_blocks) {
   Gemm gemm = gemm_of(item->members[0].call);
-  item->rows = least(most(ELEMENTS / gemm.N, 1), gemm.M);
+  int64_t fewest = most(divide_up(gemm.M, BLOCKS), ROWS);
+  item->rows = least(least(most(ELEMENTS / gemm.N, 1), fewest), gemm.M);
   n_blocks[0] = divide_up(gemm.K, COPIED);
   n_blocks[1] = divide_up(gemm.M, item->rows);
   item->split = (OpSplit){.n_phases = RENEWAL_PHASES, .n_blocks = n_blocks,

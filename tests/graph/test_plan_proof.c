@@ -2,6 +2,7 @@
  * are never proved. */
 #include "graph/ops.h"
 #include "graph/plan.h"
+#include "kernel/gemm.h"
 #include "kernel/kernel.h"
 #include "test.h"
 
@@ -234,14 +235,18 @@ static bool proves_values(int64_t at, double bad, double weight, Range *out) {
   return proved;
 }
 
-enum { ROWS = 8, LEFT = 130, RIGHT = 290 };
+/* A dense layer, and its gradient: a product of which both factors are smaller. Of the
+ * small one all of it can be measured; the large one is made with its update. */
+typedef struct Dense {
+  int64_t rows, left, right;
+} Dense;
+static const Dense small = {25, 50, 70}, large = {8, 130, 290};
 
-/* The gradient of a dense layer: a product of which both factors are smaller. */
-static bool proves_product(int64_t at_left, double left, int64_t at_right, double right,
-                           Range *out) {
+static bool proves_product(Dense d, int64_t at_left, double left, int64_t at_right,
+                           double right, Range *out) {
   int scope = graph_scope_begin(&w.graph);
-  Node *a = values(SHAPE_OF(ROWS, LEFT), at_left, left);
-  Node *b = values(SHAPE_OF(ROWS, RIGHT), at_right, right);
+  Node *a = values(SHAPE_OF(d.rows, d.left), at_left, left);
+  Node *b = values(SHAPE_OF(d.rows, d.right), at_right, right);
   bool proved = proves(op_matmul(&w.graph, op_transpose(&w.graph, a, NULL), b), 1, out);
   graph_scope_end(&w.graph, scope);
   return proved;
@@ -267,22 +272,30 @@ TEST(a_bad_element_anywhere_leaves_nothing_proved) {
   }
 }
 
+static void check_product(Dense d, bool measured) {
+  Range out;
+  double rows = (double)d.rows;
+  assert_true(proves_product(d, -1, 0, -1, 0, &out));
+  CHECK_NEAR(out.hi, 1 + 0.1 * rows, 1e-5); /* products of at most 1 */
+  assert_true(proves_product(d, 3, 1000, d.rows * d.right - 1, 5, &out));
+  CHECK_NEAR(out.hi, 1 + 0.1 * rows * 2000 * 10, 1);
+  /* The largest numbers of both factors do not meet, but they might. */
+  assert_int_equal(proves_product(d, 0, FAR / 1e6, d.right, FAR / 1e6, &out), measured);
+  assert_false(proves_product(d, 0, FAR / 1e6, 0, FAR / 1e6, &out));
+  for (int64_t at = 0; at < d.rows * d.left; at += d.rows * d.left - 1) {
+    assert_false(proves_product(d, at, NAN, -1, 0, &out));
+    assert_false(proves_product(d, -1, 0, at, INFINITY, &out));
+  }
+}
+
 TEST(a_product_is_finite_where_its_factors_say_so_or_it_is_measured) {
+  const Gemm product = {.M = large.left, .N = large.right, .K = large.rows,
+                        .transpose_a = true};
   for (int threads = 1; threads <= 7; threads += 3) {
-    Range out;
     assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
     w.graph.par.threshold = 1;
-    assert_true(proves_product(-1, 0, -1, 0, &out));
-    CHECK_NEAR(out.hi, 1 + 0.1 * ROWS, 1e-5); /* 8 products of at most 1 */
-    assert_true(proves_product(3, 1000, ROWS * RIGHT - 1, 5, &out));
-    CHECK_NEAR(out.hi, 1 + 0.1 * ROWS * 2000 * 10, 1);
-    /* The largest numbers of both factors do not meet, but they might. */
-    assert_true(proves_product(0, FAR / 1e6, RIGHT, FAR / 1e6, &out));
-    assert_false(proves_product(0, FAR / 1e6, 0, FAR / 1e6, &out));
-    for (int64_t at = 0; at < ROWS * LEFT; at += ROWS * LEFT - 1) {
-      assert_false(proves_product(at, NAN, -1, 0, &out));
-      assert_false(proves_product(-1, 0, at, INFINITY, &out));
-    }
+    check_product(small, true);
+    check_product(large, !gemm_goes_by_copy(&product));
     graph_close(&w.graph);
   }
 }

@@ -46,6 +46,24 @@ function tests.test_static_and_traced_steps_refuse_alike()
   end
 end
 
+-- A gradient that is made with its update, at commit, is nowhere as a whole.
+function tests.test_a_large_gradient_that_is_not_finite_changes_nothing()
+  for _, make in ipairs { optim.Adam, optim.SGD } do
+    local net = nn.Sequential { nn.Dense(70, { bias = false }) }
+    net:build { 70 }
+    local step = train.step(function(x, y) return distance(net(x), y) end, net,
+      make { lr = 0.1 })
+    local x, y = tensor.ones(3, 70), tensor.ones(3, 70) * 5
+    for _ = 1, 4 do step(x, y) end
+    local before = values(net)
+    check.fails(function() step(x * 0, y * 0) end, "step 5: the gradient of dense_1.weight")
+    check.fails(function() step(x * far * far, y) end, "step 5")
+    check.equal(values(net), before)
+    local loss = step(x, y)
+    check.yes(loss == loss)
+  end
+end
+
 function tests.test_clipvalue_makes_a_finite_number_of_inf_and_none_of_nan()
   local function step(g)
     local w = tensor.variable(tensor { 1, 1 })
