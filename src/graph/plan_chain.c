@@ -102,8 +102,8 @@ static bool may_chain(const Compiler *c, int64_t i, int64_t n_rows) {
   return true;
 }
 
-/* Late items want the ranges of what they read, some of which are measured beside the job
- * that makes it (plan_proof.c): that is never a chain. */
+/* Late items want the ranges of what they read, some of which are measured beside the
+ * job that makes it (plan_proof.c): that is never a chain. */
 static void exclude_late_inputs(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int k = 0; c->spots[i].late && k < c->walk.v[i]->n_in; k++) {
