@@ -371,8 +371,9 @@ static void read_late(Compiler *c, Life *life, int item, int at, const Node *in)
   const Node *node = c->walk.v[c->item_nodes[at]];
   bool first = life->late_reader < c->item_first[item];
   if (life->late_reader != NOBODY && first) life->scattered = true;
-  if (!is_direct(c, in) || !shape_equal(&in->shape, &node->shape))
-    life->scattered = true;
+  bool along = node->op->flags & (OP_ELEMENTWISE | OP_UPDATE) && is_direct(c, in) &&
+               shape_equal(&in->shape, &node->shape);
+  if (!along) life->scattered = true;
   life->late_reader = at;
 }
 

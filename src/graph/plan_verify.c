@@ -250,7 +250,8 @@ static Err verify_renewed(const Compiler *c, int r, Fault *fault) {
     const Node *node = c->walk.v[i];
     for (int k = 0; k < node->n_in; k++) {
       if (value_read(c, node->in[k]) != old) continue;
-      bool along = i <= maker && c->spots[i].item == spot->item;
+      bool along = i <= maker && c->spots[i].item == spot->item &&
+                   node->op->flags & (OP_ELEMENTWISE | OP_UPDATE);
       if (!along || !shape_equal(&node->in[k]->shape, &root->shape))
         return broken(fault, "an old value read after it was replaced", r, i);
     }

@@ -126,6 +126,40 @@ TEST(a_gradient_made_with_its_update_has_the_bytes_of_the_naive_executor) {
   check_step(3, large, true, UPDATE_ALONE);
 }
 
+/* w - gradient / 10, in place, the gradient being w s, or s w. */
+static void check_old(int64_t rows, int64_t columns, bool left) {
+  Graph g;
+  Dice d = {3};
+  Fault fault = {0};
+  assert_int_equal(graph_open(&g, 3, 1, &fault), ERR_OK);
+  g.par.threshold = 1;
+  g.checked = true;
+  Node *w = values(&g, &d, &SHAPE_OF(rows, columns), 1);
+  Node *s = values(&g, &d, &SHAPE_OF(64, 64), 1);
+  Node *rate = graph_scalar(&g, 0.1), *zero = graph_scalar(&g, 0);
+  Node *gradient = left ? op_matmul(&g, s, w) : op_matmul(&g, w, s);
+  Node *made = op_sgd_update(&g, w, gradient, NULL, rate, zero, zero,
+                             graph_scalar(&g, 1), false);
+  Node *root = op_renew(&g, graph_pick(&g, made, 0), w);
+  Plan *plan = plan_new(&g, &root, 1);
+  if (!plan) fail_msg("%s", g.fault.text);
+  Node *const *leaves;
+  void *in[8], *out = w->value[0]->a.data;
+  int n_leaves = plan_leaves(plan, &leaves);
+  for (int i = 0; i < n_leaves; i++) in[i] = plan_leaf_value(leaves[i])->a.data;
+  assert_int_equal(graph_eval(&g, &root, 1), ERR_OK);
+  assert_int_equal(plan_compute(&g, plan, &(PlanRun){in, &out, NULL}), ERR_OK);
+  plan_commit(&g, plan);
+  assert_memory_equal(out, root->value[0]->a.data, root_bytes(root));
+  plan_free(plan);
+  graph_close(&g);
+}
+
+TEST(a_gradient_made_of_the_old_weights_reads_them_before_they_are_renewed) {
+  check_old(200, 64, false);
+  check_old(64, 200, true);
+}
+
 /* -- which ones -------------------------------------------------------------------- */
 
 static bool made_together(Size size, Reader reader, size_t *arena_bytes) {
