@@ -1,12 +1,12 @@
 /* ops_reduce.c: reductions over any set of axes.
  *
  * Adjacent axes that are both kept or both reduced count as one group; axes of one
- * element vanish. What remains alternates, and its innermost group decides: reduced an
- * output is the sum (say) over rows of contiguous elements kept      a tile of outputs
- * is the sum over rows of as many columns The work is cut by shape alone into units
- * (one output, or one tile of columns) and, where a unit is long, into pieces. One
- * piece: phase 0 reduces and finishes. Several: phase 0 leaves their states in scratch,
- * phase 1 merges them in order. States are doubles.
+ * element vanish. What remains alternates, and its innermost group decides: where it is
+ * reduced, an output is the sum (say) over rows of contiguous elements; where it is
+ * kept, a tile of outputs is the sum over rows of as many columns. The work is cut by
+ * shape alone into units (one output, or one tile of columns) and, where a unit is
+ * long, into pieces. One piece: phase 0 reduces and finishes. Several: phase 0 leaves
+ * their states in scratch, phase 1 merges them in order. States are doubles.
  *
  * Gradients, with n elements per output and gy spread back over the reduced axes:
  *   sum   gx = gy                     mean  gx = gy / n
@@ -27,7 +27,8 @@ enum {
   PIECE = 1 << 15,       /* elements reduced at one go */
   MAX_TILE = 256,        /* columns of a unit */
   MAX_PLANES = 3,        /* doubles of one output's state */
-  BUFFER = 4096          /* integers converted at a time */
+  BUFFER = 4096,         /* integers converted at a time */
+  AHEAD = 4, AHEAD_ROW = 1024 /* rows that are fetched ahead; elements, at most */
 };
 
 /* -- axes -------------------------------------------------------------------------- */
@@ -249,6 +250,9 @@ static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const 
   if (p->rows) {
     for (int64_t q = from; q < to; q++) {
       int64_t at = q % p->n_segments * p->segment;
+      if (p->n_inner <= AHEAD_ROW && q + AHEAD < to)
+        elements_fetch(x, u->offset + groups_offset(&p->reduced, q + AHEAD),
+                       p->n_inner);
       add_row(r, state, x,
               u->offset + groups_offset(&p->reduced, q / p->n_segments) + at,
               least(p->segment, p->n_inner - at));
@@ -423,8 +427,7 @@ static void norm_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){NORM_STATE, 0, k->reduce_norm_row, k->reduce_norm_columns,
-                        merge_norm,
-                        element_norm, finish_norm});
+                        merge_norm, element_norm, finish_norm});
 }
 
 static void quick_norm_run(const OpCall *call, int phase, int64_t block) {
@@ -438,16 +441,14 @@ static void max_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){1, -INFINITY, k->reduce_max_row, k->reduce_max_columns,
-                        merge_max,
-                        element_as_is, finish_as_is});
+                        merge_max, element_as_is, finish_as_is});
 }
 
 static void min_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){1, INFINITY, k->reduce_min_row, k->reduce_min_columns,
-                        merge_min,
-                        element_as_is, finish_as_is});
+                        merge_min, element_as_is, finish_as_is});
 }
 
 /* -- shapes ------------------------------------------------------------------------ */
@@ -486,8 +487,7 @@ static Err var_infer(OpInfer *io) {
   if (correction >= 0 && correction < n) return ERR_OK;
   return fault_set(io->fault, ERR_VALUE,
                    "correction: got %lld, allowed: 0 to %lld, less than the %lld "
-                   "elements "
-                   "reduced",
+                   "elements reduced",
                    (long long)correction, (long long)n - 1, (long long)n);
 }
 

@@ -105,6 +105,13 @@ const real *elements_as_reals(const Array *a, int64_t offset, int64_t n, real *b
   return buffer;
 }
 
+void elements_fetch(const Array *a, int64_t offset, int64_t n) {
+  enum { LINE = 64 };
+  const int64_t bytes = (int64_t)dtype_bytes(a->dtype);
+  const char *from = (const char *)a->data + offset * bytes;
+  for (int64_t i = 0; i < n * bytes; i += LINE) __builtin_prefetch(from + i);
+}
+
 /* n output elements from `at` on, whose inputs are at p. */
 static void run_exact(const OpCall *call, const Place *p, const int64_t *stride,
                       int64_t at, int64_t n) {

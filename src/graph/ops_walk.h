@@ -44,5 +44,8 @@ void elements_run_block(const OpCall *call, int phase, int64_t block);
 
 /* n elements from `offset` on as reals: in place, or converted into `buffer`. */
 const real *elements_as_reals(const Array *a, int64_t offset, int64_t n, real *buffer);
+/* Asks for n elements from `offset` on that are read soon: for short rows that lie far
+ * apart, which the hardware does not foresee. */
+void elements_fetch(const Array *a, int64_t offset, int64_t n);
 
 #endif
