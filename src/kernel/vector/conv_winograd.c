@@ -61,6 +61,16 @@ INLINE void spread(Vector *v, Vector first, Vector second, int points) {
   v[4] = muladd((real)-0.5, second, first);
 }
 
+/* Every point has lines of its own, and stores would wait for them: asks for those of n
+ * tiles at the points of column j, if there is one, while other work is done. */
+INLINE void fetch_points(const real *to, int64_t point, int64_t n, int j, int points) {
+  enum { LINE = 64 / (int)sizeof(real) };
+  if (j == points) return;
+  for (int k = 0; k < points; k++)
+    for (int64_t i = 0; i < n; i += LINE)
+      __builtin_prefetch(to + (k * points + j) * point + i, 1, 3);
+}
+
 /* -- pixels to points -------------------------------------------------------------- */
 
 /* A row of pixels: WIDTH tiles, of which each begins two pixels behind the one before.
@@ -77,6 +87,7 @@ INLINE void take_tiles(real *to, int64_t point, const real *x, int64_t pitch,
                        int64_t rows, int64_t columns, real *half, int points) {
   int64_t n = rows * columns, n_rows = 2 * rows + points - 2;
   int64_t line = n_rows / 2 * columns + WINOGRAD_SLACK;
+  fetch_points(to, point, n, 0, points);
   for (int64_t i = 0; i < n_rows; i++)
     for (int64_t j = 0; j < columns; j += WIDTH) {
       int64_t at = begins_at(j, columns);
@@ -86,7 +97,8 @@ INLINE void take_tiles(real *to, int64_t point, const real *x, int64_t pitch,
       for (int k = 0; k < points; k++)
         store(half + (2 * k + i % 2) * line + i / 2 * columns + at, v[k]);
     }
-  for (int j = 0; j < points; j++, half += 2 * line)
+  for (int j = 0; j < points; j++, half += 2 * line) {
+    fetch_points(to, point, n, j + 1, points);
     for (int64_t i = 0; i < n; i += WIDTH) {
       int64_t at = begins_at(i, n);
       Vector d[MOST], v[MOST];
@@ -97,6 +109,7 @@ INLINE void take_tiles(real *to, int64_t point, const real *x, int64_t pitch,
       UNROLL
       for (int k = 0; k < points; k++) store(to + (k * points + j) * point + at, v[k]);
     }
+  }
 }
 
 void KN(winograd_take)(real *to, int64_t point, const real *x, int64_t pitch,
@@ -110,6 +123,7 @@ void KN(winograd_take)(real *to, int64_t point, const real *x, int64_t pitch,
 INLINE void spread_tiles(real *to, int64_t point, const real *gy, int64_t pitch,
                          int64_t n, real *half, int points) {
   int64_t line = n + WINOGRAD_SLACK;
+  fetch_points(to, point, n, 0, points);
   for (int64_t i = 0; i < n; i += WIDTH) {
     int64_t at = begins_at(i, n);
     UNROLL
@@ -121,7 +135,8 @@ INLINE void spread_tiles(real *to, int64_t point, const real *gy, int64_t pitch,
       for (int j = 0; j < points; j++) store(half + (2 * j + k) * line + at, v[j]);
     }
   }
-  for (int j = 0; j < points; j++, half += 2 * line)
+  for (int j = 0; j < points; j++, half += 2 * line) {
+    fetch_points(to, point, n, j + 1, points);
     for (int64_t i = 0; i < n; i += WIDTH) {
       int64_t at = begins_at(i, n);
       Vector v[MOST];
@@ -129,6 +144,7 @@ INLINE void spread_tiles(real *to, int64_t point, const real *gy, int64_t pitch,
       UNROLL
       for (int k = 0; k < points; k++) store(to + (k * points + j) * point + at, v[k]);
     }
+  }
 }
 
 void KN(winograd_spread)(real *to, int64_t point, const real *gy, int64_t pitch,
