@@ -10,8 +10,7 @@
  *
  * Gradients, with n elements per output and gy spread back over the reduced axes:
  *   sum   gx = gy                     mean  gx = gy / n
- *   var   gx = gy 2 (x - mean(x)) / (n - correction)
- *         (the mean's own share vanishes: sum (x - mean) = 0)
+ *   var   gx = gy 2 (x - mean(x)) / (n - correction)  (the mean's share vanishes)
  *   norm  none: it is for clipping
  *   max   gx = gy [x = y] / |{x = y}|, shared equally among equals; min likewise */
 #include "graph/known.h"
@@ -28,7 +27,7 @@ enum {
   MAX_TILE = 256,        /* columns of a unit */
   MAX_PLANES = 3,        /* doubles of one output's state */
   BUFFER = 4096,         /* integers converted at a time */
-  AHEAD = 4, AHEAD_ROW = 1024 /* rows that are fetched ahead; elements, at most */
+  AHEAD = 4, AHEAD_LEAST = 16, AHEAD_MOST = 1024 /* rows ahead; elements of them */
 };
 
 /* -- axes -------------------------------------------------------------------------- */
@@ -248,9 +247,10 @@ static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const 
                          int64_t from, int64_t to, double *state) {
   for (int64_t i = 0; i < r->n_planes * u->N; i++) state[i] = r->start;
   if (p->rows) {
+    bool fetch = p->n_inner >= AHEAD_LEAST && p->n_inner <= AHEAD_MOST;
     for (int64_t q = from; q < to; q++) {
       int64_t at = q % p->n_segments * p->segment;
-      if (p->n_inner <= AHEAD_ROW && q + AHEAD < to)
+      if (fetch && q + AHEAD < to)
         elements_fetch(x, u->offset + groups_offset(&p->reduced, q + AHEAD),
                        p->n_inner);
       add_row(r, state, x,
