@@ -122,6 +122,7 @@ ROWS = [
     Row((100,) * 20, "relu", "layer", 64, "adam"),
     Row((512, 512), "relu", "none", 128, "adam"),
     Row((2048,) * 3, "relu", "none", 256, "adam"),
+    Row((32, 16), "tanh", "none", 10000, "adam", inputs=4, classes=4),
 ]
 
 
