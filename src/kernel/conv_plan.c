@@ -243,7 +243,8 @@ int32_t *conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int64_t n_images
 /* -- windows, filled --------------------------------------------------------------- */
 
 void conv_clear_window(const ConvPlan *p, real *window) {
-  memset(window, 0, (size_t)conv_window_reals(p) * sizeof *window);
+  int64_t n = conv_window_reals(p);
+  if (n > 0) memset(window, 0, (size_t)n * sizeof *window);
 }
 
 /* Columns around the image stay zeros, and so do rows where every slab has the same. */

@@ -91,7 +91,8 @@ int32_t *conv_list_pixels(const ConvPlan *p, const ConvGrid *g, int64_t n_images
                           int64_t row, int64_t n_rows, int32_t *pixel);
 /* Elements of a window; 0: there is none. */
 int64_t conv_window_reals(const ConvPlan *p);
-/* To be done once with the memory of a window; then it is filled for any slab. */
+/* To be done once with the memory of a window, if there is one; then it is filled for
+ * any slab. */
 void conv_clear_window(const ConvPlan *p, real *window);
 /* What taps and pixels of a slab are counted from: the filled window, or the sources.
  */
