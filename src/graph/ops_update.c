@@ -8,12 +8,9 @@
  * NaN either. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
-
-static int64_t block_end(int64_t n, int64_t block) {
-  return n < (block + 1) * BLOCK ? n : (block + 1) * BLOCK;
-}
 
 static const real *reals(const OpCall *call, int i) { return call->in[i].data; }
 
@@ -24,7 +21,7 @@ typedef struct Stretch {
 
 static Stretch stretch_of_block(const OpCall *call, int64_t block) {
   int64_t at = block * BLOCK;
-  return (Stretch){at, block_end(shape_count(&call->in[0].shape), block) - at};
+  return (Stretch){at, least(shape_count(&call->in[0].shape) - at, BLOCK)};
 }
 
 static Stretch stretch_of_rows(const OpCall *call, int64_t first, int64_t n) {

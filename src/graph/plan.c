@@ -22,10 +22,6 @@
 #include "graph/plan_compile.h"
 #include <stdlib.h>
 
-static Node *producer(const Compiler *c, int64_t value) {
-  return c->walk.v[value / MAX_OUT];
-}
-
 /* -- resolve ----------------------------------------------------------------------- */
 
 static bool is_alias(const Node *node, int64_t *offset) {
@@ -73,14 +69,6 @@ static bool fusable(const Node *node) {
          node->dtype == DT_REAL && shape_count(&node->shape) > 0;
 }
 
-/* The whole of the value, element for element: what a tile can hand on. */
-static bool is_direct(const Compiler *c, const Node *in) {
-  const Spot *spot = &c->spots[in->index];
-  const Node *base = producer(c, spot->value);
-  return spot->offset == 0 && spot->value % MAX_OUT == 0 &&
-         shape_equal(&in->shape, &base->shape);
-}
-
 /* The group whose member makes the value that `in` stands for. */
 static int group_of(const Compiler *c, const Node *in) {
   return c->spots[c->spots[in->index].value / MAX_OUT].group;
@@ -89,7 +77,7 @@ static int group_of(const Compiler *c, const Node *in) {
 /* Does the node read other elements of the group's members than its own? */
 static bool reads_across(const Compiler *c, const Node *node, int g) {
   for (int k = 0; k < node->n_in; k++)
-    if (group_of(c, node->in[k]) == g && !is_direct(c, node->in[k])) return true;
+    if (group_of(c, node->in[k]) == g && !plan_is_direct(c, node->in[k])) return true;
   return false;
 }
 
@@ -371,8 +359,8 @@ static void read_late(Compiler *c, Life *life, int item, int at, const Node *in)
   const Node *node = c->walk.v[c->item_nodes[at]];
   bool first = life->late_reader < c->item_first[item];
   if (life->late_reader != NOBODY && first) life->scattered = true;
-  bool along = node->op->flags & (OP_ELEMENTWISE | OP_UPDATE) && is_direct(c, in) &&
-               shape_equal(&in->shape, &node->shape);
+  bool along = node->op->flags & (OP_ELEMENTWISE | OP_UPDATE) &&
+               plan_is_direct(c, in) && shape_equal(&in->shape, &node->shape);
   if (!along) life->scattered = true;
   life->late_reader = at;
 }
@@ -465,7 +453,7 @@ static bool reads(const Compiler *c, int64_t node, int64_t value, bool indirectl
   const Node *reader = c->walk.v[node];
   for (int k = 0; k < reader->n_in; k++)
     if (c->spots[reader->in[k]->index].value == value &&
-        (!indirectly || !is_direct(c, reader->in[k])))
+        (!indirectly || !plan_is_direct(c, reader->in[k])))
       return true;
   return false;
 }
@@ -494,7 +482,7 @@ static bool may_inherit(const Compiler *c, const Node *in, int item, int at) {
   return old->place.kind == IN_ARENA && old->heir == NOBODY && old->born != NOBODY &&
          old->dies == life->born && old->last_item == item &&
          (old->born != life->born || of_one_chain(c, value, item)) &&
-         old->n_bytes == life->n_bytes && is_direct(c, in) &&
+         old->n_bytes == life->n_bytes && plan_is_direct(c, in) &&
          !read_otherwise(c, value, item, at);
 }
 

@@ -123,6 +123,13 @@ static inline int64_t plan_first_node(const Compiler *c, int64_t leader) {
   return spot->with != NOBODY ? spot->with : leader;
 }
 
+/* Does `in` stand for the whole of a value, element for element, that is output 0? */
+static inline bool plan_is_direct(const Compiler *c, const Node *in) {
+  const Spot *spot = &c->spots[in->index];
+  return spot->offset == 0 && spot->value % MAX_OUT == 0 &&
+         shape_equal(&in->shape, &c->walk.v[spot->value / MAX_OUT]->shape);
+}
+
 /* Finds the gradients that are made with their updates: in the pass `order`. */
 Err plan_join_products(Compiler *c);
 /* Cuts such an item, which has its calls: in the pass `calls`. */

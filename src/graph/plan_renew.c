@@ -47,12 +47,10 @@ static bool is_worth_it(const Compiler *c, const Node *node) {
 static int64_t product_of(const Compiler *c, const Node *update, int k,
                           const int *readers) {
   const Node *in = update->in[k];
-  int64_t value = c->spots[in->index].value, i = value / MAX_OUT;
-  bool whole = plan_computes(c, i) && value % MAX_OUT == 0 &&
-               c->spots[in->index].offset == 0 && readers[i] == 1 &&
-               shape_equal(&in->shape, &c->walk.v[i]->shape) &&
+  int64_t i = c->spots[in->index].value / MAX_OUT;
+  bool alone = plan_computes(c, i) && readers[i] == 1 && plan_is_direct(c, in) &&
                shape_equal(&in->shape, &update->shape);
-  return whole && is_worth_it(c, c->walk.v[i]) ? i : NOBODY;
+  return alone && is_worth_it(c, c->walk.v[i]) ? i : NOBODY;
 }
 
 static void join(Compiler *c, int64_t update, const int *readers) {
