@@ -69,6 +69,17 @@ static inline double dice_between(Dice *d, double lo, double hi) {
   return lo + (hi - lo) * (double)(dice_word(d) >> 11) * 0x1p-53;
 }
 
+/* Returns a constant: numbers of [-size, size]. */
+static inline Node *dice_values(Graph *g, Dice *d, const Shape *shape, double size) {
+  int64_t n = shape_count(shape);
+  double *v = malloc((size_t)(n + 1) * sizeof *v);
+  assert_non_null(v);
+  for (int64_t i = 0; i < n; i++) v[i] = dice_between(d, -size, size);
+  Node *node = graph_from_doubles(g, DT_REAL, shape, v);
+  free(v);
+  return node;
+}
+
 /* -- building ---------------------------------------------------------------------- */
 
 typedef struct Build {

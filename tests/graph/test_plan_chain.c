@@ -8,16 +8,6 @@
 
 enum { CLASSES = 5, DEPTH = 4, MAX_LAYERS = 12, MAX_PARAMETERS = 4 * MAX_LAYERS };
 
-static Node *values(Graph *g, Dice *d, const Shape *shape, double size) {
-  int64_t n = shape_count(shape);
-  double *v = malloc((size_t)(n + 1) * sizeof *v);
-  assert_non_null(v);
-  for (int64_t i = 0; i < n; i++) v[i] = dice_between(d, -size, size);
-  Node *node = graph_from_doubles(g, DT_REAL, shape, v);
-  free(v);
-  return node;
-}
-
 /* A net with its loss: roots are the loss, the logits and the gradients. */
 typedef struct Net {
   Node *parameter[MAX_PARAMETERS], *root[MAX_PARAMETERS + 2];
@@ -31,8 +21,8 @@ static Node *parameter(Graph *g, Net *net, Node *value) {
 
 static Node *dense(Graph *g, Net *net, Dice *d, Node *x, int64_t units) {
   int64_t n = x->shape.dim[1];
-  Node *w = parameter(g, net, values(g, d, &SHAPE_OF(n, units), 0.5));
-  Node *b = parameter(g, net, values(g, d, &SHAPE_OF(units), 0.1));
+  Node *w = parameter(g, net, dice_values(g, d, &SHAPE_OF(n, units), 0.5));
+  Node *b = parameter(g, net, dice_values(g, d, &SHAPE_OF(units), 0.1));
   return op_add(g, op_matmul(g, x, w), b);
 }
 
@@ -57,8 +47,8 @@ static Node *layer(Graph *g, Net *net, Dice *d, Node *x) {
     return op_reshape(g, op_reshape(g, x, &SHAPE_OF(rows * n)), &SHAPE_OF(rows, n));
   case 8: return mix_rows(g, net, d, x);
   case 7: {
-    Node *w = parameter(g, net, values(g, d, &SHAPE_OF(n), 1));
-    Node *b = parameter(g, net, values(g, d, &SHAPE_OF(n), 1));
+    Node *w = parameter(g, net, dice_values(g, d, &SHAPE_OF(n), 1));
+    Node *b = parameter(g, net, dice_values(g, d, &SHAPE_OF(n), 1));
     return op_layer_norm(g, x, w, b, 1e-5);
   }
   default: return dense(g, net, d, x, 1 + dice_below(d, 40));
@@ -68,7 +58,7 @@ static Node *layer(Graph *g, Net *net, Dice *d, Node *x) {
 static void make_net(Graph *g, Net *net, uint64_t seed, int64_t rows, int n_layers) {
   Dice d = {seed};
   *net = (Net){0};
-  Node *x = values(g, &d, &SHAPE_OF(rows, 1 + dice_below(&d, 30)), 1);
+  Node *x = dice_values(g, &d, &SHAPE_OF(rows, 1 + dice_below(&d, 30)), 1);
   Node *label = op_random_int(g, &SHAPE_OF(rows), 1, CLASSES, (Stream){3, 0});
   assert_int_equal(graph_eval(g, &label, 1), ERR_OK);
   for (int i = 0; i < n_layers; i++) x = layer(g, net, &d, x);
@@ -134,7 +124,7 @@ static PlanSize size_of(int64_t rows, int64_t units, Text *text) {
   Fault fault = {0};
   Dice d = {1};
   assert_int_equal(graph_open(&g, 2, 1, &fault), ERR_OK);
-  Node *x = values(&g, &d, &SHAPE_OF(rows, units), 1);
+  Node *x = dice_values(&g, &d, &SHAPE_OF(rows, units), 1);
   for (int i = 0; i < DEPTH; i++) x = op_tanh(&g, dense(&g, &net, &d, x, units));
   net.root[0] = op_mean(&g, op_square(&g, x), ALL_AXES, false);
   net.n_roots = 1 + net.n_parameters;
@@ -177,7 +167,7 @@ TEST(values_that_nothing_reads_any_more_leave_their_memory_to_others) {
   Dice d = {1};
   assert_int_equal(graph_open(&g, 2, 1, &fault), ERR_OK);
   g.checked = true;
-  Node *x = values(&g, &d, &SHAPE_OF(ROWS, UNITS), 1);
+  Node *x = dice_values(&g, &d, &SHAPE_OF(ROWS, UNITS), 1);
   for (int i = 0; i < LAYERS; i++) x = op_tanh(&g, dense(&g, &net, &d, x, UNITS));
   Node *root = op_mean(&g, x, ALL_AXES, false);
   Plan *plan = plan_new(&g, &root, 1);

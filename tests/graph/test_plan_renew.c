@@ -15,16 +15,6 @@ typedef struct Size {
 } Size;
 static const Size large = {33, 523, 517}, small = {20, 67, 71};
 
-static Node *values(Graph *g, Dice *d, const Shape *shape, double size) {
-  int64_t n = shape_count(shape);
-  double *v = malloc((size_t)(n + 1) * sizeof *v);
-  assert_non_null(v);
-  for (int64_t i = 0; i < n; i++) v[i] = dice_between(d, -size, size);
-  Node *node = graph_from_doubles(g, DT_REAL, shape, v);
-  free(v);
-  return node;
-}
-
 typedef enum Reader { UPDATE_ALONE, A_ROOT, A_NORM, ANOTHER_UPDATE } Reader;
 
 /* y = tanh(x w). x and w are renewed, in this order. */
@@ -40,10 +30,10 @@ static void renew(Graph *g, Net *net, Node *made, int output, Node *old) {
 static void make_net(Graph *g, Net *net, Size size, bool adam, Reader reader,
                      double most) {
   Dice d = {7};
-  *net = (Net){.x = values(g, &d, &SHAPE_OF(size.rows, size.units), most),
-               .w = values(g, &d, &SHAPE_OF(size.units, size.out), 0.3)};
-  net->m = values(g, &d, &net->w->shape, 0.1);
-  net->v = op_square(g, values(g, &d, &net->w->shape, 0.1));
+  *net = (Net){.x = dice_values(g, &d, &SHAPE_OF(size.rows, size.units), most),
+               .w = dice_values(g, &d, &SHAPE_OF(size.units, size.out), 0.3)};
+  net->m = dice_values(g, &d, &net->w->shape, 0.1);
+  net->v = op_square(g, dice_values(g, &d, &net->w->shape, 0.1));
   assert_int_equal(graph_eval(g, &net->v, 1), ERR_OK);
   net->v = graph_const(g, net->v->value[0]);
   Node *of[2] = {net->x, net->w}, *gradient[2];
@@ -134,8 +124,8 @@ static void check_old(int64_t rows, int64_t columns, bool left) {
   assert_int_equal(graph_open(&g, 3, 1, &fault), ERR_OK);
   g.par.threshold = 1;
   g.checked = true;
-  Node *w = values(&g, &d, &SHAPE_OF(rows, columns), 1);
-  Node *s = values(&g, &d, &SHAPE_OF(64, 64), 1);
+  Node *w = dice_values(&g, &d, &SHAPE_OF(rows, columns), 1);
+  Node *s = dice_values(&g, &d, &SHAPE_OF(64, 64), 1);
   Node *rate = graph_scalar(&g, 0.1), *zero = graph_scalar(&g, 0);
   Node *gradient = left ? op_matmul(&g, s, w) : op_matmul(&g, w, s);
   Node *made = op_sgd_update(&g, w, gradient, NULL, rate, zero, zero,
